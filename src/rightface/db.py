@@ -1,0 +1,196 @@
+"""The SQL database: one engine, one writer, group commit.
+
+All rooms declare their tables on `Base`. Reads use short sessions. Every write goes through
+`Database.write(work)`: one thread gathers the waiting works, runs each in a savepoint of one
+`BEGIN IMMEDIATE` transaction, commits once, and only then lets the callers go on. So concurrent
+requests share a commit, what returns is durable, and several processes can share one database.
+Knows nothing of the rooms above it.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import DeclarativeBase, Session
+
+from rightface.errors import RightfaceError, StorageError
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+Work = Callable[[Session], T]
+BATCH = 64  # works that may share one commit
+
+
+class Base(DeclarativeBase):
+    """The declarative base of every table."""
+
+
+class Database:
+    """An open database. Close it to stop its writer."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = _engine(url)
+        self._writing = self.engine.execution_options(rightface_writes=True)
+        self._waiting: queue.SimpleQueue[tuple[Work[Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._hooks: list[Callable[[], None]] = []
+        self._open = True
+        self._gate = threading.Lock()
+        self._writer = threading.Thread(target=self._run, name="rightface-writer", daemon=True)
+        self._writer.start()
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the embedded database is used."""
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session for reading: what was last committed. Nothing written in it is kept.
+
+        Raises:
+            StorageError: the database cannot be read.
+        """
+        try:
+            with Session(self.engine, autoflush=False) as session:
+                yield session
+        except SQLAlchemyError as error:
+            raise _storage_error("The database could not be read.", error) from error
+
+    def write(self, work: Work[T]) -> T:
+        """Run `work(session)` in the next group commit; return its result once it is durable.
+
+        What `work` raises is raised here, and nothing of it is kept; its neighbours are unharmed.
+
+        Raises:
+            StorageError: the commit failed; nothing was kept.
+        """
+        return self.submit(work).result()
+
+    def submit(self, work: Work[T]) -> Future[T]:
+        """Like `write`, without waiting. The future is done when the commit is durable."""
+        future: Future[T] = Future()
+        with self._gate:
+            if not self._open:
+                raise StorageError("The database is closed.")
+            self._waiting.put((work, future))
+        return future
+
+    def on_commit(self, hook: Callable[[], None]) -> None:
+        """Call `hook()` in the writer's thread after each durable commit. It must not raise."""
+        self._hooks.append(hook)
+
+    def forget_deleted(self) -> None:
+        """Overwrite what was deleted: empty SQLite's write-ahead log into the main file.
+
+        Deleted content is zeroed there (`secure_delete`). With other engines nothing is done here.
+        """
+        if self.is_sqlite:
+            with self.engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        """Finish what waits, then stop. Idempotent."""
+        with self._gate:
+            if not self._open:
+                return
+            self._open = False
+            self._waiting.put(None)
+        self._writer.join()
+        self.engine.dispose()
+
+    # ------------------------------------------------------------ the writer's thread
+    def _run(self) -> None:
+        stopping = False
+        while not stopping:
+            batch = [self._waiting.get()]
+            while len(batch) < BATCH and batch[-1] is not None:
+                try:
+                    batch.append(self._waiting.get_nowait())
+                except queue.Empty:
+                    break
+            stopping = batch[-1] is None
+            self._commit([item for item in batch if item is not None])
+
+    def _commit(self, batch: list[tuple[Work[Any], Future[Any]]]) -> None:
+        if not batch:
+            return
+        done: list[tuple[Future[Any], Any]] = []
+        try:
+            with Session(self._writing) as session:
+                self._take_turn(session)
+                for work, future in batch:
+                    try:
+                        with session.begin_nested():
+                            result = work(session)
+                    except SQLAlchemyError as error:
+                        problem = _storage_error("The database refused a write.", error)
+                        problem.__cause__ = error
+                        future.set_exception(problem)
+                    except Exception as error:  # the caller's own, handed back to the caller
+                        future.set_exception(error)
+                    else:
+                        done.append((future, result))
+                session.commit()
+        except SQLAlchemyError as error:
+            problem = _storage_error("The commit failed; nothing was kept.", error)
+            problem.__cause__ = error
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(problem)
+            return
+        for future, result in done:
+            future.set_result(result)
+        for hook in self._hooks:
+            try:
+                hook()
+            except Exception:  # a projection that fails must not stop the truth from being written
+                _log.exception("a hook after the commit failed")
+
+    def _take_turn(self, session: Session) -> None:
+        # One writing transaction at a time, over all processes: the ledger's order depends on it.
+        # SQLite's BEGIN IMMEDIATE does that by itself.
+        if self.engine.dialect.name == "postgresql":
+            session.execute(text("SELECT pg_advisory_xact_lock(7241931)"))
+
+
+def _storage_error(what: str, error: SQLAlchemyError) -> RightfaceError:
+    # The driver's own sentence, never the statement or its parameters (they may be personal data).
+    cause = getattr(error, "orig", None) or type(error).__name__
+    return StorageError(
+        what,
+        why=str(cause),
+        mend="Check free disk space and the permissions of the data directory.",
+    )
+
+
+def _engine(url: str) -> Engine:
+    engine = create_engine(url, hide_parameters=True)
+    if engine.dialect.name != "sqlite":
+        return engine
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # SQLAlchemy's own BEGIN below, not the driver's
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "secure_delete=ON",
+            "busy_timeout=20000",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        writes = connection.get_execution_options().get("rightface_writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine

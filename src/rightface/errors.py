@@ -1,0 +1,180 @@
+"""Every error that rightface raises through a public door: one tree, one file.
+
+Each class says what happened, why, and how to mend it. Messages never hold personal data: no
+subject reference, no image content, no secret. Knows nothing of the rooms above it.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class RightfaceError(Exception):
+    """The root. `code` is stable and for programs; the rest is for people.
+
+    Args:
+        what: what happened, one sentence.
+        why: the reason, if it adds something.
+        mend: what the reader can do about it.
+    """
+
+    code: ClassVar[str] = "error"
+    exit_status: ClassVar[int] = 1
+
+    def __init__(self, what: str, *, why: str = "", mend: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why
+        self.mend = mend
+
+    def diagnostics(self) -> str:
+        """What happened, why, and how to mend it, as a few lines for a terminal."""
+        lines = [self.what]
+        if self.why:
+            lines.append(f"Why: {self.why}")
+        if self.mend:
+            lines.append(f"To mend it: {self.mend}")
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.what, self.why, self.mend) if part)
+
+
+class SettingsError(RightfaceError):
+    """A setting, a data directory or a command line cannot be used as it stands."""
+
+    code = "settings"
+    exit_status = 2
+
+
+class KeysError(RightfaceError):
+    """A key is missing, unreadable, too widely readable or of the wrong form."""
+
+    code = "key"
+
+
+class StorageError(RightfaceError):
+    """The database or a file could not be read or written; nothing was acknowledged."""
+
+    code = "storage"
+
+
+# ---------------------------------------------------------------- permits
+class PermitError(RightfaceError):
+    """A permit is missing, forged, spent, expired or used for something that it does not cover."""
+
+    code = "permit"
+
+
+class Refused(RightfaceError):
+    """The gate refused. `refusal` is the gate's answer, with every reason (law.gate.Refusal)."""
+
+    code = "refused"
+    exit_status = 3
+
+    def __init__(self, what: str, *, refusal: object, why: str = "", mend: str = "") -> None:
+        super().__init__(what, why=why, mend=mend)
+        self.refusal = refusal
+
+
+# ---------------------------------------------------------------- faces
+class ImageError(RightfaceError):
+    """An image cannot be used. Subclasses say which way."""
+
+    code = "image"
+
+
+class ImageEmpty(ImageError):
+    """Zero bytes."""
+
+    code = "image-empty"
+
+
+class ImageTooLarge(ImageError):
+    """More bytes, more pixels or a longer side than the limits allow."""
+
+    code = "image-too-large"
+
+
+class ImageUnsupported(ImageError):
+    """Not JPEG, PNG, WebP, BMP, GIF or TIFF."""
+
+    code = "image-unsupported"
+
+
+class ImageBroken(ImageError):
+    """The right format by its first bytes, but damaged or truncated."""
+
+    code = "image-broken"
+
+
+class NoFace(RightfaceError):
+    """No face where one is needed."""
+
+    code = "no-face"
+
+
+class WeightsError(RightfaceError):
+    """A model file is missing, damaged, or not the file that the model pack names."""
+
+    code = "weights"
+
+
+# ---------------------------------------------------------------- law
+class LawError(RightfaceError):
+    """An instrument, policy, vocabulary word or legal record is not well formed."""
+
+    code = "law"
+    exit_status = 2
+
+
+class LicenceError(LawError):
+    """A licence is missing, its signature is broken, or it is out of term or revoked."""
+
+    code = "licence"
+
+
+class ConsentError(LawError):
+    """A consent record cannot be made or found."""
+
+    code = "consent"
+
+
+# ---------------------------------------------------------------- ledger
+class LedgerError(RightfaceError):
+    """The ledger does not verify, or a proof cannot be given. The message says where."""
+
+    code = "ledger"
+    exit_status = 4
+
+
+# ---------------------------------------------------------------- gallery
+class GalleryError(RightfaceError):
+    """A gallery operation cannot be done."""
+
+    code = "gallery"
+
+
+class CollectionNotFound(GalleryError):
+    """No such collection belongs to this client."""
+
+    code = "collection-not-found"
+
+
+class CollectionExists(GalleryError):
+    """This client has a collection of that name already."""
+
+    code = "collection-exists"
+
+
+class FaceNotFound(GalleryError):
+    """No such face in this collection."""
+
+    code = "face-not-found"
+
+
+# ---------------------------------------------------------------- wire
+class RequestError(RightfaceError):
+    """A request is not well formed. `code` becomes the wire's error type."""
+
+    code = "request"

@@ -1,0 +1,120 @@
+"""What an operator may set: the file `rightface.toml` of the data directory, then the environment.
+
+Every setting can be overridden by `RIGHTFACE_<NAME>`. Knows nothing of the rooms above it.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from rightface.errors import SettingsError
+
+FILE = "rightface.toml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of one instance. Frozen: a change needs a restart."""
+
+    data: Path
+    """The data directory: keys, database, ledger tiles, model cache."""
+    jurisdiction: str = "US"
+    """Where the instance and its galleries are, for example `US-CA-SF`."""
+    sector: str = "private-entity"
+    """What the operator is: an actor of the law's vocabulary."""
+    origin: str = "rightface.example"
+    """The ledger's name, the first line of every checkpoint (C2SP tlog-checkpoint)."""
+    database: str = ""
+    """SQLAlchemy URL; empty: SQLite in the data directory."""
+    detector_side: int = 640
+    """Longest side, in pixels, at which faces are looked for."""
+    threads: int = 0
+    """Threads for inference; 0: one per core this process may use."""
+    keep_crops: bool = False
+    """Keep an encrypted 150-pixel crop of each enrolled face (for review and re-embedding)."""
+
+    @property
+    def database_url(self) -> str:
+        """The SQLAlchemy URL that applies."""
+        return self.database or f"sqlite:///{self.data / 'rightface.db'}"
+
+    @property
+    def keys_directory(self) -> Path:
+        """Where the keys lie."""
+        return self.data / "keys"
+
+    @property
+    def ledger_directory(self) -> Path:
+        """Where the ledger's public files are written."""
+        return self.data / "ledger"
+
+    @property
+    def inference_threads(self) -> int:
+        """How many threads inference may use."""
+        return self.threads or len(os.sched_getaffinity(0))
+
+    @classmethod
+    def load(cls, data: Path) -> Settings:
+        """The settings of the instance in `data`.
+
+        Raises:
+            SettingsError: not initialised, or a setting is unknown or of the wrong type.
+        """
+        path = data / FILE
+        try:
+            told = tomllib.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            raise SettingsError(
+                f"'{data}' is not a rightface data directory.",
+                why=f"It has no {FILE}.",
+                mend="Run: rightface init --data DIR --sector SECTOR --jurisdiction PLACE",
+            ) from None
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(f"{path} cannot be read.", why=str(error)) from error
+        for field in fields(cls):
+            from_environment = os.environ.get(f"RIGHTFACE_{field.name.upper()}")
+            if field.name != "data" and from_environment is not None:
+                told[field.name] = _typed(field.name, from_environment, type(field.default))
+        known = {field.name: field for field in fields(cls) if field.name != "data"}
+        for name, value in told.items():
+            if name not in known:
+                raise SettingsError(f"Unknown setting '{name}' in {path}.")
+            if type(value) is not type(known[name].default):
+                kind = type(known[name].default).__name__
+                raise SettingsError(f"The setting '{name}' in {path} must be of type {kind}.")
+        return cls(data=data, **told)
+
+    def write(self) -> None:
+        """Write the settings that differ from the defaults, and the three that matter most."""
+        always = ("jurisdiction", "sector", "origin")
+        lines = ["# Settings of this rightface instance; see docs/operate.md.\n"]
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name != "data" and (field.name in always or value != field.default):
+                lines.append(f"{field.name} = {_toml(value)}\n")
+        (self.data / FILE).write_text("".join(lines), "utf-8")
+
+
+def _typed(name: str, text: str, kind: type) -> str | int | bool:
+    if kind is bool:
+        if text.lower() not in ("true", "false"):
+            raise SettingsError(f"RIGHTFACE_{name.upper()} must be true or false.")
+        return text.lower() == "true"
+    if kind is int:
+        try:
+            return int(text)
+        except ValueError:
+            raise SettingsError(f"RIGHTFACE_{name.upper()} must be a whole number.") from None
+    return text
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
