@@ -1,0 +1,45 @@
+# Everything happens in .venv; nothing outside this folder is touched.
+PYTHON ?= python3
+BIN := .venv/bin
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test lint typecheck unit bench serve clean
+
+demo: .venv/demo.stamp  ## install, then tell the whole story on embedded defaults
+	$(BIN)/rightface demo
+
+test: .venv/test.stamp lint typecheck unit  ## everything that CI runs
+
+lint: .venv/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+typecheck: .venv/test.stamp
+	$(BIN)/mypy
+
+unit: .venv/test.stamp
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+bench: .venv/bench.stamp  ## every benchmark, tables only
+	for each in benchmarks/[a-z]*.py; do grep -q __main__ $$each || continue; $(BIN)/python $$each || exit 1; done
+
+.venv/pyvenv.cfg:
+	$(PYTHON) -m venv .venv
+
+.venv/demo.stamp: .venv/pyvenv.cfg pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --editable '.[demo]'
+	touch $@
+
+.venv/test.stamp: .venv/pyvenv.cfg pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --editable '.[demo,test]'
+	touch $@
+
+# face_recognition asks for dlib's source; dlib-bin (from the test extra) is the same, built.
+.venv/bench.stamp: .venv/test.stamp
+	$(BIN)/pip install --quiet --no-deps 'face_recognition==1.3.0'
+	touch $@
+
+clean:
+	rm -rf .venv build src/*.egg-info .mypy_cache .ruff_cache .hypothesis
