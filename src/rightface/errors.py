@@ -178,3 +178,9 @@ class RequestError(RightfaceError):
     """A request is not well formed. `code` becomes the wire's error type."""
 
     code = "request"
+
+
+class PageTokenError(RequestError):
+    """A page token is not one that this instance gave."""
+
+    code = "page-token"
