@@ -1,0 +1,247 @@
+"""Consents: what each person agreed to, for how long, and whether they took it back.
+
+Rows hold keyed commitments, never a subject's reference. Consent is read at every use: nothing of
+it is cached. A withdrawn consent covers nothing, at any date, at once. Knows nothing of faces.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import fnmatchcase
+from functools import lru_cache
+
+from sqlalchemy import Row, bindparam, select
+from sqlalchemy.orm import Session
+
+from rightface.errors import ConsentError
+from rightface.keys import KeyRing
+from rightface.law.tables import ConsentRow, moment, stamp
+from rightface.law.vocabulary import Vocabulary
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+OBJECTION = "objection"
+"""How a row came about that records only that a person said no."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consent:
+    """One consent. Term: half-open, [obtained_at, expires_at)."""
+
+    consent_id: int
+    subject_commitment: str
+    purposes: tuple[str, ...]
+    galleries: tuple[str, ...]
+    client: str | None
+    notice_digest: str
+    retention_days: int
+    how: str
+    obtained_at: datetime
+    expires_at: datetime | None
+    withdrawn_at: datetime | None
+
+    @property
+    def written(self) -> bool:
+        """Whether it is a written release, given after a notice."""
+        return Vocabulary.load().how.get(self.how, False)
+
+    def covers(
+        self, *, purpose: str, gallery: str | None, client: str | None, at: datetime
+    ) -> bool:
+        """Whether it holds at `at` for this purpose, gallery (None: none used) and client."""
+        return (
+            self.withdrawn_at is None
+            and self.obtained_at <= at
+            and (self.expires_at is None or at < self.expires_at)
+            and purpose in self.purposes
+            and (gallery is None or any(fnmatchcase(gallery, p) for p in self.galleries))
+            and (self.client is None or self.client == client)
+        )
+
+
+def record(
+    session: Session,
+    keyring: KeyRing,
+    subject: str,
+    *,
+    purposes: Sequence[str],
+    galleries: Sequence[str],
+    notice_digest: str,
+    retention_days: int,
+    obtained_at: datetime,
+    how: str = "written-release",
+    expires_at: datetime | None = None,
+    client: str | None = None,
+) -> Consent:
+    """Put a consent on record. Call inside `Database.write`.
+
+    Args:
+        session: the writing session.
+        keyring: makes the commitment of `subject`.
+        subject: the person's reference; it is not stored.
+        purposes: purposes agreed to.
+        galleries: patterns of collection names agreed to, such as 'staff*'.
+        notice_digest: hex SHA-256 of the notice that the person was given.
+        retention_days: for how long templates may be kept, in days.
+        obtained_at: when the person agreed.
+        how: a word of the vocabulary, such as 'written-release'.
+        expires_at: first moment at which it no longer holds; None: open.
+        client: the one client it is for; None: any client of this instance.
+
+    Raises:
+        LawError: an unknown purpose.
+        ConsentError: anything else that is malformed.
+    """
+    words = Vocabulary.load()
+    if not subject:
+        raise ConsentError("A consent needs a subject.")
+    if not purposes or not galleries or not all(galleries):
+        raise ConsentError("A consent names at least one purpose and one gallery.")
+    if not _DIGEST.fullmatch(notice_digest):
+        raise ConsentError("The notice's digest is not a hexadecimal SHA-256.")
+    if isinstance(retention_days, bool) or not 1 <= retention_days <= 36_500:
+        raise ConsentError("The retention is not between 1 and 36,500 days.")
+    if how not in words.how:
+        raise ConsentError(
+            "Unknown way of obtaining consent.", why=f"Allowed: {', '.join(words.how)}."
+        )
+    if expires_at is not None and stamp(expires_at) <= stamp(obtained_at):
+        raise ConsentError("The consent ends before it starts.", mend="Give a later end.")
+    row = ConsentRow(
+        subject=keyring.commitment("subject", subject),
+        purposes=json.dumps(list(dict.fromkeys(words.purpose(p) for p in purposes))),
+        galleries=json.dumps(list(dict.fromkeys(galleries))),
+        client=client,
+        notice_digest=notice_digest,
+        retention_days=retention_days,
+        how=how,
+        obtained_at=stamp(obtained_at),
+        expires_at=None if expires_at is None else stamp(expires_at),
+    )
+    session.add(row)
+    session.flush()
+    return _consent(row)
+
+
+def withdraw(session: Session, keyring: KeyRing, subject: str, at: datetime) -> list[Consent]:
+    """Withdraw all consents of a person; what was withdrawn just now is returned.
+
+    A person who never consented, or has withdrawn before, is put on record as saying no, so that
+    nobody enrolls them silently.
+
+    Raises:
+        ConsentError: no subject.
+    """
+    if not subject:
+        raise ConsentError("A withdrawal needs a subject.")
+    commitment = keyring.commitment("subject", subject)
+    rows = list(
+        session.scalars(
+            select(ConsentRow).where(ConsentRow.subject == commitment).order_by(ConsentRow.id)
+        )
+    )
+    standing = [row for row in rows if row.withdrawn_at is None]
+    for row in standing:
+        row.withdrawn_at = stamp(at)
+    if not rows:
+        session.add(
+            ConsentRow(
+                subject=commitment,
+                purposes="[]",
+                galleries="[]",
+                client=None,
+                notice_digest="",
+                retention_days=0,
+                how=OBJECTION,
+                obtained_at=stamp(at),
+                withdrawn_at=stamp(at),
+            )
+        )
+    session.flush()
+    return [_consent(row) for row in standing]
+
+
+def of_subject(session: Session, keyring: KeyRing, subject: str) -> list[Consent]:
+    """All consents of a person, oldest first, withdrawn and expired ones included."""
+    found = session.execute(_OF_SUBJECTS, {"subjects": [keyring.commitment("subject", subject)]})
+    return [_consent(row) for row in found if row.how != OBJECTION]
+
+
+def covering(
+    session: Session,
+    keyring: KeyRing,
+    subjects: Iterable[str],
+    *,
+    purpose: str,
+    gallery: str | None,
+    client: str | None,
+    at: datetime,
+) -> dict[str, Consent]:
+    """Subject → the newest consent that covers this use. Who is not covered is not in it.
+
+    One query however many subjects there are.
+    """
+    known = {keyring.commitment("subject", subject): subject for subject in subjects}
+    if not known:
+        return {}
+    found: dict[str, Consent] = {}
+    for row in session.execute(_OF_SUBJECTS, {"subjects": list(known)}):
+        consent = _consent(row)
+        if consent.covers(purpose=purpose, gallery=gallery, client=client, at=at):
+            found[known[consent.subject_commitment]] = consent
+    return found
+
+
+def suppressed(session: Session, keyring: KeyRing, subject: str) -> bool:
+    """Whether the person withdrew, or said no, and has not consented anew since."""
+    return bool(suppressed_among(session, keyring, [subject]))
+
+
+def suppressed_among(session: Session, keyring: KeyRing, subjects: Iterable[str]) -> set[str]:
+    """Those of `subjects` who withdrew, or said no, and have not consented anew since."""
+    known = {keyring.commitment("subject", subject): subject for subject in subjects}
+    if not known:
+        return set()
+    # Ordered by id: the last row of each person decides.
+    last = {
+        row.subject: row.withdrawn_at
+        for row in session.execute(_OF_SUBJECTS, {"subjects": list(known)})
+    }
+    return {known[subject] for subject, withdrawn in last.items() if withdrawn is not None}
+
+
+_TABLE = ConsentRow.__table__
+_OF_SUBJECTS = (
+    select(*_TABLE.columns)
+    .where(ConsentRow.subject.in_(bindparam("subjects", expanding=True)))
+    .order_by(ConsentRow.id)
+)
+
+
+def _consent(row: ConsentRow | Row[tuple[object, ...]]) -> Consent:
+    return Consent(
+        consent_id=row.id,
+        subject_commitment=row.subject,
+        purposes=_words(row.purposes),
+        galleries=_words(row.galleries),
+        client=row.client,
+        notice_digest=row.notice_digest,
+        retention_days=row.retention_days,
+        how=row.how,
+        obtained_at=_moment(row.obtained_at),
+        expires_at=None if row.expires_at is None else _moment(row.expires_at),
+        withdrawn_at=None if row.withdrawn_at is None else _moment(row.withdrawn_at),
+    )
+
+
+@lru_cache(maxsize=1_024)
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text))
+
+
+@lru_cache(maxsize=4_096)
+def _moment(text: str) -> datetime:
+    return moment(text)

@@ -1,0 +1,102 @@
+"""The law's SQL tables: licences, consents, adoptions, duties on record. No rule, no logic.
+
+Times are UTC, as ISO 8601 text of fixed width, so that their order is the order of time in every
+database. `moment` and `stamp` convert.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import BigInteger, Index, Integer, LargeBinary, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from rightface.db import Base
+from rightface.errors import LawError
+
+TIME = 27  # characters of 2026-11-22T01:02:03.000004Z
+
+
+def stamp(when: datetime) -> str:
+    """`when` in UTC as fixed-width text.
+
+    Raises:
+        LawError: it has no time zone.
+    """
+    if when.utcoffset() is None:
+        raise LawError("A time without a time zone cannot be recorded.", mend="Give it in UTC.")
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(TIME, "0")
+
+
+def moment(text: str) -> datetime:
+    """The inverse of `stamp`."""
+    return datetime.fromisoformat(text)
+
+
+class LicenceRow(Base):
+    """One licence: the signed text and what is looked up by."""
+
+    __tablename__ = "licences"
+
+    licence_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    access_key_id: Mapped[str] = mapped_column(String(20), unique=True)
+    client: Mapped[str] = mapped_column(String(128), index=True)
+    body: Mapped[str] = mapped_column(Text)
+    """The licence as canonical JSON (RFC 8785); this is what is signed."""
+    signature: Mapped[bytes] = mapped_column(LargeBinary(64))
+    sealed_secret: Mapped[bytes] = mapped_column(LargeBinary(128))
+    """The secret access key, sealed under the instance's key."""
+    revoked_at: Mapped[str | None] = mapped_column(String(TIME))
+
+
+class ConsentRow(Base):
+    """One consent of one person, who is named by a keyed commitment only."""
+
+    __tablename__ = "consents"
+    __table_args__ = (Index("consents_of_subject", "subject", "id"),)
+
+    id: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
+    )
+    subject: Mapped[str] = mapped_column(String(64))
+    purposes: Mapped[str] = mapped_column(Text)
+    """JSON list."""
+    galleries: Mapped[str] = mapped_column(Text)
+    """JSON list of patterns."""
+    client: Mapped[str | None] = mapped_column(String(128))
+    """None: any client of this instance."""
+    notice_digest: Mapped[str] = mapped_column(String(64))
+    retention_days: Mapped[int] = mapped_column(Integer)
+    how: Mapped[str] = mapped_column(String(32))
+    obtained_at: Mapped[str] = mapped_column(String(TIME))
+    expires_at: Mapped[str | None] = mapped_column(String(TIME))
+    withdrawn_at: Mapped[str | None] = mapped_column(String(TIME))
+
+
+class AdoptionRow(Base):
+    """A commitment that the operator adopted, from one moment to another."""
+
+    __tablename__ = "adoptions"
+
+    id: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
+    )
+    instrument: Mapped[str] = mapped_column(String(128), index=True)
+    adopted_at: Mapped[str] = mapped_column(String(TIME))
+    withdrawn_at: Mapped[str | None] = mapped_column(String(TIME))
+    by: Mapped[str] = mapped_column(String(128))
+
+
+class DutyRow(Base):
+    """A duty that is met, with the digest of the document that shows it."""
+
+    __tablename__ = "duties_on_record"
+
+    id: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
+    )
+    duty: Mapped[str] = mapped_column(String(64), index=True)
+    document_digest: Mapped[str] = mapped_column(String(64))
+    recorded_at: Mapped[str] = mapped_column(String(TIME))
+    ended_at: Mapped[str | None] = mapped_column(String(TIME))
+    by: Mapped[str] = mapped_column(String(128))

@@ -1,0 +1,34 @@
+"""Which touches of a face or template a permit for each operation covers. Data; no rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from rightface.permit import Touch
+
+TOUCHES: Mapping[str, frozenset[Touch]] = MappingProxyType(
+    {
+        "detect": frozenset({Touch.DETECT}),
+        "verify-1to1": frozenset({Touch.DETECT, Touch.TEMPLATE, Touch.COMPARE, Touch.OPEN}),
+        "identify-1toN": frozenset(
+            {Touch.DETECT, Touch.TEMPLATE, Touch.SEARCH, Touch.OPEN, Touch.READ}
+        ),
+        "identify-live": frozenset(
+            {Touch.DETECT, Touch.TEMPLATE, Touch.SEARCH, Touch.OPEN, Touch.READ}
+        ),
+        "enroll": frozenset({Touch.DETECT, Touch.TEMPLATE, Touch.STORE, Touch.READ}),
+        "erase": frozenset({Touch.ERASE, Touch.READ}),
+        "manage-gallery": frozenset({Touch.READ}),
+        "rebuild-index": frozenset({Touch.OPEN, Touch.STORE, Touch.READ}),
+        "measure-accuracy": frozenset(
+            {Touch.DETECT, Touch.TEMPLATE, Touch.COMPARE, Touch.SEARCH, Touch.STORE}
+        ),
+    }
+)
+"""Operations that are not listed touch nothing: this service does not perform them."""
+
+
+def touches_of(action: str) -> frozenset[Touch]:
+    """The touches that a permit for `action` covers; none for operations not performed here."""
+    return TOUCHES.get(action, frozenset())
