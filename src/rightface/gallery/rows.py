@@ -1,0 +1,127 @@
+"""The gallery's tables: subjects with their keys, collections, faces, and the log of changes.
+
+What could name or show a person is sealed (see vault.py); what is left in the clear is ids, times,
+boxes as ratios, and keyed commitments. Knows nothing of policy text, HTTP or vectors.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from rightface.db import Base
+
+ADD, REMOVE = "add", "remove"
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware datetime, kept as UTC (SQLite keeps no time zone)."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """To the database: UTC, without its zone. A naive datetime is a mistake of the caller."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise TypeError("a naive datetime; give it a time zone")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """From the database: aware, UTC."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+class SubjectRow(Base):
+    """One biometric data subject: the key that seals everything of theirs, itself wrapped.
+
+    A face enrolled without a reference gets a subject of its own, with neither commitment nor
+    sealed reference.
+    """
+
+    __tablename__ = "subjects"
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    commitment: Mapped[str | None] = mapped_column(String(64), unique=True)
+    """`keyring.commitment("subject", reference)`: finds the row, shows no name."""
+    wrapped_key: Mapped[bytes] = mapped_column(LargeBinary)
+    sealed_reference: Mapped[bytes | None] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class CollectionRow(Base):
+    """One gallery of one client, bound to the model pack whose templates it holds."""
+
+    __tablename__ = "collections"
+    __table_args__ = (UniqueConstraint("client", "name", name="uq_collections_client_name"),)
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    client: Mapped[str] = mapped_column(String(255))
+    name: Mapped[str] = mapped_column(String(255))
+    pack_digest: Mapped[str] = mapped_column(String(64))
+    tags: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    created_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class FaceRow(Base):
+    """One enrolled face: a reference template, sealed under its subject's key."""
+
+    __tablename__ = "faces"
+    __table_args__ = (
+        Index("ix_faces_collection_id_id", "collection_id", "id"),
+        Index("ix_faces_subject_id", "subject_id"),
+        Index("ix_faces_retain_until", "retain_until"),
+    )
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    collection_id: Mapped[str] = mapped_column(ForeignKey("collections.id"))
+    subject_id: Mapped[str] = mapped_column(ForeignKey("subjects.id"))
+    image_id: Mapped[str] = mapped_column(String(36))
+    template: Mapped[bytes] = mapped_column(LargeBinary)
+    crop: Mapped[bytes | None] = mapped_column(LargeBinary)
+    box_left: Mapped[float] = mapped_column(Float)
+    box_top: Mapped[float] = mapped_column(Float)
+    box_width: Mapped[float] = mapped_column(Float)
+    box_height: Mapped[float] = mapped_column(Float)
+    confidence: Mapped[float] = mapped_column(Float)
+    quality: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    basis: Mapped[str] = mapped_column(String(64))
+    """The legal basis that the enrolment stood on, in the law's vocabulary."""
+    enrolled_at: Mapped[datetime] = mapped_column(Moment)
+    retain_until: Mapped[datetime | None] = mapped_column(Moment)
+    ledger_index: Mapped[int] = mapped_column(Integer)
+    """The decision that allowed the enrolment."""
+
+
+class ChangeRow(Base):
+    """One change of a collection's faces, in the order of the commits: what indexes follow."""
+
+    __tablename__ = "gallery_log"
+    __table_args__ = (
+        Index("ix_gallery_log_collection_id_seq", "collection_id", "seq"),
+        CheckConstraint("change IN ('add', 'remove')", name="ck_gallery_log_change"),
+        {"sqlite_autoincrement": True},  # a number is never given twice
+    )
+
+    seq: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    collection_id: Mapped[str] = mapped_column(String(36))
+    face_id: Mapped[str] = mapped_column(String(36))
+    change: Mapped[str] = mapped_column(String(6))
+    at: Mapped[datetime] = mapped_column(Moment)

@@ -1,0 +1,318 @@
+"""The rows of collections and faces: made, listed, fetched. (Forgotten: see erasure.py.)
+
+All functions run inside a session that the caller opens; those that write run inside
+`Database.write`. A collection is seen by its own client only. Must never know: HTTP, policy text,
+vectors' comparison.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Row, Select, func, insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from rightface.errors import CollectionExists, CollectionNotFound, GalleryError, KeysError
+from rightface.gallery.pages import PageTokens
+from rightface.gallery.rows import ADD, ChangeRow, CollectionRow, FaceRow, SubjectRow
+from rightface.gallery.vault import SubjectKey, Template, Vault
+from rightface.keys import KeyRing
+from rightface.permit import Permit, Touch, require
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+_AT_ONCE = 500  # ids in one IN (...); SQLite takes 32,766 parameters, old ones 999
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collection:
+    """One gallery of one client."""
+
+    id: str
+    client: str
+    name: str
+    pack_digest: str
+    tags: Mapping[str, str]
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewFace:
+    """A face to enrol. Box sides are ratios of the image's; confidence is 0 to 100."""
+
+    face_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    image_id: str
+    subject: str | None = field(repr=False)
+    template: Template = field(repr=False)
+    crop: bytes | None = field(default=None, repr=False)
+    left: float
+    top: float
+    width: float
+    height: float
+    confidence: float
+    quality: Mapping[str, Any]
+    basis: str
+    enrolled_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    retain_until: datetime | None = None
+    ledger_index: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredFace:
+    """What is recorded of an enrolled face (never its template)."""
+
+    face_id: str
+    collection_id: str
+    subject_id: str
+    subject: str | None = field(repr=False)
+    image_id: str
+    left: float
+    top: float
+    width: float
+    height: float
+    confidence: float
+    quality: Mapping[str, Any]
+    basis: str
+    enrolled_at: datetime
+    retain_until: datetime | None
+    ledger_index: int
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """Some of a list, and the token for the rest (None: that was all)."""
+
+    items: list[T]
+    next: str | None
+
+
+def _collections() -> Select[Any]:
+    columns = ("id", "client", "name", "pack_digest", "tags", "created_at")
+    return select(*(getattr(CollectionRow, name) for name in columns))
+
+
+def _faces() -> Select[Any]:
+    return select(
+        FaceRow.id.label("face_id"),
+        FaceRow.collection_id,
+        FaceRow.subject_id,
+        FaceRow.image_id,
+        FaceRow.box_left.label("left"),
+        FaceRow.box_top.label("top"),
+        FaceRow.box_width.label("width"),
+        FaceRow.box_height.label("height"),
+        FaceRow.confidence,
+        FaceRow.quality,
+        FaceRow.basis,
+        FaceRow.enrolled_at,
+        FaceRow.retain_until,
+        FaceRow.ledger_index,
+        SubjectRow.wrapped_key,
+        SubjectRow.sealed_reference,
+    ).join(SubjectRow, SubjectRow.id == FaceRow.subject_id)
+
+
+class Store:
+    """Collections and faces in SQL. Holds no state but keys; thread-safe."""
+
+    def __init__(self, keyring: KeyRing, vault: Vault) -> None:
+        self._vault = vault
+        self._tokens = PageTokens(keyring)
+
+    # ------------------------------------------------------------ collections
+    def create_collection(
+        self,
+        session: Session,
+        *,
+        client: str,
+        name: str,
+        pack_digest: str,
+        tags: Mapping[str, str] | None = None,
+    ) -> Collection:
+        """Make an empty collection (inside `Database.write`).
+
+        Raises:
+            CollectionExists: this client has one of that name.
+        """
+        made = Collection(
+            id=str(uuid.uuid4()),
+            client=client,
+            name=name,
+            pack_digest=pack_digest,
+            tags=dict(tags or {}),
+            created_at=datetime.now(UTC),
+        )
+        try:
+            with session.begin_nested():
+                session.execute(insert(CollectionRow).values(vars(made)))
+        except IntegrityError:
+            raise CollectionExists("You have a collection of this name already.") from None
+        return made
+
+    def find_collection(self, session: Session, *, client: str, name: str) -> Collection:
+        """The client's collection of that name.
+
+        Raises:
+            CollectionNotFound: there is none, or it is another client's.
+        """
+        row = session.execute(
+            _collections().where(CollectionRow.client == client, CollectionRow.name == name)
+        ).one_or_none()
+        if row is None:
+            raise CollectionNotFound("You have no collection of this name.")
+        return Collection(**row._mapping)
+
+    def list_collections(
+        self, session: Session, *, client: str, limit: int, after: str | None = None
+    ) -> Page[Collection]:
+        """The client's collections by name, `limit` at a time.
+
+        Raises:
+            PageTokenInvalid: `after` is not a token of this list.
+        """
+        scope = f"collections\x1f{client}"
+        query = _collections().where(CollectionRow.client == client).order_by(CollectionRow.name)
+        if after is not None:
+            query = query.where(CollectionRow.name > self._tokens.open(scope, after))
+        items = [Collection(**row._mapping) for row in session.execute(query.limit(limit + 1))]
+        token = self._tokens.seal(scope, items[limit - 1].name) if len(items) > limit else None
+        return Page(items[:limit], token)
+
+    # ------------------------------------------------------------ faces
+    def count_faces(self, session: Session, collection: Collection) -> int:
+        """How many faces the collection holds."""
+        return session.execute(
+            select(func.count()).select_from(FaceRow).where(FaceRow.collection_id == collection.id)
+        ).scalar_one()
+
+    def insert_faces(
+        self, session: Session, collection: Collection, faces: Sequence[NewFace], *, permit: Permit
+    ) -> None:
+        """Seal and keep faces, and log them for the indexes (inside `Database.write`). STORE.
+
+        Raises:
+            CollectionNotFound: the collection was deleted meanwhile.
+            GalleryError: a face id is not a UUID, or a template is not finite.
+        """
+        require(permit, Touch.STORE)
+        if not faces:
+            return
+        if session.get(CollectionRow, collection.id) is None:
+            raise CollectionNotFound("The collection was deleted meanwhile.")
+        keys: dict[str, SubjectKey] = {}
+        rows = []
+        for face in faces:
+            subject = keys.get(face.subject) if face.subject is not None else None
+            if subject is None:
+                subject = self._vault.subject_for(session, face.subject, create=True)
+                if face.subject is not None:
+                    keys[face.subject] = subject
+            rows.append(self._sealed(face, collection, subject, permit))
+        session.execute(insert(FaceRow), rows)
+        session.execute(
+            insert(ChangeRow),
+            [
+                {
+                    "collection_id": collection.id,
+                    "face_id": face.face_id,
+                    "change": ADD,
+                    "at": face.enrolled_at,
+                }
+                for face in faces
+            ],
+        )
+
+    def list_faces(
+        self,
+        session: Session,
+        collection: Collection,
+        *,
+        limit: int,
+        after: str | None = None,
+        face_ids: Iterable[str] | None = None,
+        permit: Permit,
+    ) -> Page[StoredFace]:
+        """The collection's faces by id, `limit` at a time; of `face_ids` only, if given. READ.
+
+        Raises:
+            PageTokenInvalid: `after` is not a token of this list.
+        """
+        require(permit, Touch.READ)
+        scope = f"faces\x1f{collection.id}"
+        query = _faces().where(FaceRow.collection_id == collection.id).order_by(FaceRow.id)
+        if face_ids is not None:
+            query = query.where(FaceRow.id.in_(sorted(set(face_ids))))
+        if after is not None:
+            query = query.where(FaceRow.id > self._tokens.open(scope, after))
+        rows = session.execute(query.limit(limit + 1)).all()
+        more = rows[limit - 1].face_id if len(rows) > limit else None
+        faces = [self._stored(row, permit) for row in rows[:limit]]
+        token = None if more is None else self._tokens.seal(scope, more)
+        return Page([face for face in faces if face is not None], token)
+
+    def fetch_faces(
+        self, session: Session, collection_id: str, face_ids: Sequence[str], *, permit: Permit
+    ) -> dict[str, StoredFace]:
+        """The faces of `face_ids` whose rows are in this collection now, by id. Needs READ.
+
+        What an index found passes through here before it is told to anyone. A row that does not
+        open is reported in the log and left out.
+        """
+        require(permit, Touch.READ)
+        found: dict[str, StoredFace] = {}
+        for start in range(0, len(face_ids), _AT_ONCE):
+            some = face_ids[start : start + _AT_ONCE]
+            query = _faces().where(FaceRow.collection_id == collection_id, FaceRow.id.in_(some))
+            for row in session.execute(query):
+                face = self._stored(row, permit)
+                if face is not None:
+                    found[face.face_id] = face
+        return found
+
+    # ------------------------------------------------------------ rows and values
+    def _sealed(
+        self, face: NewFace, collection: Collection, subject: SubjectKey, permit: Permit
+    ) -> dict[str, Any]:
+        place = {"face_id": face.face_id, "collection_id": collection.id}
+        try:
+            if str(uuid.UUID(face.face_id)) != face.face_id:
+                raise ValueError
+        except ValueError:
+            raise GalleryError("A face id is a UUID in lower case.") from None
+        crop = None
+        if face.crop is not None:
+            crop = self._vault.seal_crop(subject, face.crop, **place, permit=permit)
+        return {
+            "id": face.face_id,
+            "collection_id": collection.id,
+            "subject_id": subject.subject_id,
+            "image_id": face.image_id,
+            "template": self._vault.seal_template(subject, face.template, **place, permit=permit),
+            "crop": crop,
+            "box_left": face.left,
+            "box_top": face.top,
+            "box_width": face.width,
+            "box_height": face.height,
+            "confidence": face.confidence,
+            "quality": dict(face.quality),
+            "basis": face.basis,
+            "enrolled_at": face.enrolled_at,
+            "retain_until": face.retain_until,
+            "ledger_index": face.ledger_index,
+        }
+
+    def _stored(self, row: Row[Any], permit: Permit) -> StoredFace | None:
+        told = dict(row._mapping)
+        wrapped, sealed = told.pop("wrapped_key"), told.pop("sealed_reference")
+        try:
+            subject = self._vault.open_reference(told["subject_id"], wrapped, sealed, permit=permit)
+        except KeysError:
+            _log.error("a subject's row does not open; its face is left out")
+            return None
+        return StoredFace(subject=subject, **told)
