@@ -4,12 +4,14 @@ All rooms declare their tables on `Base`. Reads use short sessions. Every write 
 `Database.write(work)`: one thread gathers the waiting works, runs each in a savepoint of one
 `BEGIN IMMEDIATE` transaction, commits once, and only then lets the callers go on. So concurrent
 requests share a commit, what returns is durable, and several processes can share one database.
+Each work has a session of its own: neighbours share the commit and nothing else.
 Knows nothing of the rooms above it.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -17,7 +19,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session
 
@@ -27,6 +29,7 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 Work = Callable[[Session], T]
 BATCH = 64  # works that may share one commit
+WRITES = "rightface_writes"  # the execution option that marks the writer's connection
 
 
 class Base(DeclarativeBase):
@@ -38,10 +41,11 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.engine = _engine(url)
-        self._writing = self.engine.execution_options(rightface_writes=True)
+        self._writing = self.engine.execution_options(**{WRITES: True})
         self._waiting: queue.SimpleQueue[tuple[Work[Any], Future[Any]] | None] = queue.SimpleQueue()
         self._hooks: list[Callable[[], None]] = []
         self._open = True
+        self._process = os.getpid()
         self._gate = threading.Lock()
         self._writer = threading.Thread(target=self._run, name="rightface-writer", daemon=True)
         self._writer.start()
@@ -68,14 +72,22 @@ class Database:
         """Run `work(session)` in the next group commit; return its result once it is durable.
 
         What `work` raises is raised here, and nothing of it is kept; its neighbours are unharmed.
+        `work` neither commits nor rolls back: that would end only its own savepoint.
 
         Raises:
             StorageError: the commit failed; nothing was kept.
         """
+        if threading.current_thread() is self._writer:
+            raise StorageError("A write inside a write, or in a hook, would wait for itself.")
         return self.submit(work).result()
 
     def submit(self, work: Work[T]) -> Future[T]:
         """Like `write`, without waiting. The future is done when the commit is durable."""
+        if os.getpid() != self._process:
+            raise StorageError(
+                "The database was opened in another process.",
+                mend="Open it after the fork, in the process that uses it.",
+            )
         future: Future[T] = Future()
         with self._gate:
             if not self._open:
@@ -87,14 +99,19 @@ class Database:
         """Call `hook()` in the writer's thread after each durable commit. It must not raise."""
         self._hooks.append(hook)
 
-    def forget_deleted(self) -> None:
+    def forget_deleted(self) -> bool:
         """Overwrite what was deleted: empty SQLite's write-ahead log into the main file.
 
         Deleted content is zeroed there (`secure_delete`). With other engines nothing is done here.
+
+        Returns:
+            Whether it was done; False while somebody still reads what was there before.
         """
-        if self.is_sqlite:
-            with self.engine.connect() as connection:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        if not self.is_sqlite:
+            return True
+        with self.engine.connect() as connection:
+            row = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+        return row[0] == 0  # the first column: busy
 
     def close(self) -> None:
         """Finish what waits, then stop. Idempotent."""
@@ -103,7 +120,8 @@ class Database:
                 return
             self._open = False
             self._waiting.put(None)
-        self._writer.join()
+        if threading.current_thread() is not self._writer and os.getpid() == self._process:
+            self._writer.join()
         self.engine.dispose()
 
     # ------------------------------------------------------------ the writer's thread
@@ -117,29 +135,24 @@ class Database:
                 except queue.Empty:
                     break
             stopping = batch[-1] is None
-            self._commit([item for item in batch if item is not None])
+            # A caller may have cancelled its future while it waited; from here on nobody can.
+            taken = [item for item in batch if item and item[1].set_running_or_notify_cancel()]
+            self._commit(taken)
 
     def _commit(self, batch: list[tuple[Work[Any], Future[Any]]]) -> None:
         if not batch:
             return
         done: list[tuple[Future[Any], Any]] = []
         try:
-            with Session(self._writing) as session:
-                self._take_turn(session)
+            with self._writing.connect() as connection, connection.begin():
+                self._take_turn(connection)
                 for work, future in batch:
                     try:
-                        with session.begin_nested():
-                            result = work(session)
-                    except SQLAlchemyError as error:
-                        problem = _storage_error("The database refused a write.", error)
-                        problem.__cause__ = error
-                        future.set_exception(problem)
-                    except Exception as error:  # the caller's own, handed back to the caller
-                        future.set_exception(error)
-                    else:
-                        done.append((future, result))
-                session.commit()
-        except SQLAlchemyError as error:
+                        done.append((future, _run_alone(work, connection)))
+                    except BaseException as error:  # noqa: BLE001  # handed back to its caller
+                        future.set_exception(_told(error))
+                    _require_transaction(connection)
+        except BaseException as error:  # noqa: BLE001  # nobody may wait for ever
             problem = _storage_error("The commit failed; nothing was kept.", error)
             problem.__cause__ = error
             for _, future in batch:
@@ -151,22 +164,49 @@ class Database:
         for hook in self._hooks:
             try:
                 hook()
-            except Exception:  # a projection that fails must not stop the truth from being written
+            except Exception:  # noqa: BLE001  # a projection must not stop the truth
                 _log.exception("a hook after the commit failed")
 
-    def _take_turn(self, session: Session) -> None:
+    def _take_turn(self, connection: Connection) -> None:
         # One writing transaction at a time, over all processes: the ledger's order depends on it.
         # SQLite's BEGIN IMMEDIATE does that by itself.
         if self.engine.dialect.name == "postgresql":
-            session.execute(text("SELECT pg_advisory_xact_lock(7241931)"))
+            connection.execute(text("SELECT pg_advisory_xact_lock(7241931)"))
 
 
-def _storage_error(what: str, error: SQLAlchemyError) -> RightfaceError:
-    # The driver's own sentence, never the statement or its parameters (they may be personal data).
-    cause = getattr(error, "orig", None) or type(error).__name__
+def _run_alone(work: Work[T], connection: Connection) -> T:
+    # A session per work: its own savepoint, its own objects. What it returns stays readable.
+    with Session(
+        bind=connection, join_transaction_mode="create_savepoint", expire_on_commit=False
+    ) as session:
+        result = work(session)
+        session.commit()  # releases the savepoint; without it, leaving rolls back to it
+        return result
+
+
+def _require_transaction(connection: Connection) -> None:
+    # Some failures (a full disk, a lost connection) end the whole transaction beneath us. To go on
+    # would acknowledge works that were rolled back, and run the next ones outside a transaction.
+    driver = connection.connection.dbapi_connection
+    if not connection.in_transaction() or not getattr(driver, "in_transaction", True):
+        raise StorageError("The database ended the transaction.")
+
+
+def _told(error: BaseException) -> BaseException:
+    if not isinstance(error, SQLAlchemyError):
+        return error
+    problem = _storage_error("The database refused a write.", error)
+    problem.__cause__ = error
+    return problem
+
+
+def _storage_error(what: str, error: BaseException) -> RightfaceError:
+    # The first line of the driver's own sentence: never the statement, its parameters or a
+    # "DETAIL" line (they may be personal data).
+    cause = str(getattr(error, "orig", None) or type(error).__name__).splitlines()[0]
     return StorageError(
         what,
-        why=str(cause),
+        why=cause,
         mend="Check free disk space and the permissions of the data directory.",
     )
 
@@ -190,7 +230,7 @@ def _engine(url: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
-        writes = connection.get_execution_options().get("rightface_writes")
+        writes = connection.get_execution_options().get(WRITES)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
