@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 if TYPE_CHECKING:
     from rightface.law.licences import Licence
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +35,10 @@ class Caller:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer(Generic[T]):
+class Answer(Generic[T_co]):
     """What an allowed operation gives, with the proof that it was allowed."""
 
-    value: T
+    value: T_co
     permit_id: str
     ledger_index: int
     """The index of the decision's leaf."""

@@ -1,0 +1,128 @@
+"""What the wires need of the service, as a type: nothing else of it is used here.
+
+`rightface.service.Service` is the one that ships. Every operation is synchronous, may be called
+from many threads, and gives an `Answer` or raises one of `rightface.errors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from rightface.service_types import (
+    Answer,
+    Caller,
+    CollectionInfo,
+    CollectionPage,
+    Comparison,
+    DeletedFaces,
+    DetectedFace,
+    FacePage,
+    IndexedFaces,
+    SearchResult,
+)
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+    from rightface.law.licences import Licence
+
+
+class FaceService(Protocol):
+    """The service's methods that the wires call; see docs/architecture.md for what each does."""
+
+    @property
+    def ledger_directory(self) -> Path:
+        """Where the ledger's public files lie."""
+
+    @property
+    def metrics(self) -> CollectorRegistry:
+        """The service's own Prometheus figures."""
+
+    def authenticate(self, access_key_id: str) -> tuple[Licence, str] | None:
+        """The licence of an access key and its secret; None: no such key."""
+
+    def healthy(self) -> dict[str, str]:
+        """Each part that must work, with `ok` or what is wrong with it."""
+
+    def publish_ledger(self) -> object:
+        """Bring the public files up to date with what is recorded."""
+
+    def public_policy(self) -> str:
+        """The public retention policy, Markdown."""
+
+    def create_collection(
+        self, caller: Caller, name: str, tags: Mapping[str, str]
+    ) -> Answer[CollectionInfo]:
+        """Create one; `CollectionExists` if the caller has it already."""
+
+    def describe_collection(self, caller: Caller, name: str) -> Answer[CollectionInfo]:
+        """What is known of one."""
+
+    def list_collections(
+        self, caller: Caller, limit: int, after: str | None
+    ) -> Answer[CollectionPage]:
+        """The caller's own, by name, from behind `after`."""
+
+    def delete_collection(self, caller: Caller, name: str) -> Answer[object]:
+        """Erase one with all its faces."""
+
+    def index_faces(
+        self,
+        caller: Caller,
+        collection: str,
+        *,
+        image: bytes,
+        subject: str | None,
+        max_faces: int | None,
+        quality_filter: str,
+    ) -> Answer[IndexedFaces]:
+        """Enrol the faces of an image."""
+
+    def list_faces(
+        self,
+        caller: Caller,
+        collection: str,
+        *,
+        limit: int,
+        after: str | None,
+        face_ids: Sequence[str] | None,
+    ) -> Answer[FacePage]:
+        """One page of what is recorded of each face."""
+
+    def delete_faces(
+        self, caller: Caller, collection: str, face_ids: Sequence[str]
+    ) -> Answer[DeletedFaces]:
+        """Erase faces."""
+
+    def search_faces(
+        self, caller: Caller, collection: str, *, face_id: str, limit: int, similarity: float
+    ) -> Answer[SearchResult]:
+        """Search by an enrolled face."""
+
+    def search_faces_by_image(
+        self,
+        caller: Caller,
+        collection: str,
+        *,
+        image: bytes,
+        limit: int,
+        similarity: float,
+        quality_filter: str,
+    ) -> Answer[SearchResult]:
+        """Search by the largest face of an image."""
+
+    def detect_faces(self, caller: Caller, image: bytes) -> Answer[Sequence[DetectedFace]]:
+        """Find faces, largest first."""
+
+    def compare_faces(
+        self,
+        caller: Caller,
+        *,
+        source: bytes,
+        target: bytes,
+        similarity: float,
+        quality_filter: str,
+    ) -> Answer[Comparison]:
+        """Compare the largest face of one image with each face of another."""

@@ -1,0 +1,69 @@
+"""The x-rightface-* headers: the proof and the reasons that Amazon's shapes have no place for.
+
+On answers and refusals alike: `x-rightface-permit`, `-ledger-index`, `-reasons`, `-fmr`; `none`
+where one does not apply. Never a subject reference.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from rightface.law.ruling import Refusal
+from rightface.service_types import Answer, Candidate
+
+PURPOSE = "x-rightface-purpose"
+SUBJECT = "x-rightface-subject"
+NONE = "none"
+_LONGEST = 1024  # characters of one header; clients and proxies refuse headers of several kilobytes
+_TOLD_MATCHES = 20
+
+
+def of_answer(answer: Answer[Any]) -> dict[str, str]:
+    """The headers of an allowed operation."""
+    headers = {
+        "x-rightface-permit": answer.permit_id,
+        "x-rightface-ledger-index": str(answer.ledger_index),
+        "x-rightface-reasons": NONE,
+        "x-rightface-fmr": NONE if answer.fmr is None else rate(answer.fmr),
+    }
+    if answer.obligations:
+        kinds = sorted({f"{duty.kind}={duty.value}" for duty in answer.obligations})
+        headers["x-rightface-obligations"] = _one_line(",".join(kinds))
+    return headers
+
+
+def of_refusal(refusal: Refusal) -> dict[str, str]:
+    """The headers of a refusal; its reasons as `instrument#rule`, comma separated."""
+    reasons = dict.fromkeys(reason.key for reason in refusal.ruling.reasons)
+    return {
+        "x-rightface-permit": NONE,
+        "x-rightface-ledger-index": str(refusal.ledger_index),
+        "x-rightface-reasons": _one_line(",".join(reasons)) or NONE,
+        "x-rightface-fmr": NONE,
+    }
+
+
+def of_candidates(candidates: Sequence[Candidate]) -> dict[str, str]:
+    """The false match rate of each candidate in the answer's order, `*` where extrapolated."""
+    marks = ["*" if candidate.extrapolated else "" for candidate in candidates]
+    return of_rates([candidate.fmr for candidate in candidates], marks)
+
+
+def of_rates(rates: Sequence[float], marks: Sequence[str] | None = None) -> dict[str, str]:
+    """The false match rate of each match in the answer's order (the first 20)."""
+    told = [rate(fmr) + mark for fmr, mark in zip(rates, marks or [""] * len(rates), strict=True)]
+    return {"x-rightface-match-fmr": ",".join(told[:_TOLD_MATCHES]) or NONE}
+
+
+def rate(fmr: float) -> str:
+    """A false match rate with three digits: `1.6e-03`."""
+    return f"{fmr:.2e}"
+
+
+def _one_line(text: str) -> str:
+    printable = re.sub(r"[^\x21-\x7e]+", "-", text)
+    if len(printable) <= _LONGEST:
+        return printable
+    return printable[: _LONGEST - 4].rpartition(",")[0] + ",..."
