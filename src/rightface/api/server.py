@@ -31,6 +31,11 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect headers soon."""
         super().connection_made(transport)
+        # Headers and body are two writes: without this the second waits 40 ms for the peer's
+        # delayed acknowledgement. asyncio sets it only on sockets made with IPPROTO_TCP spelt out.
+        connection = transport.get_extra_info("socket")
+        if connection is not None and connection.family in (socket.AF_INET, socket.AF_INET6):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._expect_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:

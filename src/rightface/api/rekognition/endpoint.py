@@ -69,6 +69,7 @@ class RekognitionEndpoint:
         self._figures = figures
         self._clock = clock
         self._replays = Replays(clock=clock)
+        model.service_model()  # parsed now, not while the first client waits
 
     async def answer(self, request: Request) -> Response:
         """The answer to one request; never raises."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Mapping
+from pathlib import Path
 
 from rightface.api.rekognition.told import of_refusal
 from rightface.errors import (
@@ -101,5 +102,5 @@ def as_wire_error(
 
 def _log_fault(error: Exception, operation: str, request_id: str) -> None:
     frames = traceback.extract_tb(error.__traceback__)[-6:]
-    place = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames))
+    place = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
     _log.error("%s in %s, request %s: %s", type(error).__name__, operation, request_id, place)
