@@ -148,6 +148,17 @@ class LedgerError(RightfaceError):
     exit_status = 4
 
 
+class LedgerFileError(LedgerError):
+    """One public file of a ledger is missing or damaged: `where` is its path, `problem` what."""
+
+    code = "ledger-file"
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(f"The ledger's file '{where}': {problem}")
+        self.where = where
+        self.problem = problem
+
+
 # ---------------------------------------------------------------- gallery
 class GalleryError(RightfaceError):
     """A gallery operation cannot be done."""

@@ -135,3 +135,10 @@ def unpack(bundle: bytes) -> tuple[list[bytes], bool]:
         entries.append(bundle[at + 2 : at + 2 + length])
         at += 2 + length
     return entries, at == end
+
+
+def beginning(tile: Tile, content: bytes) -> bytes:
+    """The bytes of a partial tile or bundle, from those of one that has grown since."""
+    if tile.level == ENTRIES:
+        return pack(unpack(content)[0][: tile.width])
+    return content[: tile.width * HASH]
