@@ -55,6 +55,10 @@ class Licence:
     revoked_at: datetime | None = None
     signature: bytes = field(default=b"", repr=False)
 
+    def holds(self, at: datetime) -> bool:
+        """Whether `at` lies within its term. Revocation is another matter."""
+        return self.valid_from <= at < self.valid_until
+
 
 @dataclass(frozen=True)
 class IssuedLicence:
@@ -188,6 +192,17 @@ def by_id(session: Session, keyring: KeyRing, licence_id: str) -> Licence | None
     return None if row is None else verified(row, keyring)
 
 
+def of_client(session: Session, keyring: KeyRing, client: str) -> list[Licence]:
+    """All licences of a client, oldest first.
+
+    Raises:
+        LicenceError: a row was changed.
+    """
+    rows = session.execute(_BY_CLIENT, {"client": client})
+    found = [verified(row, keyring) for row in rows]
+    return sorted(found, key=lambda licence: (licence.issued_at, licence.licence_id))
+
+
 def by_access_key(
     session: Session, keyring: KeyRing, access_key_id: str
 ) -> tuple[Licence, str] | None:
@@ -237,6 +252,7 @@ _COLUMNS = (
 
 
 _BY_ID = select(*_COLUMNS).where(LicenceRow.licence_id == bindparam("licence_id"))
+_BY_CLIENT = select(*_COLUMNS).where(LicenceRow.client == bindparam("client"))
 _BY_KEY = select(*_COLUMNS).where(LicenceRow.access_key_id == bindparam("access_key_id"))
 
 

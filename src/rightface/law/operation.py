@@ -98,8 +98,10 @@ class Operation:
         self._freeze()
 
     def _freeze(self) -> None:
+        # The fields were given by a caller; what they are annotated as proves nothing here.
         try:
             stated: Mapping[str, object] = self.conditions
+            named: object = self.subjects
             parties, subjects = tuple(self.parties), tuple(self.subjects)
             conditions = {
                 name: tuple(sorted(value)) if isinstance(value, list | set | frozenset) else value
@@ -111,7 +113,7 @@ class Operation:
             ) from error
         if not all(isinstance(party, Party) for party in parties):
             raise LawError("The operation's parties are not parties.")
-        if isinstance(self.subjects, str) or not all(isinstance(s, str) for s in subjects):
+        if isinstance(named, str) or not all(isinstance(s, str) for s in subjects):
             raise LawError("The operation's subjects are not text.")
         if not all(isinstance(n, str) and _is_fact(v) for n, v in conditions.items()):
             raise LawError("The operation's conditions are neither words, numbers nor truths.")

@@ -131,8 +131,9 @@ class Refusal:
 
 def refusal_text(ruling: Ruling) -> str:
     """The reasons of a ruling and the changes that would cure it, as plain sentences."""
-    said = " ".join(_unique(reason.sentence() for reason in ruling.reasons))
-    changes = " ".join(_unique(reason.change for reason in ruling.reasons))
+    worst_first = sorted(ruling.reasons, key=lambda reason: bool(reason.duty))
+    said = " ".join(_unique(reason.sentence() for reason in worst_first))
+    changes = " ".join(_unique(reason.change for reason in worst_first))
     missing = f" Missing: {', '.join(ruling.missing)}." if ruling.missing else ""
     return f"Refused. {said}{missing} To change it: {changes}"
 

@@ -83,7 +83,8 @@ class Vocabulary:
     operations: Mapping[str, OperationWord]
     purposes: Mapping[str, Purpose]
     warrants: Mapping[str, str]
-    bases: Mapping[str, str]
+    bases: Mapping[str, frozenset[str]]
+    """Legal basis → the operations that it can carry; empty: any."""
     duties: Mapping[str, Duty]
     how: Mapping[str, bool]
     """How a consent was obtained → whether that is a written release."""
@@ -155,10 +156,12 @@ class Vocabulary:
         return told.union(*(self.operations[name].implies for name in told))
 
     def members(self, names: Iterable[str]) -> frozenset[str]:
-        """The actors that `names` (actors or groups) stand for. Raises LawError."""
+        """The actors that `names` stand for: actors, groups, everyone. Raises LawError."""
         found: set[str] = set()
         for name in names:
-            if name in self.groups:
+            if name == "everyone":
+                found.update(self.actors)
+            elif name in self.groups:
                 found.update(a for a in self.actors if name in self.groups_of(a))
             else:
                 found.add(_one_of("actor or group", name, {**self.actors, **self.groups}))
@@ -289,7 +292,7 @@ def _from_toml(words: dict[str, Any], purposes: dict[str, Any]) -> Vocabulary:
             for n, w in purposes.items()
         ),
         warrants=_frozen((n, w["definition"]) for n, w in table("warrants").items()),
-        bases=_frozen((n, w["definition"]) for n, w in table("bases").items()),
+        bases=_frozen((n, frozenset(w.get("only", ()))) for n, w in table("bases").items()),
         duties=_frozen((n, Duty(name=n, **w)) for n, w in table("duties").items()),
         how=_frozen((n, w["written"]) for n, w in table("how").items()),
         conditions=_frozen((n, _condition(n, w)) for n, w in table("conditions").items()),

@@ -1,0 +1,165 @@
+"""The gate: the one place where permits are made.
+
+Read `Gate.decide` and `judge`: the steps are numbered as in the design. What a step looks at is in
+`steps/`. Knows rules, dates and records; never pixels, templates or HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from rightface.db import Database
+from rightface.errors import RightfaceError, StorageError
+from rightface.keys import KeyRing
+from rightface.law.library import InstrumentLibrary
+from rightface.law.operation import Operation
+from rightface.law.records import read_records
+from rightface.law.ruling import Outcome, Refusal, Ruling, StepResult
+from rightface.law.steps import (
+    consent,
+    evidence,
+    instruments,
+    licence,
+    obligations,
+    time_and_client,
+    warrant,
+)
+from rightface.law.touches import touches_of
+from rightface.law.world import Evidence, Records, World, check_words
+from rightface.permit import Permit, take_mint
+
+Recorder = Callable[[Operation, Ruling], int]
+"""Writes the decision durably and returns its index in the ledger; raises if it cannot."""
+Clock = Callable[[], datetime]
+
+_mint = take_mint()
+
+
+def judge(world: World) -> Ruling:
+    """Steps 0 to 6: what law, licence and consent say. Makes no record and no permit."""
+    check_words(world.operation, world.library)
+    results = [
+        # 0. Establish the time that is asked about, and the client.
+        time_and_client.check(world),
+        # 1. The client's licence: genuine, in term, and covering what is asked.
+        covered := licence.check(world),
+        # 2. The instruments in force here and now, for everybody in the chain (Cedar).
+        instruments.check(world, licensed=covered.outcome != "deny"),
+        # 3. The consent, or another recorded basis, of each person who is named.
+        consent.check(world),
+        # 4. The warrant, order or emergency that is relied on.
+        warrant.check(world),
+        # 5. The evidence that the model works.
+        evidence.check(world),
+    ]
+    # 6. The obligations, merged to the strictest.
+    return _ruling(world, [*results, obligations.check(results)])
+
+
+class Gate:
+    """Decides. One per process and instance; thread-safe."""
+
+    def __init__(
+        self,
+        database: Database,
+        keyring: KeyRing,
+        library: InstrumentLibrary,
+        recorder: Recorder,
+        evidence: Callable[[], Evidence | None],
+        clock: Clock = lambda: datetime.now(UTC),
+    ) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._library = library
+        self._recorder = recorder
+        self._evidence = evidence
+        self._clock = clock
+
+    def decide(self, operation: Operation) -> Permit | Refusal:
+        """A permit for exactly this operation, now, or the reasons why not. Either is on record.
+
+        Raises:
+            LawError: a word of the operation is not of the vocabulary. Nothing is recorded.
+            StorageError: records cannot be read, or the decision cannot be recorded.
+        """
+        # 0.–6.
+        ruling = judge(self._world(operation, live=True))
+        # 7. The ledger: without a record there is no permit.
+        index = self._record(operation, ruling)
+        if not ruling.allowed:
+            return Refusal(ruling=ruling, ledger_index=index, request_id=operation.request_id)
+        # 8. The permit, for this operation alone.
+        return _mint.issue(
+            operation=operation,
+            action=operation.action,
+            client=operation.client or "",
+            ledger_index=index,
+            touches=touches_of(operation.action),
+            obligations=ruling.obligations,
+        )
+
+    def consider(self, operation: Operation, *, adopted: frozenset[str] | None = None) -> Ruling:
+        """What the gate would say, at any date, without record or permit.
+
+        Args:
+            operation: the question; it may state conditions. One that names no client leaves
+                licences, consent records and evidence out.
+            adopted: the commitments that count as adopted. None: those on record at that date if a
+                client is named, else all.
+
+        Raises:
+            LawError: a word of the operation is not of the vocabulary.
+            StorageError: records cannot be read.
+        """
+        return judge(self._world(operation, live=False, adopted=adopted))
+
+    def _world(
+        self, operation: Operation, *, live: bool, adopted: frozenset[str] | None = None
+    ) -> World:
+        now = self._clock()
+        as_of = now if live or operation.as_of is None else operation.as_of
+        records: Records | None = None
+        if live or operation.client is not None:
+            with self._database.read() as session:
+                records = read_records(session, self._keyring, operation, as_of, self._evidence)
+        if adopted is None:
+            adopted = self._library.commitments if records is None else records.adopted
+        return World(
+            operation=operation,
+            as_of=as_of,
+            live=live,
+            library=self._library,
+            records=records,
+            adopted=adopted,
+        )
+
+    def _record(self, operation: Operation, ruling: Ruling) -> int:
+        try:
+            index = self._recorder(operation, ruling)
+        except RightfaceError:
+            raise
+        except Exception as error:
+            raise StorageError("The decision could not be recorded; nothing is allowed.") from error
+        if type(index) is not int or index < 0:
+            raise StorageError("The decision has no place in the ledger; nothing is allowed.")
+        return index
+
+
+def _ruling(world: World, results: list[StepResult]) -> Ruling:
+    reasons = tuple(reason for result in results for reason in result.reasons)
+    outcome: Outcome = "allow"
+    if any(result.outcome not in {"pass", "left-out"} for result in results):
+        curable = all(result.outcome != "deny" for result in results)
+        outcome = "require-duty" if curable else "deny"
+    return Ruling(
+        outcome=outcome,
+        instruments=tuple(dict.fromkeys(one for result in results for one in result.spoke)),
+        in_force=world.rules.instruments,
+        reasons=reasons,
+        missing=tuple(sorted({reason.duty for reason in reasons if reason.duty})),
+        obligations=results[-1].obligations,
+        steps=tuple(results),
+        policy_digest=world.rules.digest,
+        jurisdictions=world.jurisdictions,
+    )

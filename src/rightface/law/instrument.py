@@ -1,0 +1,205 @@
+"""One instrument: a statute, ordinance, order or commitment, read from its folder and validated.
+
+A folder holds `instrument.toml` (what, where, when, who, how known), `policy.cedar` (the rules) and
+`cases.yaml` (questions with the answers expected). Anything malformed stops the loading with the
+file, the place and how to mend it.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from rightface.errors import LawError
+from rightface.law.rule import Rule, confidence, make_rule, read_policies
+from rightface.law.vocabulary import Vocabulary
+
+COMMITMENT = "corporate-commitment"
+BASELINE = "baseline"
+KINDS = (
+    "statute",
+    "ordinance",
+    "regulation",
+    "court-order",
+    "settlement",
+    "policy",
+    "bill",
+    COMMITMENT,
+    "operator-rule",
+    BASELINE,
+)
+_NEEDED = {"id", "name", "kind", "jurisdiction", "citation", "confidence", "summary", "rules"}
+_KNOWN = _NEEDED | {
+    "adopted",
+    "effective_from",
+    "effective_until",
+    "dates_precision",
+    "date_evidence",
+    "versions",
+    "applies_to",
+    "lifts_when",
+    "exceptions",
+    "duties",
+    "remedies",
+    "gaps",
+    "sources",
+    "contradictions",
+    "amended_by",
+}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Instrument:
+    """One instrument. Dates: half-open, [effective_from, effective_until)."""
+
+    instrument_id: str
+    name: str
+    kind: str
+    jurisdiction: str
+    """'*': everywhere."""
+    citation: str
+    confidence: str
+    """seen, recalled, derived, mixed or own: how well the whole is known."""
+    summary: str
+    adopted: date | None
+    effective_from: date | None
+    """None: always for the baseline; never for everything else, such as a bill."""
+    effective_until: date | None
+    rules: tuple[Rule, ...]
+    facts: Mapping[str, Any]
+    """The whole of instrument.toml."""
+    folder: Path
+
+    @property
+    def is_commitment(self) -> bool:
+        """Whether it binds only once adopted."""
+        return self.kind == COMMITMENT
+
+    @property
+    def unverified(self) -> bool:
+        """Whether any of it was not read at its source."""
+        return self.confidence not in ("seen", "own")
+
+    def on(self, day: date) -> bool:
+        """Whether `day` lies within its interval."""
+        if self.effective_from is None:
+            return self.kind == BASELINE
+        return self.effective_from <= day and (
+            self.effective_until is None or day < self.effective_until
+        )
+
+
+def read_instrument(folder: Path, words: Vocabulary) -> Instrument:
+    """The instrument of a folder.
+
+    Raises:
+        LawError: a file is missing or malformed; the message names it and the mend.
+    """
+    path = folder / "instrument.toml"
+    told = _toml(path)
+    _check_fields(told, folder, path)
+    kind, place = told["kind"], told["jurisdiction"]
+    if kind not in KINDS:
+        raise LawError(f"{path}: unknown kind '{kind}'.", why=f"Allowed: {', '.join(KINDS)}.")
+    try:
+        if not (place == "*" and kind in (BASELINE, "operator-rule", COMMITMENT)):
+            words.place(place)
+    except LawError as error:
+        raise LawError(f"{path}: {error.what}", why=error.why, mend=error.mend) from error
+    start, end = _dates(told, path)
+    return Instrument(
+        instrument_id=told["id"],
+        name=told["name"],
+        kind=kind,
+        jurisdiction=place,
+        citation=told["citation"],
+        confidence=_confidence(told, path),
+        summary=told["summary"],
+        adopted=told.get("adopted"),
+        effective_from=start,
+        effective_until=end,
+        rules=_rules(folder, told, words, path),
+        facts=MappingProxyType(told),
+        folder=folder,
+    )
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise LawError(f"{path} is missing.", mend="An instrument's folder needs it.") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise LawError(f"{path} cannot be read.", why=str(error)) from error
+
+
+def _check_fields(told: dict[str, Any], folder: Path, path: Path) -> None:
+    missing, unknown = sorted(_NEEDED - set(told)), sorted(set(told) - _KNOWN)
+    if missing:
+        raise LawError(f"{path} lacks '{missing[0]}'.", mend="Add the field.")
+    if unknown:
+        raise LawError(f"{path}: unknown field '{unknown[0]}'.", why=f"Allowed: {sorted(_KNOWN)}.")
+    for name in _NEEDED - {"rules"}:
+        if not isinstance(told[name], str) or not told[name]:
+            raise LawError(f"{path}: '{name}' is not text.")
+    if told["id"] != folder.name:
+        raise LawError(f"{path}: the id '{told['id']}' is not the folder's name.")
+    if not (folder / "cases.yaml").is_file():
+        raise LawError(f"{folder / 'cases.yaml'} is missing.", mend="Every instrument has cases.")
+    for name in ("versions", "exceptions", "duties", "remedies", "gaps", "contradictions"):
+        for entry in _tables(told, name, path):
+            confidence(entry.get("c"), f"{path}: an entry of '{name}'")
+    _tables(told, "sources", path)
+
+
+def _tables(told: dict[str, Any], name: str, path: Path) -> list[dict[str, Any]]:
+    entries = told.get(name, [])
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise LawError(f"{path}: '{name}' is not a list of tables.")
+    return entries
+
+
+def _confidence(told: dict[str, Any], path: Path) -> str:
+    if told["confidence"] == "mixed":
+        return "mixed"
+    return confidence(told["confidence"], str(path))
+
+
+def _dates(told: dict[str, Any], path: Path) -> tuple[date | None, date | None]:
+    for name in ("adopted", "effective_from", "effective_until"):
+        if name in told and type(told[name]) is not date:
+            raise LawError(f"{path}: '{name}' is not a date.", mend="Write it like 2020-06-11.")
+    adopted, start, end = (
+        told.get(name) for name in ("adopted", "effective_from", "effective_until")
+    )
+    if start is not None and end is not None and end <= start:
+        raise LawError(f"{path}: it ends before it starts.", mend="effective_until is excluded.")
+    if start is not None and adopted is not None and start < adopted:
+        raise LawError(f"{path}: it is effective before it was adopted.")
+    if start is None and end is not None:
+        raise LawError(f"{path}: it has an end and no start.")
+    return start, end
+
+
+def _rules(folder: Path, told: dict[str, Any], words: Vocabulary, path: Path) -> tuple[Rule, ...]:
+    tables = {str(table.get("id")): table for table in _tables(told, "rules", path)}
+    policies = read_policies(folder / "policy.cedar", words)
+    ids = [policy["annotations"]["id"] for policy in policies]
+    for one in set(ids) ^ set(tables):
+        raise LawError(
+            f"{folder}: the rule '{one}' is in only one of policy.cedar and instrument.toml.",
+            mend="Every policy has a [[rules]] table with its id, and the other way round.",
+        )
+    rules = []
+    for one, policy in zip(ids, policies, strict=True):
+        where = f"{path}: the rule '{one}'"
+        rule = make_rule(told["id"], policy, tables[one], words, where)
+        if rule.start is not None and rule.until is not None and rule.until <= rule.start:
+            raise LawError(f"{where} ends before it starts.")
+        rules.append(rule)
+    return tuple(rules)

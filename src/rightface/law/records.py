@@ -1,0 +1,80 @@
+"""Reads what the instance has on record for one operation, in as few queries as it takes.
+
+Nothing read here is kept: a revocation, a withdrawal or a new duty counts from the next operation
+on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy import String, bindparam, literal, null, select, union_all
+from sqlalchemy.orm import Session
+
+from rightface.errors import LicenceError
+from rightface.keys import KeyRing
+from rightface.law.consents import covering, suppressed_among
+from rightface.law.licences import Licence, by_id, of_client
+from rightface.law.operation import Operation
+from rightface.law.tables import AdoptionRow, DutyRow, stamp
+from rightface.law.world import FACELESS, Evidence, Records
+
+
+def read_records(
+    session: Session,
+    keyring: KeyRing,
+    operation: Operation,
+    at: datetime,
+    evidence: Callable[[], Evidence | None],
+) -> Records:
+    """The records that matter to `operation` at `at`.
+
+    A question that names no licence gets the client's newest one that holds at `at`.
+    """
+    licence, broken = _licence(session, keyring, operation, at)
+    standing = session.execute(_STANDING, {"at": stamp(at)}).all()
+    named = operation.subjects if operation.action not in FACELESS else ()
+    return Records(
+        licence=licence,
+        licence_broken=broken,
+        adopted=frozenset(name for kind, name in standing if kind == "adoption"),
+        duties=frozenset(name for kind, name in standing if kind == "duty"),
+        consents=covering(
+            session,
+            keyring,
+            named,
+            purpose=operation.purpose or "",
+            gallery=operation.gallery,
+            client=operation.client,
+            at=at,
+        ),
+        suppressed=frozenset(suppressed_among(session, keyring, named)),
+        evidence=evidence(),
+    )
+
+
+def _licence(
+    session: Session, keyring: KeyRing, operation: Operation, at: datetime
+) -> tuple[Licence | None, bool]:
+    try:
+        if operation.licence_id is not None:
+            return by_id(session, keyring, operation.licence_id), False
+        found = of_client(session, keyring, operation.client or "")
+    except LicenceError:
+        return None, True
+    holding = [one for one in found if one.revoked_at is None and one.holds(at)]
+    candidates = holding or found
+    return (candidates[-1] if candidates else None), False
+
+
+_AT = bindparam("at", type_=String())
+_STANDING = union_all(
+    select(literal("adoption"), AdoptionRow.instrument).where(
+        AdoptionRow.adopted_at <= _AT,
+        (AdoptionRow.withdrawn_at == null()) | (AdoptionRow.withdrawn_at > _AT),
+    ),
+    select(literal("duty"), DutyRow.duty).where(
+        DutyRow.recorded_at <= _AT, (DutyRow.ended_at == null()) | (DutyRow.ended_at > _AT)
+    ),
+)

@@ -1,0 +1,324 @@
+"""One rule of an instrument: a Cedar policy with its annotations, and the same rule as plain facts.
+
+The policy decides; the facts are what `reference.py` checks it against. Parses and validates both;
+evaluates neither.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import cedarpy
+
+from rightface.errors import LawError
+from rightface.law.ruling import Confidence, Obligation
+from rightface.law.schema import schema
+from rightface.law.vocabulary import Vocabulary
+
+Effect = Literal["forbid", "duty", "oblige"]
+OBLIGATIONS: Mapping[str, type] = {
+    "retention-days": int,
+    "similarity-floor": float,
+    "human-review": int,
+    "max-candidates": int,
+}
+_NEEDED = ("id", "section", "citation", "text", "change")
+_KNOWN = (*_NEEDED, "duty", "obligation", "value", "from", "until")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """The rule in plain words: whom it binds, in doing what, under which conditions."""
+
+    effect: Effect
+    actors: frozenset[str]
+    operations: frozenset[str]
+    when: tuple[Mapping[str, Any], ...]
+    """Any of these must hold; empty: always."""
+    unless: tuple[Mapping[str, Any], ...]
+    """None of these may hold."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Rule:
+    """One rule. Dates: half-open, [start, until); None: as the instrument's."""
+
+    key: str
+    """`instrument#id`."""
+    instrument: str
+    rule_id: str
+    section: str
+    citation: str
+    text: str
+    change: str
+    confidence: Confidence
+    duty: str
+    """The duty that cures it; empty for a plain prohibition or an obligation."""
+    obligation: Obligation | None
+    start: date | None
+    until: date | None
+    policy: str
+    """The policy as canonical Cedar JSON."""
+    attributes: frozenset[str]
+    """The conditions that the policy looks at."""
+    facts: Facts
+
+    def in_force(self, on: date) -> bool:
+        """Whether this rule, within its instrument, has its day on `on`."""
+        return (self.start is None or self.start <= on) and (self.until is None or on < self.until)
+
+
+def read_policies(path: Path, words: Vocabulary) -> list[dict[str, Any]]:
+    """The policies of a file, each as Cedar JSON, checked against the schema and the vocabulary.
+
+    Raises:
+        LawError: the file cannot be read or parsed, or a policy is not well formed.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LawError(f"{path} cannot be read.", why=type(error).__name__) from error
+    try:
+        told = json.loads(cedarpy.policies_to_json_str(text))
+        checked = cedarpy.validate_policies(text, schema())
+    except ValueError as error:
+        raise LawError(
+            f"{path} is not Cedar.", why=str(error), mend="Mend the policy's syntax."
+        ) from error
+    names = {key: policy["annotations"].get("id", key) for key, policy in _static(told).items()}
+    if told.get("templates") or not _static(told):
+        raise LawError(f"{path} holds no policy, or a template.", mend="Write plain policies.")
+    if not checked:
+        first = checked.errors[0]
+        name = names.get(first.policy_id, "")
+        raise LawError(
+            f"{path}{line_of(text, name)}: the rule '{name}' does not fit the schema.",
+            why=first.error,
+            mend="Use the actors, operations and conditions of the vocabulary.",
+        )
+    policies = list(_static(told).values())
+    for policy in policies:
+        name = policy["annotations"].get("id", "")
+        where = f"{path}{line_of(text, name)}: the rule '{name}'"
+        _check_annotations(policy, where)
+        _check_words(policy, words, where)
+    if len(set(names.values())) != len(names):
+        raise LawError(f"{path}: two rules have the same @id.")
+    return policies
+
+
+def make_rule(
+    instrument: str, policy: dict[str, Any], told: Mapping[str, Any], words: Vocabulary, where: str
+) -> Rule:
+    """The rule that a policy and its facts (a table of `[[rules]]`) make together.
+
+    Raises:
+        LawError: they disagree, or one of them is malformed.
+    """
+    notes: dict[str, str] = policy["annotations"]
+    facts = _facts(told, words, where)
+    effect: Effect = "duty" if "duty" in notes else "forbid"
+    if policy["effect"] == "permit":
+        effect = "oblige"
+    if facts.effect != effect:
+        raise LawError(
+            f"{where}: policy.cedar makes it '{effect}', instrument.toml '{facts.effect}'."
+        )
+    return Rule(
+        key=f"{instrument}#{notes['id']}",
+        instrument=instrument,
+        rule_id=notes["id"],
+        section=notes["section"],
+        citation=notes["citation"],
+        text=notes["text"],
+        change=notes["change"],
+        confidence=confidence(told.get("c"), where),
+        duty=words.duty(notes["duty"]) if "duty" in notes else "",
+        obligation=_obligation(notes, instrument, where) if effect == "oblige" else None,
+        start=_date(notes.get("from"), where),
+        until=_date(notes.get("until"), where),
+        policy=json.dumps(policy, sort_keys=True, separators=(",", ":")),
+        attributes=frozenset(_attributes(policy["conditions"])),
+        facts=facts,
+    )
+
+
+def confidence(told: object, where: str) -> Confidence:
+    """`told`, if it is one of the four marks.
+
+    Raises:
+        LawError: it is not.
+    """
+    if told not in ("seen", "recalled", "derived", "own"):
+        raise LawError(
+            f"{where} has no mark of confidence.", mend="c = seen, recalled, derived or own."
+        )
+    return told
+
+
+def line_of(text: str, rule_id: str) -> str:
+    """`, line N` of the annotation `@id("rule_id")`, or nothing."""
+    at = text.find(f'@id("{rule_id}")')
+    return "" if at < 0 or not rule_id else f", line {text.count(chr(10), 0, at) + 1}"
+
+
+def _static(told: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return cast(dict[str, dict[str, Any]], told.get("staticPolicies", {}))
+
+
+def _check_annotations(policy: dict[str, Any], where: str) -> None:
+    notes = policy["annotations"]
+    missing = [f"@{name}" for name in _NEEDED if not notes.get(name)]
+    if missing:
+        raise LawError(f"{where} lacks {', '.join(missing)}.", mend="Write the annotation.")
+    unknown = [f"@{name}" for name in notes if name not in _KNOWN]
+    if unknown:
+        raise LawError(f"{where} has {', '.join(unknown)}, which nothing reads.")
+    if (policy["effect"] == "permit") != ("obligation" in notes) or (
+        policy["effect"] == "permit" and "duty" in notes
+    ):
+        raise LawError(
+            f"{where} permits.",
+            why="An instrument forbids, asks for a duty, or sets an obligation; licences permit.",
+            mend="Write forbid; or permit with @obligation and @value.",
+        )
+
+
+def _check_words(policy: dict[str, Any], words: Vocabulary, where: str) -> None:
+    try:
+        if "duty" in policy["annotations"]:
+            words.duty(policy["annotations"]["duty"])
+        for kind, name in _entities(policy):
+            if kind == "Place":
+                words.place(name)
+            elif kind == "Actor":
+                words.actor(name)
+            elif kind == "Group":
+                words.members([name])
+        for name, value in _compared(policy["conditions"]):
+            words.value(name, [value] if name == "duties" else value)
+    except LawError as error:
+        raise LawError(f"{where}: {error.what}", why=error.why, mend=error.mend) from error
+
+
+def _entities(node: object) -> Iterator[tuple[str, str]]:
+    if isinstance(node, dict):
+        if {"type", "id"} <= node.keys():
+            yield str(node["type"]), str(node["id"])
+        for value in node.values():
+            yield from _entities(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _entities(value)
+
+
+def _attributes(node: object) -> Iterator[str]:
+    if isinstance(node, dict):
+        for operator in (".", "has"):
+            inner = node.get(operator)
+            if isinstance(inner, dict) and inner.get("left") == {"Var": "context"}:
+                yield inner["attr"]
+        for value in node.values():
+            yield from _attributes(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _attributes(value)
+
+
+def _compared(node: object) -> Iterator[tuple[str, object]]:
+    # Every constant that a condition is compared with: a misspelt word would never match.
+    if isinstance(node, list):
+        for value in node:
+            yield from _compared(value)
+    if not isinstance(node, dict):
+        return
+    for operator, inner in node.items():
+        if operator in ("==", "!=", "contains") and isinstance(inner, dict):
+            left, right = inner.get("left"), inner.get("right")
+            for name in (*_attributes([left]), *_attributes([right])):
+                for value in (*_constants(left), *_constants(right)):
+                    yield name, value
+        yield from _compared(inner)
+
+
+def _constants(node: object) -> Iterator[object]:
+    if isinstance(node, dict):
+        if set(node) == {"Value"}:
+            yield node["Value"]
+        elif set(node) == {"Set"}:
+            for value in node["Set"]:
+                yield from _constants(value)
+
+
+def _facts(told: Mapping[str, Any], words: Vocabulary, where: str) -> Facts:
+    known = {"id", "effect", "actors", "operations", "when", "unless", "c", "s", "note"}
+    unknown = sorted(set(told) - known)
+    if unknown:
+        raise LawError(f"{where}: unknown field '{unknown[0]}'.", why=f"Allowed: {sorted(known)}.")
+    try:
+        operations = told["operations"]
+        facts = Facts(
+            effect=told["effect"],
+            actors=words.members(told["actors"]),
+            operations=frozenset(map(words.operation, operations)) or frozenset(words.operations),
+            when=tuple(told.get("when", ())),
+            unless=tuple(told.get("unless", ())),
+        )
+        for alternative in (*facts.when, *facts.unless):
+            for name, wanted in alternative.items():
+                _check_wanted(name, wanted, words)
+    except LawError as error:
+        raise LawError(f"{where}: {error.what}", why=error.why, mend=error.mend) from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise LawError(
+            f"{where} is malformed.",
+            why=f"{type(error).__name__}: {error}",
+            mend="Give effect, actors, operations, c; when and unless are lists of tables.",
+        ) from error
+    if not facts.actors:
+        raise LawError(f"{where} binds nobody.", mend="Name actors or groups.")
+    return facts
+
+
+def _check_wanted(name: str, wanted: object, words: Vocabulary) -> None:
+    if isinstance(wanted, dict):
+        if set(wanted) - {"over", "has", "lacks", "operation"}:
+            raise LawError(f"The condition '{name}' asks for something unknown.")
+        for bound, value in wanted.items():
+            words.value(name, [value] if bound in ("has", "lacks") else value)
+    elif name == "operation":
+        words.operation(str(wanted))
+    elif isinstance(wanted, list):
+        for value in wanted:
+            words.value(name, value)
+    else:
+        words.value(name, wanted)
+
+
+def _obligation(notes: Mapping[str, str], instrument: str, where: str) -> Obligation:
+    kind = notes["obligation"]
+    if kind not in OBLIGATIONS:
+        raise LawError(
+            f"{where}: unknown obligation '{kind}'.", why=f"Allowed: {', '.join(OBLIGATIONS)}."
+        )
+    try:
+        value = OBLIGATIONS[kind](notes.get("value", ""))
+    except ValueError:
+        value = 0
+    if not 0 < value < 1e9:
+        raise LawError(f"{where}: @value is not a number above zero.")
+    return Obligation(kind, value, instrument)
+
+
+def _date(text: str | None, where: str) -> date | None:
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise LawError(f"{where}: '@from' and '@until' are dates like 2020-01-19.") from None

@@ -1,0 +1,35 @@
+"""Step 0: which time the question is about, and who asks."""
+
+from __future__ import annotations
+
+from rightface.law.ruling import Reason, StepResult
+from rightface.law.steps.reasons import outcome_of, own_reason
+from rightface.law.world import World
+
+_CITATION = "rightface: permits are for now, for a known client"
+
+
+def check(world: World) -> StepResult:
+    """A permit is for now, for a named client, and rests on records, never on stated facts."""
+    operation, reasons = world.operation, list[Reason]()
+
+    def refuse(rule: str, text: str, change: str) -> None:
+        reasons.append(own_reason(0, "gate", rule, text, change, citation=_CITATION))
+
+    if world.live:
+        if operation.as_of is not None and operation.as_of != world.as_of:
+            refuse(
+                "not-now",
+                "A permit is for now; this asks about another time.",
+                "Ask without a time, or ask it as a question.",
+            )
+        if operation.client is None or operation.licence_id is None:
+            refuse("no-client", "Nobody is named who asks.", "Name the client and its licence.")
+        if operation.conditions:
+            refuse(
+                "stated-conditions",
+                "It states facts; the gate goes by what is on record.",
+                "Put the facts on record.",
+            )
+    who = operation.client or "nobody in particular"
+    return outcome_of(0, reasons, f"As of {world.as_of.isoformat()}, asked by {who}.")

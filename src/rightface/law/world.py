@@ -1,0 +1,174 @@
+"""What the gate knows when it judges one operation: the records, the rules, the facts.
+
+Built once per operation, read by the steps, changed by none. Revocation, consent, adoption and
+duties are read afresh each time; only what cannot change is cached elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import cached_property
+from typing import NamedTuple
+
+from rightface.errors import LawError
+from rightface.law.consents import Consent
+from rightface.law.library import InstrumentLibrary
+from rightface.law.licences import Licence
+from rightface.law.operation import Operation
+from rightface.law.policies import RuleSet
+from rightface.law.vocabulary import Fact
+
+CONSENT = "consent-warranted"
+FACELESS = frozenset({"erase", "manage-gallery", "rebuild-index", "measure-accuracy"})
+"""Operations that single out no person by name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """A measurement of the model pack in use: when, and on how many pairs of photographs."""
+
+    pack_digest: str
+    measured_on: date
+    impostor_pairs: int
+    genuine_pairs: int
+    smallest_fmr: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Records:
+    """What the instance has on record for one operation, as of now."""
+
+    licence: Licence | None
+    licence_broken: bool = False
+    """A licence was found, and its signature is not that of its text."""
+    adopted: frozenset[str] = frozenset()
+    duties: frozenset[str] = frozenset()
+    consents: Mapping[str, Consent] = field(default_factory=dict)
+    """Subject → the consent that covers this operation."""
+    suppressed: frozenset[str] = frozenset()
+    """Subjects who withdrew and have not consented anew."""
+    evidence: Evidence | None = None
+
+
+class Judged(NamedTuple):
+    """Somebody who is judged; `name` is empty for the client itself."""
+
+    actor: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """One operation and all that is known about it."""
+
+    operation: Operation
+    as_of: datetime
+    live: bool
+    """Whether a permit is asked for; else it is a question."""
+    library: InstrumentLibrary
+    records: Records | None
+    """None: a question that names no client; licences and consent records are left out."""
+    adopted: frozenset[str]
+
+    @cached_property
+    def day(self) -> date:
+        """The day, in UTC, whose law applies."""
+        return self.as_of.astimezone(UTC).date()
+
+    @cached_property
+    def licence(self) -> Licence | None:
+        """The licence, if there is a genuine one."""
+        return None if self.records is None else self.records.licence
+
+    @cached_property
+    def basis(self) -> str:
+        """The legal basis that is relied on."""
+        if self.operation.legal_basis is not None:
+            return self.operation.legal_basis
+        return CONSENT if self.licence is None else self.licence.basis
+
+    @cached_property
+    def chain(self) -> tuple[Judged, ...]:
+        """Everybody who is judged, each sector once: the client, then who stands behind it."""
+        names = {self.operation.actor: ""}
+        behind = self.operation.parties
+        if self.licence is not None:
+            names.setdefault(self.licence.sector, "")
+            behind = (*self.licence.parties, *behind)
+        for party in behind:
+            names.setdefault(party.actor, party.name)
+        return tuple(Judged(actor, name) for actor, name in names.items())
+
+    @cached_property
+    def jurisdictions(self) -> tuple[str, ...]:
+        """Where it happens, the licence's own statement of the client's place included."""
+        stated = () if self.licence is None else (self.licence.jurisdiction,)
+        return tuple(dict.fromkeys((*self.operation.jurisdictions, *stated)))
+
+    @cached_property
+    def rules(self) -> RuleSet:
+        """The rules in force here and now."""
+        return self.library.in_force(self.day, frozenset(self.jurisdictions), self.adopted)
+
+    def facts(self, *, licensed: bool) -> Mapping[str, Fact]:
+        """Every condition with its value: from the records, from the question, else its default."""
+        operation, words = self.operation, self.library.vocabulary
+        facts: dict[str, Fact] = {n: c.default for n, c in words.conditions.items()}
+        purpose = operation.purpose if operation.purpose in words.purposes else ""
+        facts |= {
+            "licensed": licensed,
+            "purpose": purpose or "",
+            "consequential": bool(purpose) and words.purposes[purpose or ""].consequential,
+            "warrant": operation.warrant,
+            "legal_basis": self.basis,
+            "realtime": operation.realtime or operation.action == "identify-live",
+            "device": operation.device,
+        }
+        if self.records is not None:
+            named, consents = operation.subjects, self.records.consents
+            covered = all(subject in consents for subject in named)
+            facts |= {
+                "duties": tuple(sorted(self.records.duties)),
+                # Nobody named: the licence says whether the client warrants their consent.
+                "consent": covered if named else self.basis == CONSENT,
+                "written_release": bool(named)
+                and covered
+                and all(consents[subject].written for subject in named),
+            }
+        return facts if self.live else {**facts, **operation.conditions}
+
+
+STATED_ELSEWHERE = frozenset({"purpose", "warrant", "legal_basis", "realtime", "device"})
+"""Conditions that an operation states as fields of its own."""
+
+
+def check_words(operation: Operation, library: InstrumentLibrary) -> None:
+    """Let the gate go on only if every word of the operation is one of the vocabulary.
+
+    Purposes are left to step 1, which answers an unknown one with a refusal.
+
+    Raises:
+        LawError: one is not; the message names it.
+    """
+    words = library.vocabulary
+    if words.operation(operation.action) != operation.action:
+        raise LawError(
+            f"'{operation.action}' is an alias.", mend=f"Use '{words.operation(operation.action)}'."
+        )
+    for actor in (operation.actor, *(party.actor for party in operation.parties)):
+        words.actor(actor)
+    for place in operation.jurisdictions:
+        words.place(place)
+    words.warrant(operation.warrant)
+    words.value("device", operation.device)
+    if operation.legal_basis is not None:
+        words.basis(operation.legal_basis)
+    for name, value in operation.conditions.items():
+        if words.condition(name).derived or name in STATED_ELSEWHERE:
+            raise LawError(
+                f"'{name}' cannot be stated as a condition.",
+                why="The gate finds it, or the operation has a field for it.",
+            )
+        words.value(name, value)
