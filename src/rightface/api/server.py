@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -96,6 +96,21 @@ def configuration(app: ASGIApp, **more: Any) -> uvicorn.Config:
         "timeout_graceful_shutdown": 20,
     }
     return uvicorn.Config(app, **(settings | more))
+
+
+def announcing(app: ASGIApp, ready: Callable[[], None]) -> uvicorn.Server:
+    """A server that calls `ready()` once, when it answers."""
+    return _Announcing(configuration(app), ready)
+
+
+class _Announcing(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        self._ready()
 
 
 @contextmanager

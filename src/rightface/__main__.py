@@ -1,0 +1,5 @@
+"""`python -m rightface` is `rightface`."""
+
+from rightface.cli.main import main
+
+main()

@@ -1,0 +1,72 @@
+"""`rightface compare`: two photographs, one permit, one answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rightface.cli.output import Data, Json, emit, reporting, say
+from rightface.errors import SettingsError
+from rightface.service import Service
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this file to the root."""
+    app.command()(compare)
+
+
+def compare(
+    source: Annotated[Path, typer.Argument(help="A photograph; its largest face is compared.")],
+    target: Annotated[Path, typer.Argument(help="Another; its best matching face counts.")],
+    data: Data,
+    client: Annotated[
+        str | None, typer.Option(help="Whose licence; the first that grants verify-1to1.")
+    ] = None,
+    purpose: Annotated[str | None, typer.Option(help="Which of the licence's purposes.")] = None,
+    fmr: Annotated[
+        float, typer.Option(help="The false match rate at which two faces count as a match.")
+    ] = 1e-3,
+    as_json: Json = False,
+) -> None:
+    """Compare the faces of two photographs, 1:1, through the same gate as every client."""
+    with reporting(as_json):
+        if not 0 < fmr < 1:
+            raise SettingsError("--fmr must lie between 0 and 1.", mend="For example 0.001.")
+        with Service.open(data) as service:
+            caller = service.local_caller("verify-1to1", client=client, purpose=purpose)
+            answer = service.compare_faces(
+                caller, source=_read(source), target=_read(target), similarity=0.0
+            )
+        best = max(answer.value.matches, key=lambda match: match[1], default=None)
+        told = {
+            "match": best is not None and best[2] <= fmr,
+            "similarity": best[1] if best else 0.0,
+            "fmr": best[2] if best else 1.0,
+            "threshold_fmr": fmr,
+            "faces": {
+                "source": answer.value.source,
+                "target": [match[0] for match in answer.value.matches],
+            },
+            "client": caller.licence.client,
+            "permit": answer.permit_id,
+            "ledger_index": answer.ledger_index,
+        }
+
+        def human() -> None:
+            if best is None:
+                say("No match: the second photograph has no face.")
+                return
+            verdict = "Match" if told["match"] else "No match"
+            say(f"{verdict}: similarity {best[1]:.1f}, false match rate {best[2]:.1e}.")
+            say(f"Permit {answer.permit_id}, ledger index {answer.ledger_index}.")
+
+        emit(told, as_json, human)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"'{path}' cannot be read.", why=str(error.strerror)) from error

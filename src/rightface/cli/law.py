@@ -1,0 +1,4 @@
+"""PLACEHOLDER"""
+import typer
+
+app = typer.Typer()

@@ -1,0 +1,122 @@
+"""`rightface ledger`: verify from outside, prove an entry, prove that nothing was rewritten."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rightface.cli.output import Json, emit, reporting, say
+from rightface.errors import LedgerError
+
+app = typer.Typer(
+    help="The ledger, from its public files alone: a directory or an address.",
+    no_args_is_help=True,
+)
+Source = Annotated[str, typer.Argument(help="A directory, or http(s)://HOST/ledger")]
+Vkey = Annotated[
+    str | None, typer.Option(help="The ledger's key, pinned. Else the one published beside it.")
+]
+_UNPINNED = "The key was not pinned: it came with the files. Give --vkey to know whose they are."
+
+
+def source_of(text: str) -> str | Path:
+    """An address stays text; anything else is a directory."""
+    return text if text.startswith(("http://", "https://")) else Path(text)
+
+
+@app.command()
+def verify(source: Source, vkey: Vkey = None, as_json: Json = False) -> None:
+    """Check signature, entries, tiles and root. Says where it breaks; then exit status 4."""
+    from rightface.ledger import verify as outside
+
+    with reporting(as_json):
+        found = outside.verify(source_of(source), vkey)
+        told = {
+            "ok": found.ok,
+            "origin": found.origin,
+            "size": found.size,
+            "root": found.root,
+            "vkey": found.vkey,
+            "pinned": found.pinned,
+            "problems": list(found.problems),
+        }
+
+        def human() -> None:
+            verdict = "verifies" if found.ok else "DOES NOT VERIFY"
+            say(f"The ledger {verdict}: {found.size} entries, root {found.root.hex()}.")
+            for problem in found.problems:
+                say(f"  {problem}")
+            if not found.pinned:
+                say(_UNPINNED)
+
+        emit(told, as_json, human)
+        if not found.ok:
+            raise typer.Exit(LedgerError.exit_status)
+
+
+@app.command()
+def prove(
+    source: Source,
+    index: Annotated[int, typer.Argument(min=0)],
+    vkey: Vkey = None,
+    as_json: Json = False,
+) -> None:
+    """An inclusion proof for one entry, checked against the signed root."""
+    from rightface.ledger import verify as outside
+
+    with reporting(as_json):
+        proof = outside.prove(source_of(source), index, vkey)
+        entry = json.loads(proof.entry)
+        told = {
+            "index": proof.index,
+            "size": proof.size,
+            "root": proof.checkpoint.root,
+            "entry": entry,
+            "hashes": list(proof.path),
+            "pinned": proof.pinned,
+            "proof": proof.text(),
+        }
+
+        def human() -> None:
+            say(f"Entry {index} is in the ledger of {proof.size} entries:")
+            say(json.dumps(entry, indent=2))
+            say(proof.text())
+            if not proof.pinned:
+                say(_UNPINNED)
+
+        emit(told, as_json, human)
+
+
+@app.command()
+def consistency(
+    source: Source,
+    old: Annotated[int, typer.Argument(min=0)],
+    new: Annotated[int, typer.Argument(min=0)],
+    vkey: Vkey = None,
+    as_json: Json = False,
+) -> None:
+    """A proof that the ledger of NEW entries only appends to that of OLD entries."""
+    from rightface.ledger import verify as outside
+
+    with reporting(as_json):
+        proof = outside.consistency(source_of(source), old, new, vkey)
+        told = {
+            "old": proof.old,
+            "old_root": proof.old_root,
+            "new": proof.new,
+            "new_root": proof.new_root,
+            "hashes": list(proof.path),
+            "pinned": proof.pinned,
+        }
+
+        def human() -> None:
+            say(f"The ledger of {new} entries only appends to that of {old}.")
+            say(f"  root of {old}: {proof.old_root.hex()}")
+            say(f"  root of {new}: {proof.new_root.hex()}")
+            if not proof.pinned:
+                say(_UNPINNED)
+
+        emit(told, as_json, human)

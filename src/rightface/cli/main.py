@@ -1,0 +1,47 @@
+"""The `rightface` command: puts the commands together. One file per subject beside this one."""
+
+from __future__ import annotations
+
+import typer
+
+from rightface import __version__
+
+app = typer.Typer(
+    name="rightface",
+    help="Face recognition that answers to the law. It is not legal advice.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rightface {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line."""
+    from rightface.cli import consent, faces, instance, law, ledger, licence, serve
+    from rightface.cli.demo import command as demo
+
+    instance.add_to(app)
+    app.add_typer(licence.app, name="licence")
+    app.add_typer(consent.app, name="consent")
+    app.add_typer(law.app, name="law")
+    app.add_typer(ledger.app, name="ledger")
+    faces.add_to(app)
+    serve.add_to(app)
+    demo.add_to(app)
+    app()

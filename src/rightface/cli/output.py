@@ -1,0 +1,92 @@
+"""How commands speak: human lines by default, one JSON document with `--json`, clear exit codes.
+
+Exit codes: 0 done · 1 an error · 2 a wrong command line, setting or instrument · 3 refused by the
+gate · 4 the ledger does not verify.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from rightface.errors import Refused, RightfaceError
+
+Data = Annotated[
+    Path,
+    typer.Option("--data", envvar="RIGHTFACE_DATA", help="The instance's data directory."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+
+
+def say(line: str = "") -> None:
+    """One line of text for a person. Never interpreted as markup."""
+    Console(soft_wrap=True, highlight=False).print(line, markup=False)
+
+
+def show_table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """A table for a person."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(cell.replace("[", r"\[") for cell in row))
+    wide = Console(highlight=False)
+    if not wide.is_terminal:
+        wide.width = 200  # a pipe has no edge to fold at
+    wide.print(table)
+
+
+def emit(value: Any, as_json: bool, human: Callable[[], None]) -> None:
+    """Print `value` as JSON, or let `human` print it."""
+    if as_json:
+        typer.echo(json.dumps(plain(value), indent=2, ensure_ascii=False))
+    else:
+        human()
+
+
+def plain(value: Any) -> Any:
+    """Any value of ours as JSON's own kinds: dates in ISO 8601, sets sorted."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, set | frozenset | list | tuple):
+        told = [plain(each) for each in value]
+        return sorted(told) if isinstance(value, set | frozenset) else told
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return str(value) if isinstance(value, Path) else value
+
+
+@contextmanager
+def reporting(as_json: bool = False) -> Iterator[None]:
+    """Turn rightface's errors into words (stderr; with `--json` also an object) and exit codes."""
+    try:
+        yield
+    except RightfaceError as error:
+        if as_json:
+            told: dict[str, Any] = {"error": error.code, "message": error.what}
+            told |= {"why": error.why, "mend": error.mend}
+            if isinstance(error, Refused):
+                told["refusal"] = plain(getattr(error.refusal, "ruling", None))
+            typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        else:
+            Console(stderr=True, soft_wrap=True, highlight=False).print(
+                error.diagnostics(), markup=False
+            )
+        raise typer.Exit(error.exit_status) from error
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise typer.Exit(1) from None

@@ -1,0 +1,371 @@
+"""One instance, its parts opened together: settings, keys, database, rules, ledger, gallery, faces.
+
+`create` makes one (all of it or nothing), `open` opens one. Also here: how a decision becomes a
+leaf of the ledger, because only this module knows both the law's words and the ledger's. Must never
+know: a wire format, a command line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+from sqlalchemy.orm import Session
+
+from rightface.db import Database
+from rightface.errors import Refused, SettingsError
+from rightface.faces.engine import Engine
+from rightface.faces.packs import ModelPack, load_pack
+from rightface.gallery.room import IndexRoom
+from rightface.gallery.store import Store
+from rightface.gallery.vault import Vault
+from rightface.keys import KeyRing
+from rightface.law import duties, licences
+from rightface.law.gate import Gate
+from rightface.law.library import InstrumentLibrary
+from rightface.law.operation import Operation
+from rightface.law.ruling import Refusal, Ruling
+from rightface.law.world import Evidence
+from rightface.ledger import log
+from rightface.ledger.leaf import Leaf
+from rightface.ledger.publish import Publisher
+from rightface.migrations import migrate
+from rightface.permit import Permit
+from rightface.settings import Settings
+
+OPERATOR = "operator"
+POLICY_FILE = "policy.md"
+RETENTION_POLICY = "public-retention-policy"
+"""The duty of 740 ILCS 14/15(a) that the instance meets by publishing its policy."""
+
+POLICY = """# Biometric data: what is kept, why, and until when
+
+This server makes templates of faces (scans of face geometry) for the purposes that each person was
+told of and agreed to, or that a law sets.
+
+- A template is destroyed when its purpose is met, when consent is withdrawn, at the date that the
+  person agreed to, or three years after the person's last interaction, whichever comes first.
+- Destroying means: the encrypted template, the crop if one was kept, the key that opened them, and
+  the entry in the search index. A signed receipt says so.
+- Templates are not sold, leased or traded.
+- Every use is recorded in a log that anyone can verify. The log holds no personal data.
+
+Retention schedule: 1,095 days at most.
+"""
+
+
+class Instance:
+    """The open parts of one instance. Close it, or use it in a `with` block."""
+
+    def __init__(self, settings: Settings, keyring: KeyRing, database: Database) -> None:
+        self.settings = settings
+        self.keyring = keyring
+        self.database = database
+        self.library = InstrumentLibrary.load()
+        self.vault = Vault(keyring)
+        self.store = Store(keyring, self.vault)
+        self.publisher = Publisher(
+            database, settings.ledger_directory, keyring.signer("ledger"), settings.origin
+        )
+        self.gate = Gate(
+            database,
+            keyring,
+            self.library,
+            recorder=self._record_decision,
+            evidence=self._evidence,
+        )
+        self._loading = threading.Lock()
+
+    # ------------------------------------------------------------ opening and closing
+    @classmethod
+    def create(cls, settings: Settings) -> Self:
+        """Make an instance in `settings.data`, which must be empty or absent. All or nothing.
+
+        Raises:
+            SettingsError: the directory is in use or cannot be made.
+            LawError: the sector or jurisdiction is not a word of the vocabulary.
+        """
+        data = settings.data.absolute()
+        try:
+            if data.exists() and any(data.iterdir()):
+                raise SettingsError(
+                    f"'{data}' is not empty.", mend="Name another --data directory."
+                )
+            data.parent.mkdir(parents=True, exist_ok=True)
+            partial = Path(tempfile.mkdtemp(prefix=f".{data.name}.", dir=data.parent))
+        except OSError as error:
+            raise SettingsError(f"'{data}' cannot be made.", why=str(error.strerror)) from error
+        try:
+            cls._furnish(replace(settings, data=partial))
+            partial.rename(data)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        return cls.open(data)
+
+    @classmethod
+    def _furnish(cls, settings: Settings) -> None:
+        keyring = KeyRing.create(settings.keys_directory)
+        if settings.origin == Settings.origin:
+            public = keyring.signer("ledger").public_bytes
+            name = hashlib.sha256(public).hexdigest()[:12]
+            settings = replace(settings, origin=f"rightface.invalid/{name}")
+        settings.write()
+        (settings.data / POLICY_FILE).write_text(POLICY, "utf-8")
+        database = Database(settings.database_url)
+        try:
+            migrate(database)
+            instance = cls(settings, keyring, database)
+            database.write(instance._found)
+            instance.publisher.publish()
+        finally:
+            database.close()
+
+    def _found(self, session: Session) -> None:
+        now = datetime.now(UTC)
+        settings = self.settings
+        self.record_act(session, "instance-create")
+        duties.record_duty(
+            session,
+            RETENTION_POLICY,
+            document_digest=hashlib.sha256(POLICY.encode()).hexdigest(),
+            by=OPERATOR,
+            at=now,
+        )
+        self.record_act(session, "duty-record", reasons=(RETENTION_POLICY,))
+        issued = licences.issue(
+            session,
+            self.keyring,
+            client=OPERATOR,
+            sector=settings.sector,
+            jurisdiction=settings.jurisdiction,
+            purposes=("upkeep",),
+            operations=("rebuild-index", "erase", "manage-gallery"),
+            galleries=("*",),
+            basis="upkeep",
+            issued_at=now,
+            valid_until=now.replace(year=now.year + 100, day=1),
+        )
+        self.record_act(session, "licence-issue", licence=issued.licence.licence_id)
+
+    @classmethod
+    def open(cls, data: Path) -> Self:
+        """Open the instance in `data`, its database brought up to date.
+
+        Raises:
+            SettingsError, KeysError, StorageError, LawError: it cannot be opened; it says why.
+        """
+        settings = Settings.load(data)
+        keyring = KeyRing.open(settings.keys_directory)
+        database = Database(settings.database_url)
+        try:
+            migrate(database)
+            return cls(settings, keyring, database)
+        except BaseException:
+            database.close()
+            raise
+
+    def close(self) -> None:
+        """Publish what was written, finish what waits, close. Idempotent."""
+        try:
+            if self.publisher.behind():
+                self.publisher.publish()
+        finally:
+            self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ------------------------------------------------------------ parts that take a moment
+    @cached_property
+    def pack(self) -> ModelPack:
+        """The model pack in use."""
+        with self._loading:
+            return load_pack()
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The face engine; loaded once."""
+        pack = self.pack
+        with self._loading:
+            return Engine(
+                pack,
+                cache=self.settings.data / "models",
+                threads=self.settings.inference_threads,
+                detector_side=self.settings.detector_side,
+            )
+
+    @cached_property
+    def indexes(self) -> IndexRoom:
+        """The search indexes, one per collection, kept in step with the database."""
+        return IndexRoom(self.database, self.vault, self.pack, self._rebuild_permit)
+
+    # ------------------------------------------------------------ the gate, and its record
+    @contextmanager
+    def permitted(self, operation: Operation) -> Iterator[Permit]:
+        """Ask the gate; inside the block the permit is open, for this operation and no other.
+
+        Raises:
+            Refused: the gate said no; the refusal has every reason.
+        """
+        answer = self.gate.decide(operation)
+        if isinstance(answer, Refusal):
+            raise Refused(answer.message, refusal=answer)
+        with answer.exercise(operation) as permit:
+            yield permit
+
+    def own_operation(self, action: str, *, gallery: str | None = None) -> Operation:
+        """An operation that the operator asks for, under its own licence like anybody else."""
+        with self.database.read() as session:
+            own = [
+                each
+                for each in licences.all_licences(session, self.keyring)
+                if each.client == OPERATOR
+            ]
+        place = self.settings.jurisdiction
+        return Operation(
+            action=action,
+            client=OPERATOR,
+            actor=self.settings.sector,
+            client_jurisdiction=place,
+            place_jurisdiction=place,
+            gallery_jurisdiction=place,
+            licence_id=own[0].licence_id if own else None,
+            purpose="upkeep",
+            gallery=gallery,
+            request_id=action,
+        )
+
+    @contextmanager
+    def _rebuild_permit(self) -> Iterator[Permit]:
+        with self.permitted(self.own_operation("rebuild-index")) as permit:
+            yield permit
+
+    def _evidence(self) -> Evidence | None:
+        measured = self.pack.calibration.provenance
+        return Evidence(
+            pack_digest=self.pack.digest,
+            measured_on=measured.measured_on,
+            impostor_pairs=measured.impostor_pairs,
+            genuine_pairs=measured.genuine_pairs,
+            smallest_fmr=measured.smallest_fmr,
+        )
+
+    def _record_decision(self, operation: Operation, ruling: Ruling) -> int:
+        words = self.library.vocabulary  # a caller's own words never enter the ledger
+
+        def work(session: Session) -> int:
+            return log.append(
+                session,
+                Leaf(
+                    time=datetime.now(UTC),
+                    kind="decision",
+                    operation=operation.action,
+                    client=operation.client,
+                    licence=operation.licence_id,
+                    purpose=operation.purpose if operation.purpose in words.purposes else None,
+                    basis=operation.legal_basis,
+                    gallery=operation.gallery,
+                    jurisdictions=ruling.jurisdictions,
+                    outcome="permitted" if ruling.allowed else "refused",
+                    reasons=tuple(dict.fromkeys(reason.key for reason in ruling.reasons)),
+                    policy=ruling.policy_digest,
+                    pack=self.pack.digest,
+                    subjects=tuple(
+                        self.vault.commitment(session, each) for each in operation.subjects
+                    ),
+                    request=operation.request_id or None,
+                ),
+            )
+
+        return self.database.write(work)
+
+    def record_outcome(
+        self,
+        session: Session,
+        permit: Permit,
+        outcome: str,
+        *,
+        reasons: tuple[str, ...] = (),
+        subjects: tuple[str, ...] = (),
+        counts: Mapping[str, int] | None = None,
+    ) -> int:
+        """Append what became of an allowed operation, in the transaction of what it changed.
+
+        `subjects` are ledger commitments; more than one leaf holds are told in several.
+        """
+        index = -1
+        for start in range(0, max(len(subjects), 1), _SUBJECTS_PER_LEAF):
+            index = log.append(
+                session,
+                Leaf(
+                    time=datetime.now(UTC),
+                    kind="outcome",
+                    operation=permit.action,
+                    client=permit.client,
+                    outcome=outcome,
+                    of=permit.ledger_index,
+                    reasons=reasons,
+                    subjects=subjects[start : start + _SUBJECTS_PER_LEAF],
+                    counts=counts or {},
+                ),
+            )
+        return index
+
+    def record_act(
+        self,
+        session: Session,
+        act: str,
+        *,
+        client: str | None = None,
+        licence: str | None = None,
+        reasons: tuple[str, ...] = (),
+        subjects: tuple[str, ...] = (),
+        counts: Mapping[str, int] | None = None,
+    ) -> int:
+        """Append an act of the operator (a licence issued, a consent recorded), with its change."""
+        return log.append(
+            session,
+            Leaf(
+                time=datetime.now(UTC),
+                kind="act",
+                operation=act,
+                client=client or OPERATOR,
+                licence=licence,
+                outcome="done",
+                reasons=reasons,
+                subjects=subjects,
+                counts=counts or {},
+            ),
+        )
+
+    # ------------------------------------------------------------ the ledger, from inside
+    @property
+    def ledger_vkey(self) -> str:
+        """The ledger's public key in C2SP's signed-note form, to be pinned by verifiers."""
+        return self.publisher.vkey
+
+    def ledger_size(self) -> int:
+        """How many records the ledger has."""
+        with self.database.read() as session:
+            return log.size(session)
+
+    @property
+    def policy(self) -> str:
+        """The public retention policy."""
+        return (self.settings.data / POLICY_FILE).read_text("utf-8")
+
+
+_SUBJECTS_PER_LEAF = 500

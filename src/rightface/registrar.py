@@ -1,0 +1,240 @@
+"""The operator's acts: licences, consents and their withdrawal, commitments adopted.
+
+Each act is one transaction with its own leaf in the ledger. None of them opens a door around the
+gate: what erases, erases under a permit. Must never know: a command line, a wire format.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+from sqlalchemy.orm import Session
+
+from rightface.errors import LicenceError, SettingsError
+from rightface.gallery.erasure import Erasure, complete_erasure, erase_subject
+from rightface.gallery.receipts import Receipt
+from rightface.instance import OPERATOR, Instance
+from rightface.law import adoptions, consents, licences
+from rightface.law.adoptions import Adoption
+from rightface.law.consents import Consent
+from rightface.law.licences import IssuedLicence, Licence
+from rightface.law.operation import Party
+
+LONGEST_REFERENCE = 255  # characters; Rekognition's ExternalImageId
+
+
+@dataclass(frozen=True, kw_only=True)
+class LicenceTerms:
+    """What a licence grants, as asked for."""
+
+    client: str
+    sector: str
+    jurisdiction: str
+    purposes: tuple[str, ...]
+    operations: tuple[str, ...]
+    galleries: tuple[str, ...]
+    on_behalf_of: tuple[str, ...]
+    """`NAME:SECTOR` of everyone who stands behind the client."""
+    basis: str
+    valid_from: datetime | None
+    valid_until: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsentTerms:
+    """What was agreed to."""
+
+    purposes: tuple[str, ...]
+    galleries: tuple[str, ...]
+    notice: bytes
+    """The text that the person was shown. Only its SHA-256 is kept."""
+    retention_days: int
+    how: str
+    obtained_at: datetime | None
+    expires_at: datetime | None
+    client: str | None
+
+
+class Registrar:
+    """The operator's desk. Use it in a `with` block."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+
+    @classmethod
+    def open(cls, data: Path) -> Self:
+        """Open the instance in `data`; see `Instance.open` for the errors."""
+        return cls(Instance.open(data))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._instance.close()
+
+    # ------------------------------------------------------------ licences
+    def issue_licence(self, terms: LicenceTerms) -> IssuedLicence:
+        """Issue a licence for use where the client is and where the instance is.
+
+        Raises:
+            LawError: an unknown word. LicenceError: terms that make no licence.
+        """
+        instance = self._instance
+        if terms.valid_until is None:
+            raise LicenceError("A licence has an end.", mend="Give --until DATE.")
+        until = terms.valid_until
+
+        def work(session: Session) -> IssuedLicence:
+            issued = licences.issue(
+                session,
+                instance.keyring,
+                client=terms.client,
+                sector=terms.sector,
+                jurisdiction=terms.jurisdiction,
+                jurisdictions=(terms.jurisdiction, instance.settings.jurisdiction),
+                purposes=terms.purposes,
+                operations=terms.operations,
+                galleries=terms.galleries,
+                parties=tuple(Party.parse(each) for each in terms.on_behalf_of),
+                basis=terms.basis,
+                issued_at=datetime.now(UTC),
+                valid_from=terms.valid_from,
+                valid_until=until,
+            )
+            licence_id = issued.licence.licence_id
+            instance.record_act(session, "licence-issue", client=terms.client, licence=licence_id)
+            return issued
+
+        return instance.database.write(work)
+
+    def licences(self) -> list[Licence]:
+        """Every licence, oldest first, the operator's own included."""
+        with self._instance.database.read() as session:
+            return licences.all_licences(session, self._instance.keyring)
+
+    def revoke_licence(self, licence_id: str) -> Licence:
+        """End a licence now, for good.
+
+        Raises:
+            LicenceError: there is none of that id.
+        """
+
+        def work(session: Session) -> Licence:
+            keyring = self._instance.keyring
+            licence = licences.revoke(session, keyring, licence_id, datetime.now(UTC))
+            self._instance.record_act(
+                session, "licence-revoke", client=licence.client, licence=licence_id
+            )
+            return licence
+
+        return self._instance.database.write(work)
+
+    # ------------------------------------------------------------ consents
+    def record_consents(self, subjects: Sequence[str], terms: ConsentTerms) -> list[Consent]:
+        """Put the same consent on record for each subject: all of them, or none.
+
+        Raises:
+            ConsentError, LawError: malformed terms. SettingsError: a reference is malformed.
+        """
+        instance = self._instance
+        for subject in subjects:
+            _require_reference(subject)
+        digest = hashlib.sha256(terms.notice).hexdigest()
+
+        def work(session: Session) -> list[Consent]:
+            now = datetime.now(UTC)
+            recorded = []
+            for subject in subjects:
+                consent = consents.record(
+                    session,
+                    instance.keyring,
+                    subject,
+                    purposes=terms.purposes,
+                    galleries=terms.galleries,
+                    notice_digest=digest,
+                    retention_days=terms.retention_days,
+                    obtained_at=terms.obtained_at or now,
+                    how=terms.how,
+                    expires_at=terms.expires_at,
+                    client=terms.client,
+                )
+                known = instance.vault.commitment(session, subject)
+                instance.record_act(session, "consent-record", subjects=(known,))
+                recorded.append(consent)
+            return recorded
+
+        return instance.database.write(work)
+
+    def consents_of(self, subject: str) -> list[Consent]:
+        """Every consent of a person, oldest first."""
+        with self._instance.database.read() as session:
+            return consents.of_subject(session, self._instance.keyring, subject)
+
+    def withdraw_consent(self, subject: str) -> Receipt:
+        """Withdraw every consent of a person and erase all that is held, in one transaction.
+
+        From then on the person is suppressed: not enrolled again until a newer consent is on
+        record.
+
+        Raises:
+            Refused: the gate refused the erasure. StorageError: nothing was withdrawn or erased.
+        """
+        _require_reference(subject)
+        instance = self._instance
+        with instance.permitted(instance.own_operation("erase")) as permit:
+
+            def record(session: Session, erasure: Erasure) -> int:
+                return instance.record_outcome(
+                    session, permit, "erased", subjects=erasure.subjects, counts=erasure.counts
+                )
+
+            def work(session: Session) -> Erasure:
+                consents.withdraw(session, instance.keyring, subject, datetime.now(UTC))
+                known = instance.vault.commitment(session, subject)
+                instance.record_act(session, "consent-withdraw", subjects=(known,))
+                return erase_subject(
+                    session,
+                    instance.vault,
+                    subject,
+                    reason="withdrawal",
+                    record=record,
+                    permit=permit,
+                )
+
+            erasure = instance.database.write(work)
+            return complete_erasure(
+                erasure,
+                database=instance.database,
+                room=instance.indexes,
+                keyring=instance.keyring,
+            )
+
+    # ------------------------------------------------------------ commitments
+    def adopt(self, instrument: str) -> Adoption:
+        """Bind the instance to a commitment from now on.
+
+        Raises:
+            LawError: it is no commitment, or unknown.
+        """
+        instance = self._instance
+        instance.library.commitment(instrument)
+
+        def work(session: Session) -> Adoption:
+            adopted = adoptions.adopt(session, instrument, at=datetime.now(UTC), by=OPERATOR)
+            instance.record_act(session, "commitment-adopt", reasons=(instrument,))
+            return adopted
+
+        return instance.database.write(work)
+
+
+def _require_reference(subject: str) -> None:
+    if not 0 < len(subject) <= LONGEST_REFERENCE or not subject.isprintable():
+        raise SettingsError(
+            "A subject's reference has 1 to 255 printable characters.",
+            mend="Use the ExternalImageId that the client enrols with.",
+        )

@@ -1,0 +1,135 @@
+"""The service: one method per operation that a client may ask. The only place where the parts meet.
+
+Each method has the same shape: say what is asked (`Operation`), ask the gate, touch a face only
+inside the permit's block, write the change and its outcome in one transaction, answer. Must never
+know: a wire format, a command line.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+from prometheus_client import CollectorRegistry
+
+from rightface.errors import LicenceError, RightfaceError
+from rightface.instance import Instance
+from rightface.law import licences
+from rightface.law.licences import Licence
+from rightface.service.collections import Collections
+from rightface.service.enrolment import Enrolment
+from rightface.service.identification import Identification
+from rightface.service.verification import Verification
+from rightface.service_types import Caller
+
+_log = logging.getLogger(__name__)
+FOLLOW_SECONDS = 0.5
+"""How often a running server looks for what other processes wrote."""
+
+
+class Service(Collections, Enrolment, Identification, Verification):
+    """The operations of one instance. Thread-safe; use it in a `with` block."""
+
+    def __init__(self, instance: Instance) -> None:
+        super().__init__(instance)
+        self._stopping = threading.Event()
+        self._follower: threading.Thread | None = None
+
+    @classmethod
+    def open(cls, data: Path) -> Self:
+        """Open the instance in `data`; see `Instance.open` for the errors."""
+        return cls(Instance.open(data))
+
+    def prepare(self) -> None:
+        """Load what takes a moment, and start to follow what other processes write."""
+        _ = self.instance.engine
+        self.publish_ledger()
+        self._follower = threading.Thread(target=self._follow, name="rightface-follow", daemon=True)
+        self._follower.start()
+
+    def close(self) -> None:
+        """Stop, publish, close. Idempotent."""
+        self._stopping.set()
+        if self._follower is not None:
+            self._follower.join()
+        self.instance.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _follow(self) -> None:
+        while not self._stopping.wait(FOLLOW_SECONDS):
+            try:
+                self.instance.indexes.follow()
+                if self.instance.publisher.behind():
+                    self.instance.publisher.publish()
+            except RightfaceError as error:
+                _log.error("following the database failed: %s", error.code)
+
+    def authenticate(self, access_key_id: str) -> tuple[Licence, str] | None:
+        """The licence of an access key and its secret; None: no such key."""
+        with self.instance.database.read() as session:
+            return licences.by_access_key(session, self.instance.keyring, access_key_id)
+
+    def local_caller(self, action: str, *, client: str | None, purpose: str | None) -> Caller:
+        """A caller for the command line: the first standing licence that grants `action`.
+
+        Raises:
+            LicenceError: there is none.
+        """
+        now = datetime.now(UTC)
+        with self.instance.database.read() as session:
+            for each in licences.all_licences(session, self.instance.keyring):
+                standing = each.revoked_at is None and each.valid_from <= now < each.valid_until
+                named = client is None or each.client == client
+                if standing and named and action in each.operations:
+                    return Caller(
+                        licence=each, purpose=purpose, subject=None, request_id=str(uuid.uuid4())
+                    )
+        raise LicenceError(
+            f"No standing licence grants {action}.",
+            mend=f"rightface licence issue --client NAME --operation {action} …",
+        )
+
+    def healthy(self) -> dict[str, str]:
+        """Each part that must work, with `ok` or what is wrong with it."""
+        parts: dict[str, Callable[[], object]] = {
+            "database": lambda: self.instance.database.write(lambda session: None),
+            "ledger": self.publish_ledger,
+            "weights": lambda: self.instance.pack,
+        }
+        state = {}
+        for name, works in parts.items():
+            try:
+                works()
+                state[name] = "ok"
+            except RightfaceError as error:
+                state[name] = error.code
+        return state
+
+    @property
+    def metrics(self) -> CollectorRegistry:
+        """The service's own Prometheus figures."""
+        return self.times.registry
+
+    @property
+    def ledger_directory(self) -> Path:
+        """Where the ledger's public files lie."""
+        return self.instance.settings.ledger_directory
+
+    def publish_ledger(self) -> None:
+        """Bring the public files up to date with what is recorded."""
+        if self.instance.publisher.behind():
+            self.instance.publisher.publish()
+
+    def public_policy(self) -> str:
+        """The public retention policy."""
+        return self.instance.policy

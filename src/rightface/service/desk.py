@@ -1,0 +1,205 @@
+"""What all operations share: the gate's question, the outcome's record, eyes and erasure.
+
+Must never know: a wire format, a command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import TypeVar
+
+from sqlalchemy.orm import Session
+
+from rightface.errors import NoFace, RightfaceError
+from rightface.faces.face import Face, Template
+from rightface.faces.image import Pixels, decode
+from rightface.gallery.erasure import Erasure, complete_erasure
+from rightface.gallery.store import Collection, NewFace, StoredFace
+from rightface.instance import Instance
+from rightface.law.operation import Operation
+from rightface.permit import Permit
+from rightface.service.sight import fit
+from rightface.service.times import Times
+from rightface.service_types import Answer, Caller, CollectionInfo, FaceRecord, arn_suffix
+
+T = TypeVar("T")
+CONSENT = "consent-warranted"
+"""The basis under which a named person's consent must stand at every use."""
+
+
+class Desk:
+    """The shared parts; the operations are in the classes that inherit from it."""
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+        self.times = Times()
+
+    @contextmanager
+    def permitted(
+        self,
+        caller: Caller,
+        action: str,
+        *,
+        gallery: str | None = None,
+        subjects: tuple[str, ...] = (),
+    ) -> Iterator[Permit]:
+        """The gate's question for this caller; inside the block its permit is open.
+
+        What fails inside is recorded as the outcome, by its code.
+        """
+        licence = caller.licence
+        operation = Operation(
+            action=action,
+            client=licence.client,
+            actor=licence.sector,
+            parties=licence.parties,
+            licence_id=licence.licence_id,
+            purpose=purpose_of(caller),
+            gallery=gallery,
+            client_jurisdiction=licence.jurisdiction,
+            place_jurisdiction=licence.jurisdiction,  # no wire says where the camera is
+            gallery_jurisdiction=self.instance.settings.jurisdiction,
+            subjects=subjects,
+            legal_basis=licence.basis,
+            request_id=caller.request_id,
+        )
+        with self.times.gate(self.instance.permitted(operation)) as permit:
+            try:
+                yield permit
+            except Exception as error:
+                code = error.code if isinstance(error, RightfaceError) else "internal"
+                with suppress(RightfaceError):  # the first error is the one to tell
+                    self.done(permit, "failed", reasons=(code,))
+                raise
+
+    def done(
+        self,
+        permit: Permit,
+        outcome: str,
+        *,
+        reasons: tuple[str, ...] = (),
+        subjects: tuple[str, ...] = (),
+        counts: Mapping[str, int] | None = None,
+    ) -> None:
+        """Record an outcome that changes no row of the gallery; durable when this returns."""
+        with self.times.of("ledger"):
+            self.instance.database.write(
+                lambda session: self.instance.record_outcome(
+                    session, permit, outcome, reasons=reasons, subjects=subjects, counts=counts
+                )
+            )
+
+    def erased(self, permit: Permit) -> Callable[[Session, Erasure], int]:
+        """What records an erasure in the ledger, in the transaction that erases."""
+
+        def record(session: Session, erasure: Erasure) -> int:
+            return self.instance.record_outcome(
+                session, permit, "erased", subjects=erasure.subjects, counts=erasure.counts
+            )
+
+        return record
+
+    def erase(self, work: Callable[[Session], Erasure]) -> Erasure:
+        """Commit an erasure, then let indexes and files go of it."""
+        with self.times.of("erase"):
+            erasure = self.instance.database.write(work)
+            complete_erasure(
+                erasure,
+                database=self.instance.database,
+                room=self.instance.indexes,
+                keyring=self.instance.keyring,
+            )
+        return erasure
+
+    def collection(self, session: Session, caller: Caller, name: str) -> Collection:
+        """The caller's own collection of that name. Raises CollectionNotFound."""
+        return self.instance.store.find_collection(session, client=caller.licence.client, name=name)
+
+    def info(self, session: Session, collection: Collection) -> CollectionInfo:
+        """What is told of a collection."""
+        return CollectionInfo(
+            name=collection.name,
+            arn_suffix=arn_suffix(collection.client, collection.name),
+            face_count=self.instance.store.count_faces(session, collection),
+            model_version=self.model_version,
+            created_at=collection.created_at,
+        )
+
+    @property
+    def model_version(self) -> str:
+        """The model pack's id."""
+        return self.instance.pack.id
+
+    def decode(self, image: bytes) -> Pixels:
+        """Bytes to pixels. Raises ImageError."""
+        with self.times.of("decode"):
+            return decode(image)
+
+    def analyze(
+        self, images: Sequence[Pixels], permit: Permit, *, templates: bool = True
+    ) -> list[list[Face]]:
+        """The faces of each image, largest first."""
+        with self.times.of("analyze"):
+            return self.instance.engine.analyze(images, permit=permit, templates=templates)
+
+    def one_face(self, pixels: Pixels, permit: Permit, quality_filter: str) -> Face:
+        """The largest face that passes the filter. Raises NoFace."""
+        faces = self.analyze([pixels], permit)[0]
+        for face in faces:
+            if fit(face, quality_filter):
+                return face
+        raise NoFace(
+            "There is no face in the image that can be used.",
+            why=f"{len(faces)} were found; none passes the quality filter." if faces else "",
+            mend="Send a photograph with one clear face, at least 40 pixels wide.",
+        )
+
+
+def answer(permit: Permit, value: T, *, fmr: float | None = None) -> Answer[T]:
+    """A value with the proof that it was allowed."""
+    return Answer(
+        value=value,
+        permit_id=permit.permit_id,
+        ledger_index=permit.ledger_index,
+        fmr=fmr,
+        obligations=permit.obligations,
+    )
+
+
+def purpose_of(caller: Caller) -> str | None:
+    """What the caller says that it is for; else the licence's purpose, where it has one only."""
+    if caller.purpose is None and len(caller.licence.purposes) == 1:
+        return caller.licence.purposes[0]
+    return caller.purpose
+
+
+def named(caller: Caller) -> tuple[str, ...]:
+    """The subject that the caller names, for what cannot name one on the wire."""
+    return () if caller.subject is None else (caller.subject,)
+
+
+def strictest(permit: Permit) -> dict[str, float]:
+    """The permit's obligations by kind; the gate has merged them."""
+    return {each.kind: each.value for each in permit.obligations}
+
+
+def template_of(face: Face) -> Template:
+    """The template of a face that was analyzed with templates."""
+    assert face.template is not None  # analyze(templates=True)
+    return face.template
+
+
+def record_of(face: NewFace | StoredFace, subject: str | None) -> FaceRecord:
+    """What is told of an enrolled face."""
+    return FaceRecord(
+        face_id=face.face_id,
+        image_id=face.image_id,
+        subject=subject,
+        left=face.left,
+        top=face.top,
+        width=face.width,
+        height=face.height,
+        confidence=face.confidence,
+        enrolled_at=face.enrolled_at,
+    )

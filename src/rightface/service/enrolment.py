@@ -1,0 +1,165 @@
+"""Enrolment: one person, one face, one consent."""
+
+from __future__ import annotations
+
+import io
+import uuid
+from datetime import UTC, datetime, timedelta
+
+from PIL import Image
+from sqlalchemy.orm import Session
+
+from rightface.errors import FaceNotFound
+from rightface.faces.face import Face
+from rightface.faces.image import Pixels
+from rightface.gallery.store import Collection, NewFace
+from rightface.law import consents
+from rightface.permit import Permit
+from rightface.service.desk import (
+    CONSENT,
+    Desk,
+    answer,
+    purpose_of,
+    record_of,
+    strictest,
+    template_of,
+)
+from rightface.service.sight import fit, seen
+from rightface.service_types import Answer, Caller, EnrolledFace, FaceRecord, IndexedFaces
+
+
+class Enrolment(Desk):
+    """Faces into galleries."""
+
+    def index_faces(
+        self,
+        caller: Caller,
+        collection: str,
+        *,
+        image: bytes,
+        subject: str | None,
+        max_faces: int | None,
+        quality_filter: str,
+    ) -> Answer[IndexedFaces]:
+        """Enrol the largest face of an image: consent is one person's, so only one is enrolled.
+
+        Raises:
+            Refused, CollectionNotFound, ImageError.
+        """
+        del max_faces  # at most one face is ever enrolled, and Amazon's minimum is one
+        subjects = () if subject is None else (subject,)
+        with self.permitted(caller, "enroll", gallery=collection, subjects=subjects) as permit:
+            with self.instance.database.read() as session:
+                gallery = self.collection(session, caller, collection)
+            pixels = self.decode(image)
+            faces = self.analyze([pixels], permit)[0]
+            chosen = next((f for f in faces if fit(f, quality_filter)), None)
+            left_out = [
+                (seen(face, pixels), _why_not(face, quality_filter))
+                for face in faces
+                if face is not chosen
+            ]
+            enrolled: list[EnrolledFace] = []
+            if chosen is None:
+                self.done(permit, "nobody-enrolled", counts={"faces": 0})
+            else:
+                record = self._enrol(caller, permit, gallery, subject, pixels, chosen)
+                enrolled.append(EnrolledFace(record=record, detected=seen(chosen, pixels)))
+            return answer(
+                permit,
+                IndexedFaces(
+                    enrolled=enrolled,
+                    not_enrolled=left_out,
+                    model_version=self.model_version,
+                ),
+            )
+
+    def _enrol(
+        self,
+        caller: Caller,
+        permit: Permit,
+        gallery: Collection,
+        subject: str | None,
+        pixels: Pixels,
+        face: Face,
+    ) -> FaceRecord:
+        instance = self.instance
+        template = template_of(face)
+        told = seen(face, pixels)
+        now = datetime.now(UTC)
+        new = NewFace(
+            image_id=str(uuid.uuid4()),
+            subject=subject,
+            template=template,
+            crop=self._crop(pixels, face, permit) if instance.settings.keep_crops else None,
+            left=told.left,
+            top=told.top,
+            width=told.width,
+            height=told.height,
+            confidence=told.confidence,
+            quality={"sharpness": told.sharpness, "brightness": told.brightness},
+            basis=caller.licence.basis,
+            enrolled_at=now,
+            retain_until=_retain_until(permit, now),
+            ledger_index=permit.ledger_index,
+        )
+
+        def work(session: Session) -> bool:
+            # Consent again, in the very transaction of the enrolment: it may have been withdrawn
+            # while the face was looked at.
+            if not self._may_still_be_enrolled(session, caller, gallery.name, subject):
+                instance.record_outcome(session, permit, "consent-withdrawn")
+                return False
+            instance.store.insert_faces(session, gallery, [new], permit=permit)
+            known = () if subject is None else (instance.vault.commitment(session, subject),)
+            instance.record_outcome(
+                session, permit, "enrolled", subjects=known, counts={"faces": 1}
+            )
+            return True
+
+        vector = instance.pack.reference_vectors(template[None], permit=permit)[0]
+        coming = instance.indexes.expecting(gallery.id, {new.face_id: vector}, permit=permit)
+        with coming, self.times.of("write"):
+            kept = instance.database.write(work)
+        if not kept:
+            with self.permitted(caller, "enroll", gallery=gallery.name, subjects=(subject or "",)):
+                pass  # the gate says why; if it permits again, consent came back meanwhile
+            raise FaceNotFound("Consent changed during the enrolment.", mend="Ask again.")
+        return record_of(new, new.subject)
+
+    def _may_still_be_enrolled(
+        self, session: Session, caller: Caller, gallery: str, subject: str | None
+    ) -> bool:
+        if subject is None:
+            return True
+        keyring = self.instance.keyring
+        if consents.suppressed(session, keyring, subject):
+            return False
+        if caller.licence.basis != CONSENT:
+            return True
+        return subject in consents.covering(
+            session,
+            keyring,
+            [subject],
+            purpose=purpose_of(caller) or "",
+            gallery=gallery,
+            client=caller.licence.client,
+            at=datetime.now(UTC),
+        )
+
+    def _crop(self, pixels: Pixels, face: Face, permit: Permit) -> bytes:
+        chip = self.instance.engine.crop(pixels, face, permit=permit)
+        out = io.BytesIO()
+        Image.fromarray(chip).save(out, "PNG")
+        return out.getvalue()
+
+
+def _retain_until(permit: Permit, now: datetime) -> datetime | None:
+    days = strictest(permit).get("retention-days")
+    return None if days is None else now + timedelta(days=days)
+
+
+def _why_not(face: Face, quality_filter: str) -> list[str]:
+    if fit(face, quality_filter):
+        return ["exceeds-max-faces"]
+    return list(face.quality.reasons)

@@ -1,0 +1,59 @@
+"""Detection, and verification 1:1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rightface.faces.calibration import fmr_of_similarity
+from rightface.faces.calibration import similarity as similarity_of
+from rightface.service.desk import Desk, answer, named, strictest, template_of
+from rightface.service.sight import fit, seen
+from rightface.service_types import Answer, Caller, Comparison, DetectedFace
+
+
+class Verification(Desk):
+    """Faces in one image, and a face against a face."""
+
+    def detect_faces(self, caller: Caller, image: bytes) -> Answer[Sequence[DetectedFace]]:
+        """Find faces, largest first. No template is derived. Raises ImageError."""
+        with self.permitted(caller, "detect", subjects=named(caller)) as permit:
+            pixels = self.decode(image)
+            faces = self.analyze([pixels], permit, templates=False)[0]
+            self.done(permit, "detected", counts={"faces": len(faces)})
+            return answer(permit, [seen(face, pixels) for face in faces])
+
+    def compare_faces(
+        self,
+        caller: Caller,
+        *,
+        source: bytes,
+        target: bytes,
+        similarity: float,
+        quality_filter: str = "NONE",
+    ) -> Answer[Comparison]:
+        """Compare the largest face of one image with each of another. Raises NoFace, ImageError."""
+        with self.permitted(caller, "verify-1to1", subjects=named(caller)) as permit:
+            probe_pixels, pixels = self.decode(source), self.decode(target)
+            probe = self.one_face(probe_pixels, permit, quality_filter)
+            faces = [
+                face for face in self.analyze([pixels], permit)[0] if fit(face, quality_filter)
+            ]
+            floor = strictest(permit).get("similarity-floor", 1.0)
+            fmr = min(fmr_of_similarity(similarity), floor)
+            pack = self.instance.pack
+            matches, unmatched = [], []
+            for face in faces:
+                score = pack.compare(template_of(probe), template_of(face), permit=permit)
+                rate = pack.calibration.rate(score)
+                told = seen(face, pixels)
+                if rate.fmr <= fmr:
+                    matches.append((told, similarity_of(rate.fmr), rate.fmr))
+                else:
+                    unmatched.append(told)
+            matches.sort(key=lambda match: -match[1])
+            counts = {"matches": len(matches), "unmatched": len(unmatched)}
+            self.done(permit, "compared", counts=counts)
+            compared = Comparison(
+                source=seen(probe, probe_pixels), matches=matches, unmatched=unmatched
+            )
+            return answer(permit, compared, fmr=fmr)
