@@ -5,39 +5,43 @@
     client = stamp(boto3.client("rekognition", endpoint_url=...), purpose="access-control")
 
 Amazon's API has no word for a purpose or for the subject of a probe photograph; they travel as the
-headers `x-rightface-purpose` and `x-rightface-subject`, set before boto3 signs, so that they are
-part of the signature. Knows nothing of the server; needs boto3 only through the client it is given.
+headers `x-rightface-purpose` and `x-rightface-subject`. A nonce, fresh for each attempt, makes a
+captured request worthless. All are set before boto3 signs, so that they are part of the signature.
+Knows nothing of the server; needs boto3 only through the client it is given.
 """
 
 from __future__ import annotations
 
+import uuid
 from typing import Any, TypeVar
 
 Client = TypeVar("Client")
+_EVENT = "before-sign.rekognition"
 _HOOK = "rightface-stamp"
 
 
 def stamp(client: Client, *, purpose: str | None = None, subject: str | None = None) -> Client:
-    """Let every request of a boto3 Rekognition client carry a purpose, a subject, or both.
+    """Let every request of a boto3 Rekognition client carry a nonce, a purpose and a subject.
 
-    Stamping again replaces the former stamp; with neither, it is taken off.
+    Stamping again replaces the former stamp.
 
     Args:
         client: what `boto3.client("rekognition", ...)` gave.
-        purpose: a word of `rightface law`'s purposes, for a licence that has several.
+        purpose: a word of the purposes' list, for a licence that has several.
         subject: the subject reference of the person in a probe photograph.
 
     Returns:
         The same client.
     """
     told = {"x-rightface-purpose": purpose, "x-rightface-subject": subject}
-    headers = {name: value for name, value in told.items() if value is not None}
+    fixed = {name: value for name, value in told.items() if value is not None}
 
-    def add(params: dict[str, Any], **_: object) -> None:
-        params["headers"].update(headers)
+    def add(request: Any, **_: object) -> None:
+        for name, value in {**fixed, "x-rightface-nonce": uuid.uuid4().hex}.items():
+            del request.headers[name]  # a message's headers are added to, not replaced
+            request.headers[name] = value
 
     events = client.meta.events  # type: ignore[attr-defined]  # boto3's clients are made at run time
-    events.unregister("before-call.rekognition", unique_id=_HOOK)
-    if headers:
-        events.register("before-call.rekognition", add, unique_id=_HOOK)
+    events.unregister(_EVENT, unique_id=_HOOK)
+    events.register(_EVENT, add, unique_id=_HOOK)
     return client

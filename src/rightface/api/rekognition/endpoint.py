@@ -68,7 +68,7 @@ class RekognitionEndpoint:
         self._admission = admission
         self._figures = figures
         self._clock = clock
-        self._replays = Replays(clock=clock)
+        self._replays = Replays(clock)
         model.service_model()  # parsed now, not while the first client waits
 
     async def answer(self, request: Request) -> Response:
@@ -93,16 +93,19 @@ class RekognitionEndpoint:
     async def _answer(self, asked: _Asked, request: Request) -> Response:
         async with self._admission.enter():
             # 1. The headers alone: a signature that could be right, for this path, in JSON 1.1.
-            claim = read_claim(asked.headers, self._clock())
+            arrived = self._clock()
+            claim = read_claim(asked.headers, arrived)
             _require_protocol(asked)
             # 2. The body, as far as this operation may have one.
             limit = model.body_limit(asked.operation)
             async with self._admission.body(request, limit) as body:
                 return await self._admission.in_thread(
-                    lambda: _response(200, self._serve(asked, claim, body), asked.request_id)
+                    lambda: _response(
+                        200, self._serve(asked, claim, arrived, body), asked.request_id
+                    )
                 )
 
-    def _serve(self, asked: _Asked, claim: Claim, body: bytes) -> Reply:
+    def _serve(self, asked: _Asked, claim: Claim, arrived: datetime, body: bytes) -> Reply:
         # 3. Who: the signature is the one that the key's secret gives.
         known = self._service.authenticate(claim.access_key_id)
         verify(claim, body, None if known is None else known[1])
@@ -111,7 +114,7 @@ class RekognitionEndpoint:
         name = _require_works(asked.operation)
         # 5. Once: what changes records is carried out once per signature.
         if TABLE[name].changes:
-            self._replays.require_new(claim)
+            self._replays.require_new(claim, arrived)
         # 6. The parameters, as Amazon's model says.
         members = check(name, model.read_json(body))
         # 7. For what and of whom, by signed headers.

@@ -24,9 +24,9 @@ class Entry:
     """Whether it changes records: then each signed request is carried out once."""
 
 
-_USERS = "Users (several faces of one person under one name) come with the service's next issue."
-_TAGS = "Tags of a collection come with the service's next issue."
-_VIDEO = "Stored video (detect, track, one template per track) comes with the service's next issue."
+_USERS = "Users (several faces of one person under one name) are for a later version."
+_TAGS = "Tags of a collection are for a later version."
+_VIDEO = "Stored video (detect, track, one template per track) is for a later version."
 _LIVENESS = "Presentation-attack detection is wanted, and must be measured for equal errors first."
 _STREAM = (
     "Identifying people live is another operation than searching a photograph, with a law of its "
@@ -54,7 +54,11 @@ _WORKS = (
     ("DescribeCollection", False, "Count of faces, model pack, day of creation."),
     ("ListCollections", False, "The caller's own, by name, in pages."),
     ("DeleteCollection", True, "Erases every face in it, with a signed receipt."),
-    ("IndexFaces", True, "Enrols; ExternalImageId is the subject that consent is bound to."),
+    (
+        "IndexFaces",
+        True,
+        "Enrols one face, the largest that is fit; ExternalImageId is the subject of consent.",
+    ),
     ("ListFaces", False, "What is recorded of each face, in pages."),
     ("DeleteFaces", True, "Erases rows, templates, crops and index entries."),
     ("SearchFaces", False, "1:N by an enrolled face."),

@@ -24,7 +24,7 @@ _REASONS = {
     "exceeds-max-faces": "EXCEEDS_MAX_FACES",
     "extreme-pose": "EXTREME_POSE",
     "too-dark": "LOW_BRIGHTNESS",
-    "too-blurred": "LOW_SHARPNESS",
+    "too-blurry": "LOW_SHARPNESS",
     "low-confidence": "LOW_CONFIDENCE",
     "too-small": "SMALL_BOUNDING_BOX",
 }
