@@ -1,32 +1,66 @@
-"""The embedded index: exact inner products on the CPU.
+"""The embedded index: the faces with the greatest inner product, on the CPU, from memory.
 
-Must never know: SQL, subjects, HTTP.
+Every vector is held in 24-bit fixed point (fixed_point.py). Few vectors are all compared. Many are
+first scanned as coarse codes (coarse.py), and the best of that scan are compared:
+
+    1. Scan the codes for the `depth` best.
+    2. Compare those from their upper 16 bits; keep whoever may be among the `k` best by the bounds.
+    3. Compare the kept ones exactly; order by score, equal scores by id.
+    4. Could one that the scan passed over belong to the answer? The scan's own error on those that
+       were compared tells how many such are to be expected. If too many, go four times as deep.
+
+A removed vector leaves memory at once: its slot is overwritten by the last one, which is zeroed.
+Adding, removing and learning take turns among themselves; a search waits for none of them longer
+than a short batch takes to be written. Must never know: SQL, subjects, HTTP.
 """
 
 from __future__ import annotations
 
+import math
 import threading
-import uuid
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rightface.errors import GalleryError
+from rightface.gallery.coarse import TRAINED_ON, CoarseCodes
+from rightface.gallery.face_ids import FaceIds, Keys, id_of, keys_of
+from rightface.gallery.fixed_point import FixedVectors, Floats, Slots, fixed
 from rightface.gallery.index import MOST, Hit, Vectors
+from rightface.gallery.turns import Turns
 from rightface.permit import Permit, Touch, require
+
+SMALL = 8_192  # vectors up to which all are compared
+GROWN = 4  # times as many vectors as the codes were learnt from: learn again
+DEPTH = 2_048  # vectors compared after a scan, at least
+MISSED = 1e-4  # expected share of the answer that the scan passed over, at most
+_FEWEST = 64  # vectors to learn from; a codebook has 16 entries per subspace
+_BATCH = 1_024  # vectors written while searches wait
+_LARGEST = 2.0**100  # beyond, sums of products leave float32
 
 
 class ExactIndex:
-    """An `Index` in memory. Vectors of one dimension; thread-safe."""
+    """An `Index` in memory: exact scores, ids that are UUIDs, any dimension; thread-safe.
 
-    def __init__(self, dimension: int) -> None:
+    Args:
+        dimension: the length of the vectors.
+        small: as many vectors are all compared; codes are learnt beyond that.
+        depth: how many a scan of the codes hands on to be compared, at least.
+    """
+
+    def __init__(self, dimension: int, *, small: int = SMALL, depth: int = DEPTH) -> None:
         if dimension < 1:
             raise GalleryError("An index needs at least one dimension.")
         self._dimension = dimension
-        self._lock = threading.Lock()
-        self._slots: dict[str, int] = {}
-        self._ids: list[str] = []
-        self._vectors = np.zeros((0, dimension), np.float32)
+        self._small = max(small, _FEWEST)
+        self._depth = depth
+        self._ids = FaceIds()
+        self._vectors = FixedVectors(dimension)
+        self._codes: CoarseCodes | None = None
+        self._learnt_from = 0
+        self._turns = Turns()  # searches against changes
+        self._changing = threading.Lock()  # changes among themselves
 
     @property
     def dimension(self) -> int:
@@ -35,79 +69,158 @@ class ExactIndex:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held for vectors, codes and ids."""
-        return self._vectors.nbytes
+        """Bytes reserved for vectors, codes and ids."""
+        codes = self._codes
+        return self._ids.nbytes + self._vectors.nbytes + (codes.nbytes if codes else 0)
 
     def __len__(self) -> int:
         return len(self._ids)
 
     def __contains__(self, face_id: object) -> bool:
-        return face_id in self._slots
-
-    def add(self, ids: Sequence[str], vectors: Vectors, *, permit: Permit) -> None:
-        """See `Index.add`."""
-        require(permit, Touch.STORE)
-        vectors = self._checked(vectors)
-        if len(ids) != len(vectors) or len(set(ids)) != len(ids):
-            raise GalleryError("Each vector needs one id of its own.")
+        if not isinstance(face_id, str):
+            return False
         try:
-            ids = [str(uuid.UUID(face_id)) for face_id in ids]
-        except (ValueError, AttributeError, TypeError):
-            raise GalleryError("Face ids are UUIDs.") from None
-        with self._lock:
-            self._remove(ids)
-            self._slots |= {face_id: len(self._ids) + i for i, face_id in enumerate(ids)}
-            self._ids += ids
-            self._vectors = np.concatenate([self._vectors, vectors])
+            key = keys_of([face_id])[0]
+        except GalleryError:
+            return False
+        with self._turns.reading():
+            return self._ids.find(key) >= 0
+
+    # ------------------------------------------------------------ changes
+    def add(self, ids: Sequence[str], vectors: Vectors, *, permit: Permit) -> None:
+        """See `Index.add`. Searches see a long addition come in batches."""
+        require(permit, Touch.STORE)
+        vectors, keys = self._checked(vectors), keys_of(ids)
+        if len(keys) != len(vectors) or len(np.unique(keys, axis=0)) != len(keys):
+            raise GalleryError("Each vector needs one id of its own.")
+        with self._changing:
+            self._remove(self._ids.present(keys))
+            for start in range(0, len(keys), _BATCH):
+                part = slice(start, start + _BATCH)
+                self._append(keys[part], vectors[part])
+            if len(self) > self._small and len(self) >= GROWN * self._learnt_from:
+                self._learn()
 
     def remove(self, ids: Iterable[str]) -> int:
         """See `Index.remove`."""
-        with self._lock:
-            return self._remove(ids)
+        keys = keys_of(list(ids))
+        with self._changing:
+            return self._remove(keys)
 
-    def _remove(self, ids: Iterable[str]) -> int:
-        gone = {
-            slot for slot in (self._slots.pop(face_id, None) for face_id in ids) if slot is not None
-        }
-        if gone:
-            kept = [slot for slot in range(len(self._ids)) if slot not in gone]
-            self._ids = [self._ids[slot] for slot in kept]
-            self._vectors = self._vectors[kept]
-            self._slots = {face_id: slot for slot, face_id in enumerate(self._ids)}
-        return len(gone)
+    def clear(self) -> None:
+        """Forget everything at once."""
+        with self._changing, self._turns.writing():
+            self._ids.clear()
+            self._vectors.clear()
+            if self._codes is not None:
+                self._codes.clear()
+            self._codes, self._learnt_from = None, 0
 
+    def rebuild(self, *, permit: Permit) -> None:
+        """See `Index.rebuild`. Searches go on meanwhile; changes wait."""
+        require(permit, Touch.STORE)
+        with self._changing:
+            if len(self) > self._small:
+                self._learn()
+
+    def _append(self, keys: Keys, vectors: Floats) -> None:
+        held = fixed(vectors)
+        with self._turns.writing():
+            if self._codes is not None:
+                self._codes.append(vectors)
+            self._vectors.append(held)
+            self._ids.append(keys)
+
+    def _remove(self, keys: Keys) -> int:
+        removed = 0
+        for start in range(0, len(keys), _BATCH):
+            with self._turns.writing():
+                for key in keys[start : start + _BATCH]:
+                    if self._ids.find(key) < 0:
+                        continue
+                    slot = self._ids.remove(key)
+                    self._vectors.move_last(slot)
+                    if self._codes is not None:
+                        self._codes.move_last(slot)
+                    removed += 1
+        return removed
+
+    def _learn(self) -> None:
+        # Reads only, until the new codes take the place of the old ones.
+        count = len(self)
+        chosen = np.random.default_rng(count).choice(count, min(count, TRAINED_ON), replace=False)
+        codes = CoarseCodes(self._vectors.floats(np.sort(chosen)))
+        for start in range(0, count, _BATCH):
+            codes.append(self._vectors.floats(slice(start, min(start + _BATCH, count))))
+        with self._turns.writing():
+            old, self._codes, self._learnt_from = self._codes, codes, count
+        if old is not None:
+            old.clear()
+
+    # ------------------------------------------------------------ searching
     def search(self, probes: Vectors, k: int, *, permit: Permit) -> list[list[Hit]]:
         """See `Index.search`."""
         require(permit, Touch.SEARCH)
         if not 1 <= k <= MOST:
             raise GalleryError(f"A search returns 1 to {MOST} faces.")
-        probes = self._checked(probes)
-        with self._lock:
-            scores = probes @ self._vectors.T
-            return [
-                sorted(
-                    (
-                        Hit(face_id, float(score))
-                        for face_id, score in zip(self._ids, row, strict=True)
-                    ),
-                    key=lambda hit: (-hit.score, hit.id),
-                )[:k]
-                for row in scores
-            ]
+        return [self._search(probe, k) for probe in self._checked(probes)]
 
-    def clear(self) -> None:
-        """Forget everything at once."""
-        with self._lock:
-            self._remove(list(self._ids))
+    def _search(self, probe: Floats, k: int) -> list[Hit]:
+        with self._turns.reading():
+            count = len(self)
+            if not count:
+                return []
+            depth = max(self._depth, 4 * k)
+            while self._codes is not None and depth < count:
+                # 1. Scan.
+                guesses, slots = self._codes.scan(probe, depth)
+                # 2. Compare roughly.
+                scores, slack = self._vectors.bounds(probe, slots)
+                # 4. Was the scan deep enough?
+                if _expected_missing(guesses, scores, k) <= MISSED * k:
+                    return self._best(probe, slots, scores, slack, k)
+                depth *= 4
+            return self._best(probe, np.arange(count), *self._vectors.bounds(probe, None), k)
 
-    def rebuild(self, *, permit: Permit) -> None:
-        """See `Index.rebuild`."""
-        require(permit, Touch.STORE)
+    def _best(
+        self, probe: Floats, slots: Slots, scores: Floats, slack: Floats, k: int
+    ) -> list[Hit]:
+        if len(slots) > k:
+            least = np.partition(scores - slack, -k)[-k]
+            slots = slots[scores + slack >= least]
+        # 3. Compare exactly.
+        exact, keys = self._vectors.scores(probe, slots), self._ids.keys[slots]
+        order = np.lexsort((keys[:, 1], keys[:, 0], -exact))[:k]
+        return [Hit(id_of(keys[place]), float(exact[place])) for place in order]
 
-    def _checked(self, vectors: Vectors) -> Vectors:
-        vectors = np.ascontiguousarray(vectors, np.float32)
-        if vectors.ndim != 2 or vectors.shape[1] != self._dimension:
+    def _checked(self, vectors: Vectors) -> Floats:
+        checked: NDArray[np.float32] = np.ascontiguousarray(vectors, np.float32)
+        if checked.ndim != 2 or checked.shape[1] != self._dimension:
             raise GalleryError(f"The index holds vectors of {self._dimension} dimensions.")
-        if not np.isfinite(vectors).all():
-            raise GalleryError("A vector holds NaN or infinity.")
-        return vectors
+        if not (np.abs(checked) < _LARGEST).all():  # NaN compares false
+            raise GalleryError("A vector holds NaN, infinity or a number beyond 2^100.")
+        return checked
+
+
+def _expected_missing(guesses: Floats, scores: Floats, k: int) -> float:
+    """How many of the true `k` best the scan is expected to have passed over; an upper estimate.
+
+    Model: below the worst guess taken, guesses go on getting denser at the rate seen above it
+    (exponentially), and the scan errs there as it erred on those that were compared (normally).
+    Then the number of those passed over whose score reaches the k-th best is
+    ∫ n·λ·e^(λt) · P(error > gap + t) dt, t from 0; with P(z) ≤ ½·e^(−z²/2) it has a closed form.
+    """
+    error = scores - guesses
+    deviation = float(error.std())
+    worst = float(guesses.min())
+    excess = float(guesses.mean()) - worst
+    gap = float(np.partition(scores, -k)[-k]) - worst - float(error.mean())
+    if gap <= 0 or excess <= 0:
+        return math.inf  # no separation at all: the answer may lie anywhere
+    if deviation == 0:
+        return 0.0
+    rate = deviation / excess
+    far = gap / deviation
+    power = rate * rate / 2 - rate * far
+    tail = math.erfc((far - rate) / math.sqrt(2)) / 2
+    return math.sqrt(math.pi / 2) * len(guesses) * rate * math.exp(min(power, 50.0)) * tail

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 
-from rightface.errors import KeysError, PageTokenInvalid
+from rightface.errors import KeysError, PageTokenError
 from rightface.keys import KeyRing, seal, unseal
 
 _LONGEST = 1024  # characters; refuse to decode more
@@ -30,7 +30,7 @@ class PageTokens:
         """The position in `token`.
 
         Raises:
-            PageTokenInvalid: it is not one of ours, or another list's.
+            PageTokenError: it is not one of ours, or another list's.
         """
         try:
             if len(token) > _LONGEST:
@@ -38,7 +38,7 @@ class PageTokens:
             sealed = base64.b64decode(token, altchars=b"-_", validate=True)
             return unseal(self._key, sealed, scope.encode()).decode()
         except (KeysError, binascii.Error, ValueError):
-            raise PageTokenInvalid(
+            raise PageTokenError(
                 "The token for the next page is not one that was given for this list.",
                 mend="Ask for the list from its beginning.",
             ) from None

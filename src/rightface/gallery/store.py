@@ -174,7 +174,7 @@ class Store:
         """The client's collections by name, `limit` at a time.
 
         Raises:
-            PageTokenInvalid: `after` is not a token of this list.
+            PageTokenError: `after` is not a token of this list.
         """
         scope = f"collections\x1f{client}"
         query = _collections().where(CollectionRow.client == client).order_by(CollectionRow.name)
@@ -241,7 +241,7 @@ class Store:
         """The collection's faces by id, `limit` at a time; of `face_ids` only, if given. READ.
 
         Raises:
-            PageTokenInvalid: `after` is not a token of this list.
+            PageTokenError: `after` is not a token of this list.
         """
         require(permit, Touch.READ)
         scope = f"faces\x1f{collection.id}"
