@@ -46,7 +46,7 @@ def create_app(
         service, admission=admission or Admission(), figures=figures, clock=clock
     )
     pages = _Pages(service, figures)
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", rekognition.answer, methods=["POST"]),
             Route("/healthz", pages.health, methods=["GET"]),
@@ -61,6 +61,8 @@ def create_app(
             OSError: _broken,
         },
     )
+    app.router.redirect_slashes = False  # nothing lives under two names
+    return app
 
 
 class _Pages:
@@ -93,7 +95,7 @@ class _Pages:
 
     async def ledger(self, request: Request) -> Response:
         """The ledger's public files; the checkpoint is brought up to date first."""
-        name = request.path_params["name"]
+        name = request.scope["path"].removeprefix("/ledger/")
         if name == "checkpoint":
             await self._publish()
         found = await anyio.to_thread.run_sync(

@@ -141,7 +141,7 @@ def _string(shape: StringShape, value: str, path: str, found: list[str]) -> None
         listed = ", ".join(shape.enum)
         _violated(found, path, f"Member must satisfy enum value set: [{listed}]")
     pattern = shape.metadata.get("pattern")
-    if pattern is not None and not _compiled(pattern).fullmatch(_folded(value)):
+    if pattern is not None and not _matches(pattern, value):
         _violated(found, path, f"Member must satisfy regular expression pattern: {pattern}")
 
 
@@ -163,17 +163,20 @@ def _camel(name: str) -> str:
     return name[:1].lower() + name[1:]
 
 
+def _matches(pattern: str, value: str) -> bool:
+    # Python's `re` has no \p{…}: for such a pattern the letters, separators and numbers beyond
+    # ASCII are folded to one ASCII character of their kind each, and the classes written in ASCII.
+    told = _folded(value) if r"\p{" in pattern else value
+    return _compiled(pattern).fullmatch(told) is not None
+
+
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    # Python's `re` has no \p{…}: the letters, separators and numbers beyond ASCII are folded to one
-    # ASCII character of their kind each (`_folded`), and the classes written in ASCII.
     ascii_only = pattern.replace(r"\p{L}", "a-zA-Z").replace(r"\p{N}", "0-9").replace(r"\p{Z}", " ")
     return re.compile(ascii_only, re.ASCII)
 
 
 def _folded(value: str) -> str:
-    if value.isascii():
-        return value
     kinds = {"L": "L", "N": "0", "Z": " "}
     return "".join(
         char if char.isascii() else kinds.get(unicodedata.category(char)[0], char) for char in value
