@@ -112,4 +112,8 @@ def temporary_instance(cache: Path | None = None) -> Iterator[TemporaryInstance]
             if cache is not None:
                 cache.mkdir(parents=True, exist_ok=True)
                 (settings.data / "models").symlink_to(cache.absolute())
-            yield TemporaryInstance(instance)
+            opened = TemporaryInstance(instance)
+            try:
+                yield opened
+            finally:
+                opened.service.close()

@@ -1,13 +1,21 @@
-"""Fixtures for all rooms."""
+"""Fixtures for all rooms. Permits come from the real gate; there is no other way to get one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import rightface.gallery.rows
+import rightface.law.tables
+import rightface.ledger.log  # noqa: F401  # the tables register themselves
+from instance import TemporaryInstance, temporary_instance
+from rightface.api.app import create_app
+from rightface.api.server import running
 from rightface.db import Base, Database
 from rightface.keys import KeyRing
 from rightface.permit import Permit
@@ -16,7 +24,7 @@ Permitted = Callable[[str], AbstractContextManager[Permit]]
 FACES = Path(__file__).resolve().parents[2] / "shared" / "faces"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def faces_root() -> Path:
     """The labelled photographs for measuring; a user's clone does not have them."""
     if not FACES.is_dir():
@@ -31,10 +39,6 @@ def keyring(tmp_path: Path) -> KeyRing:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    import rightface.gallery.rows
-    import rightface.law.tables
-    import rightface.ledger.log  # noqa: F401  # the tables register themselves
-
     opened = Database(f"sqlite:///{tmp_path / 'rightface.db'}")
     Base.metadata.create_all(opened.engine)
     yield opened
@@ -42,11 +46,58 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="session")
-def permitted() -> Permitted:
-    """Open permits, from the real gate. (Wired at integration.)"""
-    import sys
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where converted models stay for all tests of one run."""
+    return tmp_path_factory.mktemp("models")
 
-    sys.path.insert(0, "/tmp/rf")
-    from interim_permit import permitted as interim  # type: ignore[import-not-found]
 
-    return interim
+@pytest.fixture(scope="session")
+def licensed(models: Path) -> Iterator[TemporaryInstance]:
+    """An instance with licensed clients, for what needs permits and nothing of its own."""
+    with temporary_instance(models) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def permitted(licensed: TemporaryInstance) -> Permitted:
+    """Open permits, from the real gate."""
+    return licensed.permitted
+
+
+@pytest.fixture
+def fresh(models: Path) -> Iterator[TemporaryInstance]:
+    """An instance of this test's own."""
+    with temporary_instance(models) as opened:
+        yield opened
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server, and one client's key."""
+
+    endpoint_url: str
+    access_key_id: str
+    secret_access_key: str
+    instance: TemporaryInstance
+
+    def client(self, **more: Any) -> Any:
+        """An unmodified boto3 client."""
+        import boto3
+
+        named = {
+            "endpoint_url": self.endpoint_url,
+            "region_name": "us-east-1",
+            "aws_access_key_id": self.access_key_id,
+            "aws_secret_access_key": self.secret_access_key,
+        }
+        return boto3.client("rekognition", **(named | more))
+
+
+@pytest.fixture(scope="session")
+def server(models: Path) -> Iterator[Server]:
+    """A real server over a real instance, on loopback."""
+    with temporary_instance(models) as opened:
+        issued = opened.licence("wire-tests")
+        opened.service.prepare()
+        with running(create_app(opened.service)) as url:
+            yield Server(url, issued.licence.access_key_id, issued.secret_access_key, opened)

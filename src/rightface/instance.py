@@ -8,6 +8,7 @@ know: a wire format, a command line.
 from __future__ import annotations
 
 import hashlib
+import logging
 import shutil
 import tempfile
 import threading
@@ -22,9 +23,9 @@ from typing import Self
 from sqlalchemy.orm import Session
 
 from rightface.db import Database
-from rightface.errors import Refused, SettingsError
+from rightface.errors import Refused, SettingsError, WeightsError
 from rightface.faces.engine import Engine
-from rightface.faces.packs import ModelPack, load_pack
+from rightface.faces.packs import ModelPack, load_pack, shipped_digest
 from rightface.gallery.room import IndexRoom
 from rightface.gallery.store import Store
 from rightface.gallery.vault import Vault
@@ -42,6 +43,7 @@ from rightface.migrations import migrate
 from rightface.permit import Permit
 from rightface.settings import Settings
 
+_log = logging.getLogger(__name__)
 OPERATOR = "operator"
 POLICY_FILE = "policy.md"
 RETENTION_POLICY = "public-retention-policy"
@@ -254,7 +256,11 @@ class Instance:
             yield permit
 
     def _evidence(self) -> Evidence | None:
-        measured = self.pack.calibration.provenance
+        try:
+            measured = self.pack.calibration.provenance
+        except WeightsError as error:
+            _log.error("there is no evidence: %s", error.what)
+            return None
         return Evidence(
             pack_digest=self.pack.digest,
             measured_on=measured.measured_on,
@@ -282,7 +288,7 @@ class Instance:
                     outcome="permitted" if ruling.allowed else "refused",
                     reasons=tuple(dict.fromkeys(reason.key for reason in ruling.reasons)),
                     policy=ruling.policy_digest,
-                    pack=self.pack.digest,
+                    pack=shipped_digest(),
                     subjects=tuple(
                         self.vault.commitment(session, each) for each in operation.subjects
                     ),
