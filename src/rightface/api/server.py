@@ -88,7 +88,7 @@ def configuration(app: ASGIApp, **more: Any) -> uvicorn.Config:
         "http": BoundedHttp,
         "ws": "none",
         "lifespan": "off",
-        "log_level": "warning",
+        "log_level": "error",  # a warning for each malformed request would let anyone fill the disk
         "access_log": False,
         "server_header": False,
         "proxy_headers": False,
