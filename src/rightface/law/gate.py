@@ -13,8 +13,9 @@ from rightface.db import Database
 from rightface.errors import RightfaceError, StorageError
 from rightface.keys import KeyRing
 from rightface.law.library import InstrumentLibrary
+from rightface.law.licences import Licence
 from rightface.law.operation import Operation
-from rightface.law.records import read_records
+from rightface.law.records import find_licence, read_records, standing
 from rightface.law.ruling import Outcome, Refusal, Ruling, StepResult
 from rightface.law.steps import (
     consent,
@@ -112,7 +113,21 @@ class Gate:
             LawError: a word of the operation is not of the vocabulary.
             StorageError: records cannot be read.
         """
-        return judge(self._world(operation, live=False, adopted=adopted))
+        return judge(self.world(operation, adopted=adopted))
+
+    def world(self, operation: Operation, *, adopted: frozenset[str] | None = None) -> World:
+        """What is known for a question, for those who vary it. Takes and raises as `consider`."""
+        return self._world(operation, live=False, adopted=adopted)
+
+    def licence(self, client: str, licence_id: str | None, at: datetime) -> Licence | None:
+        """The licence named, or the client's newest that holds at `at`; None if none is genuine."""
+        with self._database.read() as session:
+            return find_licence(session, self._keyring, client, licence_id, at)[0]
+
+    def adopted(self, at: datetime) -> frozenset[str]:
+        """The commitments on record as adopted at `at`."""
+        with self._database.read() as session:
+            return standing(session, at)[0]
 
     def _world(
         self, operation: Operation, *, live: bool, adopted: frozenset[str] | None = None
@@ -152,13 +167,19 @@ def _ruling(world: World, results: list[StepResult]) -> Ruling:
     if any(result.outcome not in {"pass", "left-out"} for result in results):
         curable = all(result.outcome != "deny" for result in results)
         outcome = "require-duty" if curable else "deny"
+    allowed, known = outcome == "allow", world.library.instruments
+    speakers = (
+        [one for result in results for one in result.spoke]
+        if allowed
+        else [reason.instrument for reason in reasons if reason.instrument in known]
+    )
     return Ruling(
         outcome=outcome,
-        instruments=tuple(dict.fromkeys(one for result in results for one in result.spoke)),
+        instruments=tuple(dict.fromkeys(speakers)),
         in_force=world.rules.instruments,
         reasons=reasons,
         missing=tuple(sorted({reason.duty for reason in reasons if reason.duty})),
-        obligations=results[-1].obligations,
+        obligations=results[-1].obligations if allowed else (),
         steps=tuple(results),
         policy_digest=world.rules.digest,
         jurisdictions=world.jurisdictions,

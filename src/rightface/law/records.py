@@ -32,14 +32,16 @@ def read_records(
 
     A question that names no licence gets the client's newest one that holds at `at`.
     """
-    licence, broken = _licence(session, keyring, operation, at)
-    standing = session.execute(_STANDING, {"at": stamp(at)}).all()
+    licence, broken = find_licence(
+        session, keyring, operation.client or "", operation.licence_id, at
+    )
+    adopted, duties = standing(session, at)
     named = operation.subjects if operation.action not in FACELESS else ()
     return Records(
         licence=licence,
         licence_broken=broken,
-        adopted=frozenset(name for kind, name in standing if kind == "adoption"),
-        duties=frozenset(name for kind, name in standing if kind == "duty"),
+        adopted=adopted,
+        duties=duties,
         consents=covering(
             session,
             keyring,
@@ -54,18 +56,31 @@ def read_records(
     )
 
 
-def _licence(
-    session: Session, keyring: KeyRing, operation: Operation, at: datetime
+def find_licence(
+    session: Session, keyring: KeyRing, client: str, licence_id: str | None, at: datetime
 ) -> tuple[Licence | None, bool]:
+    """The licence named, or the client's newest that holds at `at`, else its newest.
+
+    The second value says that there is one, and that its signature is broken.
+    """
     try:
-        if operation.licence_id is not None:
-            return by_id(session, keyring, operation.licence_id), False
-        found = of_client(session, keyring, operation.client or "")
+        if licence_id is not None:
+            return by_id(session, keyring, licence_id), False
+        found = of_client(session, keyring, client)
     except LicenceError:
         return None, True
     holding = [one for one in found if one.revoked_at is None and one.holds(at)]
     candidates = holding or found
     return (candidates[-1] if candidates else None), False
+
+
+def standing(session: Session, at: datetime) -> tuple[frozenset[str], frozenset[str]]:
+    """The commitments adopted and the duties on record at `at`."""
+    rows = session.execute(_STANDING, {"at": stamp(at)}).all()
+    return (
+        frozenset(name for kind, name in rows if kind == "adoption"),
+        frozenset(name for kind, name in rows if kind == "duty"),
+    )
 
 
 _AT = bindparam("at", type_=String())

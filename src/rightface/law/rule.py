@@ -28,7 +28,7 @@ OBLIGATIONS: Mapping[str, type] = {
     "max-candidates": int,
 }
 _NEEDED = ("id", "section", "citation", "text", "change")
-_KNOWN = (*_NEEDED, "duty", "obligation", "value", "from", "until")
+_KNOWN = (*_NEEDED, "duty", "obligation", "value")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,10 @@ class Facts:
     """Any of these must hold; empty: always."""
     unless: tuple[Mapping[str, Any], ...]
     """None of these may hold."""
+    duty: str
+    """The duty that cures it; empty unless the effect is `duty`."""
+    start: date | None
+    until: date | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -129,6 +133,8 @@ def make_rule(
         raise LawError(
             f"{where}: policy.cedar makes it '{effect}', instrument.toml '{facts.effect}'."
         )
+    if facts.duty != notes.get("duty", ""):
+        raise LawError(f"{where}: policy.cedar and instrument.toml name different duties.")
     return Rule(
         key=f"{instrument}#{notes['id']}",
         instrument=instrument,
@@ -138,10 +144,10 @@ def make_rule(
         text=notes["text"],
         change=notes["change"],
         confidence=confidence(told.get("c"), where),
-        duty=words.duty(notes["duty"]) if "duty" in notes else "",
+        duty=facts.duty,
         obligation=_obligation(notes, instrument, where) if effect == "oblige" else None,
-        start=_date(notes.get("from"), where),
-        until=_date(notes.get("until"), where),
+        start=facts.start,
+        until=facts.until,
         policy=json.dumps(policy, sort_keys=True, separators=(",", ":")),
         attributes=frozenset(_attributes(policy["conditions"])),
         facts=facts,
@@ -256,7 +262,8 @@ def _constants(node: object) -> Iterator[object]:
 
 
 def _facts(told: Mapping[str, Any], words: Vocabulary, where: str) -> Facts:
-    known = {"id", "effect", "actors", "operations", "when", "unless", "c", "s", "note"}
+    known = {"id", "effect", "duty", "actors", "operations", "from", "until", "when", "unless"}
+    known |= {"c", "s", "note"}
     unknown = sorted(set(told) - known)
     if unknown:
         raise LawError(f"{where}: unknown field '{unknown[0]}'.", why=f"Allowed: {sorted(known)}.")
@@ -268,6 +275,9 @@ def _facts(told: Mapping[str, Any], words: Vocabulary, where: str) -> Facts:
             operations=frozenset(map(words.operation, operations)) or frozenset(words.operations),
             when=tuple(told.get("when", ())),
             unless=tuple(told.get("unless", ())),
+            duty=words.duty(told["duty"]) if "duty" in told else "",
+            start=_date(told.get("from"), where),
+            until=_date(told.get("until"), where),
         )
         for alternative in (*facts.when, *facts.unless):
             for name, wanted in alternative.items():
@@ -282,6 +292,8 @@ def _facts(told: Mapping[str, Any], words: Vocabulary, where: str) -> Facts:
         ) from error
     if not facts.actors:
         raise LawError(f"{where} binds nobody.", mend="Name actors or groups.")
+    if facts.start is not None and facts.until is not None and facts.until <= facts.start:
+        raise LawError(f"{where} ends before it starts.", mend="'until' is excluded.")
     return facts
 
 
@@ -315,10 +327,9 @@ def _obligation(notes: Mapping[str, str], instrument: str, where: str) -> Obliga
     return Obligation(kind, value, instrument)
 
 
-def _date(text: str | None, where: str) -> date | None:
-    if text is None:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise LawError(f"{where}: '@from' and '@until' are dates like 2020-01-19.") from None
+def _date(told: object, where: str) -> date | None:
+    if told is not None and type(told) is not date:
+        raise LawError(
+            f"{where}: 'from' and 'until' are dates.", mend="Write them like 2020-01-19."
+        )
+    return told

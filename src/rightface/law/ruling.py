@@ -83,7 +83,7 @@ class StepResult:
     reasons: tuple[Reason, ...] = ()
     obligations: tuple[Obligation, ...] = ()
     spoke: tuple[str, ...] = ()
-    """The instruments that spoke."""
+    """The instruments whose rules applied."""
 
     @property
     def name(self) -> str:
@@ -97,7 +97,8 @@ class Ruling:
 
     outcome: Outcome
     instruments: tuple[str, ...]
-    """The instruments that spoke: forbade, asked for a duty, or set an obligation."""
+    """The instruments that spoke: those that forbade or asked for a duty; if the answer is allow,
+    those that set an obligation."""
     in_force: tuple[str, ...]
     """The instruments that bind here and now, whether or not they spoke."""
     reasons: tuple[Reason, ...]

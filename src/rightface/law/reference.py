@@ -1,0 +1,298 @@
+"""The law a second time: slow, obvious, in plain Python, from the facts in instrument.toml.
+
+No Cedar, no cache, nothing shared with the steps but the values they are given. It is the oracle of
+the property tests and the second witness of `law test`. It decides nothing in the service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import Any
+
+from rightface.law.instrument import Instrument
+from rightface.law.operation import Operation
+from rightface.law.vocabulary import Vocabulary
+from rightface.law.world import Records
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the reference says."""
+
+    outcome: str
+    instruments: frozenset[str]
+    """Those that forbade or asked for a duty; obligations count where nothing did."""
+    missing: frozenset[str]
+
+
+def verdict(
+    operation: Operation,
+    as_of: datetime,
+    instruments: Iterable[Instrument],
+    adopted: frozenset[str],
+    records: Records | None = None,
+    *,
+    live: bool = False,
+) -> Verdict:
+    """The decision on one operation.
+
+    Args:
+        operation: what is asked.
+        as_of: the time whose law applies.
+        instruments: all that exist; which of them bind is found here.
+        adopted: the commitments that are adopted.
+        records: licence, consents and the rest; None: left out.
+        live: whether a permit is asked for.
+    """
+    words = Vocabulary.load()
+    refused = live and (
+        operation.as_of not in (None, as_of)
+        or operation.client is None
+        or operation.licence_id is None
+        or len(operation.conditions) > 0
+        or operation.warrant != "none"
+    )
+    missing: set[str] = set()
+    speaking: set[str] = set()
+    obliging: set[str] = set()
+
+    if records is not None:
+        refused = refused or not _licence_covers(operation, as_of, records, live, words)
+        refused = refused or not _consent_covers(operation, records, words)
+        if not _evidence_suffices(operation, as_of, records):
+            missing.add("accuracy-evidence")
+
+    for instrument, rule in _applying(operation, as_of, instruments, adopted, records, live):
+        if rule["effect"] == "oblige":
+            obliging.add(instrument)
+        else:
+            speaking.add(instrument)
+            refused = refused or rule["effect"] == "forbid"
+            missing.update({rule["duty"]} if rule["effect"] == "duty" else ())
+
+    if refused:
+        return Verdict("deny", frozenset(speaking), frozenset(missing))
+    if missing:
+        return Verdict("require-duty", frozenset(speaking), frozenset(missing))
+    return Verdict("allow", frozenset(obliging), frozenset())
+
+
+# ---------------------------------------------------------------- instruments
+def _applying(
+    operation: Operation,
+    as_of: datetime,
+    instruments: Iterable[Instrument],
+    adopted: frozenset[str],
+    records: Records | None,
+    live: bool,
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    words = Vocabulary.load()
+    if operation.action == "erase":
+        return
+    facts = _facts(operation, records, live, words)
+    for instrument in instruments:
+        if _binds(instrument, operation, as_of, adopted, records, words):
+            for rule in instrument.facts["rules"]:
+                for actor in _chain(operation, records):
+                    if _applies(rule, actor, operation.action, as_of, facts, words):
+                        yield instrument.instrument_id, rule
+
+
+def _binds(
+    instrument: Instrument,
+    operation: Operation,
+    as_of: datetime,
+    adopted: frozenset[str],
+    records: Records | None,
+    words: Vocabulary,
+) -> bool:
+    told = instrument.facts
+    today = as_of.astimezone(UTC).date()
+    if told["kind"] == "corporate-commitment" and told["id"] not in adopted:
+        return False
+    if told["kind"] != "baseline" and "effective_from" not in told:
+        return False
+    if "effective_from" in told and today < told["effective_from"]:
+        return False
+    if "effective_until" in told and today >= told["effective_until"]:
+        return False
+    places = [
+        operation.client_jurisdiction,
+        operation.place_jurisdiction,
+        operation.gallery_jurisdiction,
+    ]
+    if records is not None and records.licence is not None:
+        places.append(records.licence.jurisdiction)
+    return any(_lies_in(place, told["jurisdiction"], words) for place in places)
+
+
+def _lies_in(place: str, wide: str, words: Vocabulary) -> bool:
+    if wide == "*":
+        return True
+    if wide in words.unions and place.split("-", maxsplit=1)[0] in words.unions[wide]:
+        return True
+    parts, wide_parts = place.split("-"), wide.split("-")
+    return parts[: len(wide_parts)] == wide_parts
+
+
+def _chain(operation: Operation, records: Records | None) -> set[str]:
+    chain = {operation.actor}
+    for party in operation.parties:
+        chain.add(party.actor)
+    if records is not None and records.licence is not None:
+        chain.add(records.licence.sector)
+        for party in records.licence.parties:
+            chain.add(party.actor)
+    return chain
+
+
+def _applies(
+    rule: Mapping[str, Any],
+    actor: str,
+    action: str,
+    as_of: datetime,
+    facts: Mapping[str, Any],
+    words: Vocabulary,
+) -> bool:
+    today = as_of.astimezone(UTC).date()
+    if "from" in rule and today < rule["from"]:
+        return False
+    if "until" in rule and today >= rule["until"]:
+        return False
+    if not any(
+        name in ("everyone", actor) or name in words.groups_of(actor) for name in rule["actors"]
+    ):
+        return False
+    if rule["operations"] and action not in rule["operations"]:
+        return False
+    if any(_holds(one, action, facts) for one in rule.get("unless", [])):
+        return False
+    return not rule.get("when") or any(_holds(one, action, facts) for one in rule["when"])
+
+
+def _holds(alternative: Mapping[str, Any], action: str, facts: Mapping[str, Any]) -> bool:
+    for name, wanted in alternative.items():
+        value = action if name == "operation" else facts[name]
+        if isinstance(wanted, dict):
+            if "over" in wanted and not value > wanted["over"]:
+                return False
+            if "has" in wanted and wanted["has"] not in value:
+                return False
+            if "lacks" in wanted and wanted["lacks"] in value:
+                return False
+        elif isinstance(wanted, list):
+            if value not in wanted:
+                return False
+        elif value != wanted:
+            return False
+    return True
+
+
+def _facts(
+    operation: Operation, records: Records | None, live: bool, words: Vocabulary
+) -> dict[str, Any]:
+    facts: dict[str, Any] = {}
+    for name, condition in words.conditions.items():
+        facts[name] = condition.default
+    if operation.purpose in words.purposes:
+        facts["purpose"] = operation.purpose
+        facts["consequential"] = words.purposes[operation.purpose or ""].consequential
+    facts["warrant"] = operation.warrant
+    facts["legal_basis"] = _basis(operation, records)
+    facts["realtime"] = operation.realtime or operation.action == "identify-live"
+    facts["device"] = operation.device
+    if records is not None:
+        facts["duties"] = tuple(records.duties)
+        consented = written = True
+        for subject in operation.subjects:
+            consent = records.consents.get(subject)
+            consented = consented and consent is not None
+            written = written and consent is not None and words.how[consent.how]
+        if operation.subjects:
+            facts["consent"], facts["written_release"] = consented, written
+        else:
+            facts["consent"] = _basis(operation, records) == "consent-warranted"
+            facts["written_release"] = False
+    if not live:
+        for name, value in operation.conditions.items():
+            facts[name] = value
+    return facts
+
+
+# ---------------------------------------------------------------- licence, consent, evidence
+def _basis(operation: Operation, records: Records | None) -> str:
+    if operation.legal_basis is not None:
+        return operation.legal_basis
+    if records is not None and records.licence is not None:
+        return records.licence.basis
+    return "consent-warranted"
+
+
+def _licence_covers(
+    operation: Operation, as_of: datetime, records: Records, live: bool, words: Vocabulary
+) -> bool:
+    licence = records.licence
+    if licence is None or licence.client != operation.client:
+        return False
+    if operation.action == "erase":
+        return True
+    if licence.revoked_at is not None and (live or licence.revoked_at <= as_of):
+        return False
+    if not licence.valid_from <= as_of < licence.valid_until:
+        return False
+    granted = set(licence.operations)
+    for name in licence.operations:
+        granted.update(words.operations[name].implies)
+    gallery = operation.gallery
+    gallery_granted = (
+        operation.action not in ("enroll", "identify-1toN", "identify-live")
+        if gallery is None
+        else any(fnmatchcase(gallery, pattern) for pattern in licence.galleries)
+    )
+    return (
+        operation.actor == licence.sector
+        and operation.action in granted
+        and operation.purpose in words.purposes
+        and operation.purpose in licence.purposes
+        and gallery_granted
+        and operation.legal_basis in (None, licence.basis)
+        and all(
+            any(_lies_in(place, wide, words) for wide in licence.jurisdictions)
+            for place in (operation.place_jurisdiction, operation.gallery_jurisdiction)
+        )
+    )
+
+
+def _consent_covers(operation: Operation, records: Records, words: Vocabulary) -> bool:
+    action, basis = operation.action, _basis(operation, records)
+    enrolling, nobody_named = action == "enroll", not operation.subjects
+    if action == "erase":
+        return True
+    if words.bases[basis] and action not in words.bases[basis]:
+        return False
+    if enrolling and any(subject in records.suppressed for subject in operation.subjects):
+        return False
+    if action in ("manage-gallery", "rebuild-index", "measure-accuracy"):
+        return True
+    return basis != "consent-warranted" or (
+        not (enrolling and nobody_named)
+        and all(subject in records.consents for subject in operation.subjects)
+    )
+
+
+def _evidence_suffices(operation: Operation, as_of: datetime, records: Records) -> bool:
+    if operation.action not in ("identify-1toN", "identify-live"):
+        return True
+    evidence = records.evidence
+    if evidence is None or evidence.impostor_pairs < 100_000:
+        return False
+    today = as_of.astimezone(UTC).date()
+    measured = evidence.measured_on
+    if (measured.month, measured.day) == (2, 29):  # two years on there is no such day
+        last = date(measured.year + 2, 3, 1) - timedelta(days=1)
+    else:
+        last = date(measured.year + 2, measured.month, measured.day)
+    return measured <= today <= last

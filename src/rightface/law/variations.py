@@ -1,0 +1,312 @@
+"""What would change the gate's answer: found by asking it again with things changed.
+
+Tries every single change of the facts, records, date and place that the rules in force could look
+at; then the smallest groups of changes that lead to `allow`. Changes no record and makes no permit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import combinations
+
+from rightface.law.consents import Consent
+from rightface.law.gate import judge
+from rightface.law.licences import Licence
+from rightface.law.ruling import Outcome, Ruling
+from rightface.law.steps.evidence import FEWEST_PAIRS
+from rightface.law.vocabulary import Fact
+from rightface.law.world import FACELESS, STATED_ELSEWHERE, Evidence, Records, World
+
+_RANK: dict[Outcome, int] = {"deny": 0, "require-duty": 1, "allow": 2}
+_TOGETHER = 4  # how many changes are tried together
+_HELPFUL = 14  # among how many
+_SHOWN = 12
+_TOLD_TOGETHER = frozenset({"purpose", "warrant", "recipient", "gallery_source", "targeting"})
+
+
+@dataclass(frozen=True)
+class Change:
+    """Things that would have to be otherwise, and the outcome then."""
+
+    told: tuple[str, ...]
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class _Variation:
+    told: str
+    kind: str
+    """Two variations of one kind exclude each other."""
+    apply: Callable[[World], World]
+
+
+def changes_that_matter(world: World, ruling: Ruling) -> tuple[Change, ...]:
+    """The single changes that better the outcome; if none allows, the smallest groups that do."""
+    if ruling.allowed:
+        return ()
+    better: list[Change] = []
+    helpful: list[tuple[int, _Variation]] = []
+    for variation, varied in _tried(world, ruling):
+        if _RANK[varied.outcome] > _RANK[ruling.outcome]:
+            better.append(Change((variation.told,), varied.outcome))
+        if len(varied.reasons) < len(ruling.reasons):
+            helpful.append((len(varied.reasons), variation))
+    better.sort(key=lambda change: -_RANK[change.outcome])
+    if not any(change.outcome == "allow" for change in better):
+        helpful.sort(key=lambda pair: pair[0])
+        better += _groups(world, [variation for _, variation in helpful[:_HELPFUL]])
+    return tuple(better[:_SHOWN])
+
+
+def _tried(world: World, ruling: Ruling) -> Iterator[tuple[_Variation, Ruling]]:
+    # Variations of one kind that lead to the same reasons are told as one.
+    alike: dict[tuple[str, str, frozenset[str]], list[tuple[_Variation, Ruling]]] = {}
+    for variation in _variations(world, ruling):
+        varied = judge(variation.apply(world))
+        keys = frozenset(reason.key for reason in varied.reasons)
+        alike.setdefault((variation.kind, varied.outcome, keys), []).append((variation, varied))
+    for group in alike.values():
+        variation, varied = group[0]
+        if variation.kind in _TOLD_TOGETHER and len(group) > 1:
+            what = variation.told.rpartition(" ")[0]
+            words = ", ".join(one.told.rpartition(" ")[2] for one, _ in group)
+            variation = replace(variation, told=f"{what} one of {words}")
+        yield variation, varied
+
+
+def _groups(world: World, helpful: list[_Variation]) -> list[Change]:
+    found: list[frozenset[str]] = []
+    changes: list[Change] = []
+    for size in range(2, _TOGETHER + 1):
+        for group in combinations(helpful, size):
+            told = frozenset(one.told for one in group)
+            if len({one.kind for one in group}) < size or any(less <= told for less in found):
+                continue
+            varied = world
+            for one in group:
+                varied = one.apply(varied)
+            if judge(varied).allowed:
+                found.append(told)
+                changes.append(Change(tuple(one.told for one in group), "allow"))
+    return changes
+
+
+def _variations(world: World, ruling: Ruling) -> Iterator[_Variation]:
+    yield from _duties(world, ruling)
+    yield from _stated_facts(world)
+    yield from _own_fields(world)
+    yield from _dates(world)
+    yield from _commitments(world)
+    if world.records is not None:
+        yield from _record_changes(world, world.records)
+
+
+# ---------------------------------------------------------------- what the question states
+def _duties(world: World, ruling: Ruling) -> Iterator[_Variation]:
+    met = world.facts(licensed=True)["duties"]
+    missing = [duty for duty in ruling.missing if duty != "accuracy-evidence"]
+    sets = [(duty,) for duty in missing] + ([tuple(missing)] if len(missing) > 1 else [])
+    for duties in sets:
+        stated = tuple(sorted({*(met if isinstance(met, tuple) else ()), *duties}))
+        plural = "were" if len(duties) > 1 else "was"
+        told = f"the duty {' and '.join(duties)} {plural} met"
+        yield _Variation(told, "duties", _stating("duties", stated))
+
+
+def _stated_facts(world: World) -> Iterator[_Variation]:
+    words, facts = world.library.vocabulary, world.facts(licensed=True)
+    looked_at = set().union(*(rule.attributes for rule in world.rules.rules))
+    for name in sorted(looked_at & words.conditions.keys() - STATED_ELSEWHERE):
+        condition, now = words.conditions[name], facts[name]
+        if not condition.derived:
+            for value in _values(world, name, now):
+                yield _Variation(f"{name} were {_said(value)}", name, _stating(name, value))
+
+
+def _values(world: World, name: str, now: Fact) -> Iterator[Fact]:
+    words = world.library.vocabulary
+    condition = words.conditions[name]
+    if isinstance(now, bool):
+        yield not now
+    elif condition.kind == "int":
+        yield 0
+    elif condition.kind == "word":
+        yield from (word for word in condition.words if word != now)
+    elif condition.kind == "actor":
+        yield from (actor for actor in words.actors if actor != now)
+
+
+def _stating(name: str, value: Fact) -> Callable[[World], World]:
+    def apply(world: World) -> World:
+        conditions = {**world.operation.conditions, name: value}
+        return replace(world, operation=replace(world.operation, conditions=conditions))
+
+    return apply
+
+
+def _own_fields(world: World) -> Iterator[_Variation]:
+    operation, words = world.operation, world.library.vocabulary
+
+    def field(told: str, kind: str, **changed: object) -> _Variation:
+        return _Variation(
+            told,
+            kind,
+            lambda w: replace(w, operation=replace(w.operation, **changed)),  # type: ignore[arg-type]
+        )
+
+    for purpose in words.purposes:
+        if purpose != operation.purpose:
+            yield field(f"the purpose were {purpose}", "purpose", purpose=purpose)
+    for warrant in words.warrants:
+        if warrant != operation.warrant:
+            yield field(f"the authorisation were {warrant}", "warrant", warrant=warrant)
+    for party in operation.parties:
+        rest = tuple(one for one in operation.parties if one != party)
+        yield field(f"{party.name} did not stand behind the client", "parties", parties=rest)
+    for place in _wider_places(world):
+        yield field(
+            f"all of it happened elsewhere in {place}",
+            "place",
+            client_jurisdiction=place,
+            place_jurisdiction=place,
+            gallery_jurisdiction=place,
+        )
+
+
+def _wider_places(world: World) -> Iterator[str]:
+    found: set[str] = set()
+    for place in world.operation.jurisdictions:
+        parts = place.split("-")
+        found.update("-".join(parts[:length]) for length in range(1, len(parts)))
+    yield from sorted(found, key=len, reverse=True)
+
+
+def _dates(world: World) -> Iterator[_Variation]:
+    edges: set[date] = set()
+    for instrument in world.library.instruments.values():
+        if instrument.effective_from is not None:
+            edges.add(instrument.effective_from - timedelta(days=1))
+        if instrument.effective_until is not None:
+            edges.add(instrument.effective_until)
+        for rule in instrument.rules:
+            edges |= {rule.start - timedelta(days=1)} if rule.start else set()
+            edges |= {rule.until} if rule.until else set()
+    # The nearest first: of days that lead to the same answer only that one is told.
+    for day in sorted(edges - {world.day}, key=lambda day: abs(day - world.day)):
+        moment = datetime.combine(day, time(), UTC)
+        yield _Variation(f"it were {day}", "date", _at(moment))
+
+
+def _at(moment: datetime) -> Callable[[World], World]:
+    return lambda world: replace(
+        world, as_of=moment, operation=replace(world.operation, as_of=moment)
+    )
+
+
+def _commitments(world: World) -> Iterator[_Variation]:
+    for one in sorted(world.adopted & set(world.rules.instruments)):
+        yield _Variation(f"{one} were not adopted", one, _unadopted(one))
+
+
+def _unadopted(one: str) -> Callable[[World], World]:
+    return lambda world: replace(world, adopted=world.adopted - {one})
+
+
+# ---------------------------------------------------------------- what is on record
+def _record_changes(world: World, records: Records) -> Iterator[_Variation]:
+    subjects = () if world.operation.action in FACELESS else world.operation.subjects
+    if any(subject not in records.consents for subject in subjects):
+        yield _Variation(
+            "each person named gave a written release for this purpose and gallery",
+            "consents",
+            _with_consents(subjects),
+        )
+    yield _Variation("the model had been measured well and lately", "evidence", _with_evidence)
+    licence = records.licence
+    if licence is None:
+        return
+    for party in licence.parties:
+        rest = tuple(one for one in licence.parties if one != party)
+        yield _Variation(
+            f"{party.name} did not stand behind the client",
+            "licence-parties",
+            _with_licence(lambda held, rest=rest: replace(held, parties=rest)),  # type: ignore[misc]
+        )
+    yield _Variation("the licence granted it", "licence", _granting)
+
+
+def _with_consents(subjects: tuple[str, ...]) -> Callable[[World], World]:
+    def apply(world: World) -> World:
+        assert world.records is not None
+        fresh = {subject: _release(world) for subject in subjects}
+        records = replace(
+            world.records,
+            consents={**fresh, **world.records.consents},
+            suppressed=world.records.suppressed - set(subjects),
+        )
+        return replace(world, records=records)
+
+    return apply
+
+
+def _release(world: World) -> Consent:
+    return Consent(
+        consent_id=0,
+        subject_commitment="",
+        purposes=(world.operation.purpose or "",),
+        galleries=("*",),
+        client=None,
+        notice_digest="0" * 64,
+        retention_days=36_500,
+        how="written-release",
+        obtained_at=world.as_of,
+        expires_at=None,
+        withdrawn_at=None,
+    )
+
+
+def _with_evidence(world: World) -> World:
+    assert world.records is not None
+    good = Evidence(
+        pack_digest="",
+        measured_on=world.day,
+        impostor_pairs=FEWEST_PAIRS,
+        genuine_pairs=FEWEST_PAIRS,
+        smallest_fmr=1e-4,
+    )
+    return replace(world, records=replace(world.records, evidence=good))
+
+
+def _with_licence(change: Callable[[Licence], Licence]) -> Callable[[World], World]:
+    def apply(world: World) -> World:
+        assert world.records is not None
+        assert world.records.licence is not None
+        return replace(world, records=replace(world.records, licence=change(world.records.licence)))
+
+    return apply
+
+
+def _granting(world: World) -> World:
+    operation = world.operation
+
+    def grant(licence: Licence) -> Licence:
+        return replace(
+            licence,
+            operations=(*licence.operations, operation.action),
+            purposes=(*licence.purposes, operation.purpose or ""),
+            galleries=("*",),
+            jurisdictions=(*licence.jurisdictions, *operation.jurisdictions),
+            valid_from=min(licence.valid_from, world.as_of),
+            valid_until=max(licence.valid_until, world.as_of + timedelta(days=1)),
+            revoked_at=None,
+        )
+
+    return _with_licence(grant)(world)
+
+
+def _said(value: Fact) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
