@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from typing import Any, NamedTuple
 
 from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import Session
@@ -27,9 +28,11 @@ OBJECTION = "objection"
 """How a row came about that records only that a person said no."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Consent:
-    """One consent. Term: half-open, [obtained_at, expires_at)."""
+class Consent(NamedTuple):
+    """One consent. Term: half-open, [obtained_at, expires_at).
+
+    A named tuple, since a search may need thousands of them.
+    """
 
     consent_id: int
     subject_commitment: str
@@ -166,7 +169,7 @@ def withdraw(session: Session, keyring: KeyRing, subject: str, at: datetime) -> 
 
 def of_subject(session: Session, keyring: KeyRing, subject: str) -> list[Consent]:
     """All consents of a person, oldest first, withdrawn and expired ones included."""
-    found = session.execute(_OF_SUBJECTS, {"subjects": [keyring.commitment("subject", subject)]})
+    found = _rows(session, [keyring.commitment("subject", subject)])
     return [_consent(row) for row in found if row.how != OBJECTION]
 
 
@@ -184,44 +187,97 @@ def covering(
 
     One query however many subjects there are.
     """
-    known = {keyring.commitment("subject", subject): subject for subject in subjects}
-    if not known:
-        return {}
-    found: dict[str, Consent] = {}
-    for row in session.execute(_OF_SUBJECTS, {"subjects": list(known)}):
-        consent = _consent(row)
-        if consent.covers(purpose=purpose, gallery=gallery, client=client, at=at):
-            found[known[consent.subject_commitment]] = consent
-    return found
+    return standing(
+        session, keyring, subjects, purpose=purpose, gallery=gallery, client=client, at=at
+    ).covering
 
 
 def suppressed(session: Session, keyring: KeyRing, subject: str) -> bool:
     """Whether the person withdrew, or said no, and has not consented anew since."""
-    return bool(suppressed_among(session, keyring, [subject]))
+    commitment = keyring.commitment("subject", subject)
+    rows = _rows(session, [commitment])
+    return bool(rows) and rows[-1].withdrawn_at is not None
 
 
-def suppressed_among(session: Session, keyring: KeyRing, subjects: Iterable[str]) -> set[str]:
-    """Those of `subjects` who withdrew, or said no, and have not consented anew since."""
+@dataclass(frozen=True)
+class Standing:
+    """How some persons stand towards one use."""
+
+    covering: dict[str, Consent]
+    """Subject → the newest consent that covers it."""
+    suppressed: frozenset[str]
+    """Subjects who withdrew, or said no, and have not consented anew since."""
+
+
+def standing(
+    session: Session,
+    keyring: KeyRing,
+    subjects: Iterable[str],
+    *,
+    purpose: str,
+    gallery: str | None,
+    client: str | None,
+    at: datetime,
+) -> Standing:
+    """Who is covered, and who withdrew, in one query."""
     known = {keyring.commitment("subject", subject): subject for subject in subjects}
-    if not known:
-        return set()
-    # Ordered by id: the last row of each person decides.
-    last = {
-        row.subject: row.withdrawn_at
-        for row in session.execute(_OF_SUBJECTS, {"subjects": list(known)})
-    }
-    return {known[subject] for subject, withdrawn in last.items() if withdrawn is not None}
+    newest: dict[str, Row[Any]] = {}
+    withdrawn: dict[str, bool] = {}
+    use = _Use(purpose, gallery, client, stamp(at))
+    for row in _rows(session, list(known)):
+        # Ordered by id: the last row of each person says whether they are suppressed.
+        withdrawn[row.subject] = row.withdrawn_at is not None
+        if use.covered_by(row):
+            newest[row.subject] = row
+    return Standing(
+        covering={known[subject]: _consent(row) for subject, row in newest.items()},
+        suppressed=frozenset(known[subject] for subject, gone in withdrawn.items() if gone),
+    )
 
 
-_TABLE = ConsentRow.__table__
-_OF_SUBJECTS = (
-    select(*_TABLE.columns)
-    .where(ConsentRow.subject.in_(bindparam("subjects", expanding=True)))
-    .order_by(ConsentRow.id)
+@dataclass(frozen=True)
+class _Use:
+    """`Consent.covers` on a raw row: a search may ask it of thousands."""
+
+    purpose: str
+    gallery: str | None
+    client: str | None
+    at: str
+
+    def covered_by(self, row: Row[Any]) -> bool:
+        return (
+            row.withdrawn_at is None
+            and row.obtained_at <= self.at
+            and (row.expires_at is None or self.at < row.expires_at)
+            and (row.client is None or row.client == self.client)
+            and self.purpose in _words(row.purposes)
+            and _any_matches(row.galleries, self.gallery)
+        )
+
+
+_TABLE = ConsentRow.__table__.c
+_OF_ONE = select(*_TABLE).where(_TABLE.subject == bindparam("subject")).order_by(_TABLE.id)
+_OF_MANY = (
+    select(*_TABLE)
+    .where(_TABLE.subject.in_(bindparam("subjects", expanding=True)))
+    .order_by(_TABLE.id)
 )
 
 
-def _consent(row: ConsentRow | Row[tuple[object, ...]]) -> Consent:
+def _rows(session: Session, commitments: list[str]) -> Sequence[Row[Any]]:
+    if not commitments:
+        return ()
+    if len(commitments) == 1:
+        return session.connection().execute(_OF_ONE, {"subject": commitments[0]}).all()
+    return session.connection().execute(_OF_MANY, {"subjects": commitments}).all()
+
+
+@lru_cache(maxsize=1_024)
+def _any_matches(galleries: str, gallery: str | None) -> bool:
+    return gallery is None or any(fnmatchcase(gallery, one) for one in _words(galleries))
+
+
+def _consent(row: ConsentRow | Row[Any]) -> Consent:
     return Consent(
         consent_id=row.id,
         subject_commitment=row.subject,

@@ -15,7 +15,7 @@ from rightface.keys import KeyRing
 from rightface.law.library import InstrumentLibrary
 from rightface.law.licences import Licence
 from rightface.law.operation import Operation
-from rightface.law.records import find_licence, read_records, standing
+from rightface.law.records import adopted_and_met, find_licence, read_records
 from rightface.law.ruling import Outcome, Refusal, Ruling, StepResult
 from rightface.law.steps import (
     consent,
@@ -127,7 +127,7 @@ class Gate:
     def adopted(self, at: datetime) -> frozenset[str]:
         """The commitments on record as adopted at `at`."""
         with self._database.read() as session:
-            return standing(session, at)[0]
+            return adopted_and_met(session, at)[0]
 
     def _world(
         self, operation: Operation, *, live: bool, adopted: frozenset[str] | None = None

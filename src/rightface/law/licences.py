@@ -188,7 +188,7 @@ def by_id(session: Session, keyring: KeyRing, licence_id: str) -> Licence | None
     Raises:
         LicenceError: the row was changed.
     """
-    row = session.execute(_BY_ID, {"licence_id": licence_id}).first()
+    row = session.connection().execute(_BY_ID, {"licence_id": licence_id}).first()
     return None if row is None else verified(row, keyring)
 
 
@@ -198,7 +198,7 @@ def of_client(session: Session, keyring: KeyRing, client: str) -> list[Licence]:
     Raises:
         LicenceError: a row was changed.
     """
-    rows = session.execute(_BY_CLIENT, {"client": client})
+    rows = session.connection().execute(_BY_CLIENT, {"client": client})
     found = [verified(row, keyring) for row in rows]
     return sorted(found, key=lambda licence: (licence.issued_at, licence.licence_id))
 
@@ -211,7 +211,7 @@ def by_access_key(
     Raises:
         LicenceError: the row was changed.
     """
-    row = session.execute(_BY_KEY, {"access_key_id": access_key_id}).first()
+    row = session.connection().execute(_BY_KEY, {"access_key_id": access_key_id}).first()
     if row is None:
         return None
     licence = verified(row, keyring)
@@ -240,20 +240,11 @@ def verified(row: object, keyring: KeyRing) -> Licence:
     return licence
 
 
-_COLUMNS = (
-    LicenceRow.licence_id,
-    LicenceRow.access_key_id,
-    LicenceRow.client,
-    LicenceRow.body,
-    LicenceRow.signature,
-    LicenceRow.sealed_secret,
-    LicenceRow.revoked_at,
-)
-
-
-_BY_ID = select(*_COLUMNS).where(LicenceRow.licence_id == bindparam("licence_id"))
-_BY_CLIENT = select(*_COLUMNS).where(LicenceRow.client == bindparam("client"))
-_BY_KEY = select(*_COLUMNS).where(LicenceRow.access_key_id == bindparam("access_key_id"))
+# Core selects on the table itself: they are on the way of every operation.
+_TABLE = LicenceRow.__table__.c
+_BY_ID = select(*_TABLE).where(_TABLE.licence_id == bindparam("licence_id"))
+_BY_CLIENT = select(*_TABLE).where(_TABLE.client == bindparam("client"))
+_BY_KEY = select(*_TABLE).where(_TABLE.access_key_id == bindparam("access_key_id"))
 
 
 @lru_cache(maxsize=4_096)

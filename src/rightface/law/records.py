@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from rightface.errors import LicenceError
 from rightface.keys import KeyRing
-from rightface.law.consents import covering, suppressed_among
+from rightface.law import consents
 from rightface.law.licences import Licence, by_id, of_client
 from rightface.law.operation import Operation
 from rightface.law.tables import AdoptionRow, DutyRow, stamp
@@ -35,23 +35,23 @@ def read_records(
     licence, broken = find_licence(
         session, keyring, operation.client or "", operation.licence_id, at
     )
-    adopted, duties = standing(session, at)
-    named = operation.subjects if operation.action not in FACELESS else ()
+    adopted, duties = adopted_and_met(session, at)
+    people = consents.standing(
+        session,
+        keyring,
+        operation.subjects if operation.action not in FACELESS else (),
+        purpose=operation.purpose or "",
+        gallery=operation.gallery,
+        client=operation.client,
+        at=at,
+    )
     return Records(
         licence=licence,
         licence_broken=broken,
         adopted=adopted,
         duties=duties,
-        consents=covering(
-            session,
-            keyring,
-            named,
-            purpose=operation.purpose or "",
-            gallery=operation.gallery,
-            client=operation.client,
-            at=at,
-        ),
-        suppressed=frozenset(suppressed_among(session, keyring, named)),
+        consents=people.covering,
+        suppressed=people.suppressed,
         evidence=evidence(),
     )
 
@@ -74,9 +74,9 @@ def find_licence(
     return (candidates[-1] if candidates else None), False
 
 
-def standing(session: Session, at: datetime) -> tuple[frozenset[str], frozenset[str]]:
+def adopted_and_met(session: Session, at: datetime) -> tuple[frozenset[str], frozenset[str]]:
     """The commitments adopted and the duties on record at `at`."""
-    rows = session.execute(_STANDING, {"at": stamp(at)}).all()
+    rows = session.connection().execute(_STANDING, {"at": stamp(at)}).all()
     return (
         frozenset(name for kind, name in rows if kind == "adoption"),
         frozenset(name for kind, name in rows if kind == "duty"),
@@ -84,12 +84,13 @@ def standing(session: Session, at: datetime) -> tuple[frozenset[str], frozenset[
 
 
 _AT = bindparam("at", type_=String())
+_ADOPTIONS, _DUTIES = AdoptionRow.__table__.c, DutyRow.__table__.c
 _STANDING = union_all(
-    select(literal("adoption"), AdoptionRow.instrument).where(
-        AdoptionRow.adopted_at <= _AT,
-        (AdoptionRow.withdrawn_at == null()) | (AdoptionRow.withdrawn_at > _AT),
+    select(literal("adoption"), _ADOPTIONS.instrument).where(
+        _ADOPTIONS.adopted_at <= _AT,
+        (_ADOPTIONS.withdrawn_at == null()) | (_ADOPTIONS.withdrawn_at > _AT),
     ),
-    select(literal("duty"), DutyRow.duty).where(
-        DutyRow.recorded_at <= _AT, (DutyRow.ended_at == null()) | (DutyRow.ended_at > _AT)
+    select(literal("duty"), _DUTIES.duty).where(
+        _DUTIES.recorded_at <= _AT, (_DUTIES.ended_at == null()) | (_DUTIES.ended_at > _AT)
     ),
 )

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import rfc8785
 
 from rightface.keys import KeyRing, verify_signature
 
 _KEPT = 8_192
-_verified: dict[tuple[bytes, str, bytes], None] = {}
+_verified: WeakKeyDictionary[KeyRing, dict[tuple[str, bytes], None]] = WeakKeyDictionary()
 _lock = threading.Lock()
 
 
@@ -30,13 +31,14 @@ def sign(keyring: KeyRing, text: str) -> bytes:
 
 def verifies(keyring: KeyRing, text: str, signature: bytes) -> bool:
     """Whether `signature` is that of exactly this text under this instance's licence key."""
-    key = (keyring.signer("licence").public_bytes, text, signature)
-    if key in _verified:
+    known = _verified.get(keyring)
+    if known is not None and (text, signature) in known:
         return True
-    if not verify_signature(key[0], text.encode("utf-8"), signature):
+    if not verify_signature(keyring.signer("licence").public_bytes, text.encode(), signature):
         return False
     with _lock:
-        while len(_verified) >= _KEPT:
-            del _verified[next(iter(_verified))]
-        _verified[key] = None
+        known = _verified.setdefault(keyring, {})
+        while len(known) >= _KEPT:
+            del known[next(iter(known))]
+        known[text, signature] = None
     return True

@@ -25,7 +25,7 @@ def stamp(when: datetime) -> str:
     """
     if when.utcoffset() is None:
         raise LawError("A time without a time zone cannot be recorded.", mend="Give it in UTC.")
-    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(TIME, "0")
+    return when.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def moment(text: str) -> datetime:

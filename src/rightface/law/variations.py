@@ -23,6 +23,7 @@ _RANK: dict[Outcome, int] = {"deny": 0, "require-duty": 1, "allow": 2}
 _TOGETHER = 4  # how many changes are tried together
 _HELPFUL = 14  # among how many
 _SHOWN = 12
+_NAMED = 4  # of alternatives that are told as one
 _TOLD_TOGETHER = frozenset({"purpose", "warrant", "recipient", "gallery_source", "targeting"})
 
 
@@ -43,7 +44,7 @@ class _Variation:
 
 
 def changes_that_matter(world: World, ruling: Ruling) -> tuple[Change, ...]:
-    """The single changes that better the outcome; if none allows, the smallest groups that do."""
+    """The single changes that better the outcome, and the smallest groups that lead to `allow`."""
     if ruling.allowed:
         return ()
     better: list[Change] = []
@@ -54,9 +55,10 @@ def changes_that_matter(world: World, ruling: Ruling) -> tuple[Change, ...]:
         if len(varied.reasons) < len(ruling.reasons):
             helpful.append((len(varied.reasons), variation))
     better.sort(key=lambda change: -_RANK[change.outcome])
-    if not any(change.outcome == "allow" for change in better):
-        helpful.sort(key=lambda pair: pair[0])
-        better += _groups(world, [variation for _, variation in helpful[:_HELPFUL]])
+    enough = {change.told[0] for change in better if change.outcome == "allow"}
+    rest = [pair for pair in helpful if pair[1].told not in enough]
+    rest.sort(key=lambda pair: pair[0])
+    better += _groups(world, [variation for _, variation in rest[:_HELPFUL]])
     return tuple(better[:_SHOWN])
 
 
@@ -71,25 +73,26 @@ def _tried(world: World, ruling: Ruling) -> Iterator[tuple[_Variation, Ruling]]:
         variation, varied = group[0]
         if variation.kind in _TOLD_TOGETHER and len(group) > 1:
             what = variation.told.rpartition(" ")[0]
-            words = ", ".join(one.told.rpartition(" ")[2] for one, _ in group)
-            variation = replace(variation, told=f"{what} one of {words}")
+            words = [one.told.rpartition(" ")[2] for one, _ in group]
+            more = f" and {len(words) - _NAMED} others" if len(words) > _NAMED else ""
+            told = f"{what} one of {', '.join(words[:_NAMED])}{more}"
+            variation = replace(variation, told=told)
         yield variation, varied
 
 
 def _groups(world: World, helpful: list[_Variation]) -> list[Change]:
-    found: list[frozenset[str]] = []
     changes: list[Change] = []
     for size in range(2, _TOGETHER + 1):
         for group in combinations(helpful, size):
-            told = frozenset(one.told for one in group)
-            if len({one.kind for one in group}) < size or any(less <= told for less in found):
+            if len({one.kind for one in group}) < size:
                 continue
             varied = world
             for one in group:
                 varied = one.apply(varied)
             if judge(varied).allowed:
-                found.append(told)
                 changes.append(Change(tuple(one.told for one in group), "allow"))
+        if changes:
+            break
     return changes
 
 
