@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.api.wire_service import KEY, SECRET
-
+KEY = "RFAKWIRETESTS0000001"
+SECRET = "of-no-licence-of-no-licence-of-no-licence"
 TARGET = "RekognitionService."
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rightface.api.rekognition import model
 from tests.api.conftest import Wire
-from tests.api.signing import Told, ask, send, signed_headers
+from tests.api.signing import Told, send
 
 FUZZ = settings(
     max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -60,13 +60,13 @@ def bodies(draw: st.DrawFn) -> tuple[str, Any]:
 @FUZZ
 def test_bodies_that_are_json(wire: Wire, request: tuple[str, Any]) -> None:
     name, body = request
-    require_refusal_or_answer(ask(wire.url, name, body))
+    require_refusal_or_answer(wire.ask(name, body))
 
 
 @given(name=st.sampled_from(NAMES), body=st.binary(max_size=300))
 @FUZZ
 def test_bodies_that_are_not(wire: Wire, name: str, body: bytes) -> None:
-    require_refusal_or_answer(ask(wire.url, name, body))
+    require_refusal_or_answer(wire.ask(name, body))
 
 
 @given(data=st.data())
@@ -80,7 +80,7 @@ def test_bodies_that_were_damaged(wire: Wire, data: st.DataObject) -> None:
         body[position : position + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
         if not body:
             break
-    require_refusal_or_answer(ask(wire.url, "IndexFaces", bytes(body)))
+    require_refusal_or_answer(wire.ask("IndexFaces", bytes(body)))
 
 
 @given(
@@ -92,7 +92,7 @@ def test_bodies_that_were_damaged(wire: Wire, data: st.DataObject) -> None:
 @FUZZ
 def test_headers_of_any_value(wire: Wire, name: str, value: str) -> None:
     body = b"{}"
-    headers = signed_headers(body, host=urlsplit(wire.url).netloc)
+    headers = wire.headers(body)
     told = send(wire.url, {**headers, name: value}, body)
     assert told.status == 400 or headers.get(name) == value
     require_refusal_or_answer(told)
@@ -102,7 +102,7 @@ def test_headers_of_any_value(wire: Wire, name: str, value: str) -> None:
 @FUZZ
 def test_authorizations_that_were_damaged(wire: Wire, data: st.DataObject) -> None:
     body = b"{}"
-    headers = signed_headers(body, host=urlsplit(wire.url).netloc)
+    headers = wire.headers(body)
     whole = headers["authorization"]
     start = data.draw(st.integers(0, len(whole) - 1))
     end = data.draw(st.integers(start, min(len(whole), start + 12)))
@@ -119,7 +119,7 @@ def test_signed_headers_of_any_value(wire: Wire, names: list[str]) -> None:
     values = ["application/json", "text/plain; charset=utf-7", "gzip", "", "\t", "x" * 3000]
     more = {name: values[place % len(values)] for place, name in enumerate(names)}
     more.pop("expect", None)
-    require_refusal_or_answer(ask(wire.url, "ListCollections", {}, more=more))
+    require_refusal_or_answer(wire.ask("ListCollections", {}, more=more))
 
 
 @given(raw=st.binary(min_size=1, max_size=400) | st.sampled_from([b"\r\n" * 40, b"PRI * HTTP/2.0"]))
@@ -140,7 +140,7 @@ def test_bytes_that_are_no_http(wire: Wire, raw: bytes) -> None:
 
 @pytest.mark.parametrize("path", ["/?X-Amz-Signature=aa", "//", "/%2f", "/;x", "/.", "/?"])
 def test_other_paths_with_a_good_signature(wire: Wire, path: str) -> None:
-    headers = signed_headers(b"{}", host=urlsplit(wire.url).netloc)
+    headers = wire.headers(b"{}")
     told = send(wire.url, headers, b"{}", path=path)
     assert told.status in (200, 400, 404)
     assert told.status != 200 or path == "/?"
@@ -150,12 +150,12 @@ def test_other_paths_with_a_good_signature(wire: Wire, path: str) -> None:
     "kind", ["", "application/json", "application/x-amz-json-1.0", "application/cbor", "x" * 300]
 )
 def test_other_content_types(wire: Wire, kind: str) -> None:
-    told = ask(wire.url, "ListCollections", {}, more={"content-type": kind})
+    told = wire.ask("ListCollections", {}, more={"content-type": kind})
     assert told.kind == "SerializationException"
 
 
 def test_compressed_bodies(wire: Wire) -> None:
-    told = ask(wire.url, "ListCollections", b"\x1f\x8b", more={"content-encoding": "gzip"})
+    told = wire.ask("ListCollections", b"\x1f\x8b", more={"content-encoding": "gzip"})
     assert told.kind == "SerializationException"
 
 

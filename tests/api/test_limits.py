@@ -5,32 +5,16 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from botocore.exceptions import ClientError
 
 from rightface.api import server as server_room
-from rightface.api.admission import Admission
-from rightface.api.app import create_app
-from rightface.api.server import running
-from rightface.service_types import Answer, Caller, CollectionPage
-from tests.api.conftest import Wire
-from tests.api.signing import Told, ask, send, signed_headers
-from tests.api.wire_service import WireService
-
-
-@contextmanager
-def wire_with(
-    tmp_path: Path, service: WireService | None = None, **limits: float
-) -> Iterator[Wire]:
-    admission = Admission(**limits)  # type: ignore[arg-type]
-    service = service or WireService(tmp_path)
-    with running(create_app(service, admission=admission)) as url:
-        yield Wire(url, service)
+from tests.api.conftest import Wire, wire_over
+from tests.api.noted_service import NotedService
+from tests.api.signing import Told, send
+from tests.conftest import Server
 
 
 def open_socket(url: str) -> socket.socket:
@@ -48,9 +32,8 @@ def read_all(connection: socket.socket) -> bytes:
     return got
 
 
-def head(url: str, operation: str, *lines: str) -> bytes:
-    headers = signed_headers(b"", operation, host=urlsplit(url).netloc)
-    told = [f"{name}: {value}" for name, value in headers.items()]
+def head(wire: Wire, operation: str, *lines: str) -> bytes:
+    told = [f"{name}: {value}" for name, value in wire.headers(b"", operation).items()]
     return "\r\n".join(["POST / HTTP/1.1", *told, *lines, "", ""]).encode()
 
 
@@ -66,7 +49,7 @@ def test_images_too_large_through_boto3(wire: Wire) -> None:
 
 def test_an_announced_body_is_refused_before_it_comes(wire: Wire) -> None:
     with open_socket(wire.url) as connection:
-        connection.sendall(head(wire.url, "DetectFaces", "content-length: 3000000000"))
+        connection.sendall(head(wire, "DetectFaces", "content-length: 3000000000"))
         got = read_all(connection)  # to the end: the server closes
     assert got.startswith(b"HTTP/1.1 413 ")
     assert b"ImageTooLargeException" in got
@@ -75,7 +58,7 @@ def test_an_announced_body_is_refused_before_it_comes(wire: Wire) -> None:
 def test_an_endless_body_is_refused_when_it_is_too_long(wire: Wire) -> None:
     piece = b"10000\r\n" + b"x" * 65536 + b"\r\n"
     with open_socket(wire.url) as connection:
-        connection.sendall(head(wire.url, "ListCollections", "transfer-encoding: chunked"))
+        connection.sendall(head(wire, "ListCollections", "transfer-encoding: chunked"))
         try:
             for _ in range(1000):
                 connection.sendall(piece)
@@ -90,22 +73,24 @@ def test_a_refusal_that_needs_no_body_does_not_wait_for_it(wire: Wire) -> None:
         assert b"MissingAuthenticationTokenException" in connection.recv(65536)
 
 
-def test_a_slow_body(tmp_path: Path) -> None:
-    with wire_with(tmp_path, body_seconds=0.3) as wire, open_socket(wire.url) as connection:
-        connection.sendall(head(wire.url, "ListCollections", "content-length: 100") + b"{")
+def test_a_slow_body(server: Server, noted: NotedService) -> None:
+    with (
+        wire_over(server, noted, body_seconds=0.3) as wire,
+        open_socket(wire.url) as connection,
+    ):
+        connection.sendall(head(wire, "ListCollections", "content-length: 100") + b"{")
         started = time.monotonic()
         got = connection.recv(65536)
     assert got.startswith(b"HTTP/1.1 408 ")
     assert time.monotonic() - started < 5
 
 
-def test_a_client_that_goes_away(tmp_path: Path) -> None:
-    with wire_with(tmp_path) as wire:
-        for _ in range(3):
-            with open_socket(wire.url) as connection:
-                connection.sendall(head(wire.url, "ListCollections", "content-length: 100") + b"{")
-        assert ask(wire.url, "ListCollections", {}).status == 200
-        assert len(wire.service.calls) == 1
+def test_a_client_that_goes_away(wire: Wire) -> None:
+    for _ in range(3):
+        with open_socket(wire.url) as connection:
+            connection.sendall(head(wire, "ListCollections", "content-length: 100") + b"{")
+    assert wire.ask("ListCollections", {}).status == 200
+    assert len(wire.service.calls) == 1
 
 
 def test_slow_headers(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,29 +125,16 @@ def test_an_endless_target(wire: Wire) -> None:
     assert got.startswith(b"HTTP/1.1 400 ")
 
 
-class SlowService(WireService):
-    """Whose lists take until they are let go."""
-
-    def __init__(self, ledger_directory: Path) -> None:
-        super().__init__(ledger_directory)
-        self.go = threading.Event()
-        self.entered = threading.Semaphore(0)
-
-    def list_collections(
-        self, caller: Caller, limit: int, after: str | None
-    ) -> Answer[CollectionPage]:
-        self.entered.release()
-        assert self.go.wait(20)
-        return super().list_collections(caller, limit, after)
-
-
-def test_a_slow_service_blocks_neither_health_nor_the_refusal_of_more(tmp_path: Path) -> None:
-    service = SlowService(tmp_path)
+def test_a_slow_service_blocks_neither_health_nor_the_refusal_of_more(
+    server: Server, wire: Wire
+) -> None:
     answers: list[Told] = []
-    with wire_with(tmp_path, service, workers=2, under_way=3) as wire:
+    service = NotedService(server.instance.instance)
+    service.wait = threading.Event()
+    with wire_over(server, service, workers=2, under_way=3) as slow:
 
         def list_them() -> None:
-            answers.append(ask(wire.url, "ListCollections", {}))
+            answers.append(slow.ask("ListCollections", {}))
 
         threads = [threading.Thread(target=list_them) for _ in range(3)]
         for thread in threads:
@@ -170,24 +142,24 @@ def test_a_slow_service_blocks_neither_health_nor_the_refusal_of_more(tmp_path: 
         for _ in range(2):
             assert service.entered.acquire(timeout=10)
         assert not service.entered.acquire(timeout=0.3)  # the third waits for a thread
-        busy = ask(wire.url, "DescribeCollection", {"CollectionId": "a"})
+        busy = slow.ask("DescribeCollection", {"CollectionId": "a"})
         assert (busy.status, busy.kind) == (400, "ProvisionedThroughputExceededException")
-        healthy = send(wire.url, {"host": "x"}, method="GET", path="/healthz")
+        healthy = send(slow.url, {"host": "x"}, method="GET", path="/healthz")
         assert healthy.status == 200
-        service.go.set()
+        service.wait.set()
         for thread in threads:
             thread.join(10)
         assert [answer.status for answer in answers] == [200] * 3
-        assert ask(wire.url, "ListCollections", {}).status == 200
+        assert slow.ask("ListCollections", {}).status == 200
 
 
-def test_bodies_under_way_are_bounded_and_given_back(tmp_path: Path) -> None:
-    with wire_with(tmp_path, held_bytes=100_000) as wire:
+def test_bodies_under_way_are_bounded_and_given_back(server: Server, noted: NotedService) -> None:
+    with wire_over(server, noted, held_bytes=100_000) as wire:
         for _ in range(3):
-            large = ask(wire.url, "DetectFaces", b" " * 200_000)
+            large = wire.ask("DetectFaces", b" " * 200_000)
             assert large.kind == "ProvisionedThroughputExceededException"
         for _ in range(20):
-            assert ask(wire.url, "ListCollections", b" " * 20_000 + b"{}").status == 200
+            assert wire.ask("ListCollections", b" " * 20_000 + b"{}").status == 200
 
 
 def test_answers_come_without_nagles_delay(wire: Wire) -> None:

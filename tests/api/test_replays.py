@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rightface.api.app import create_app
 from rightface.api.rekognition.faults import WireError
 from rightface.api.rekognition.operations_table import ENTRIES
 from rightface.api.rekognition.replays import Replays
 from rightface.api.rekognition.sigv4 import read_claim
-from rightface.api.server import running
 from rightface.boto3 import stamp
-from tests.api.conftest import Wire
-from tests.api.signing import ask, signed_headers
-from tests.api.wire_service import WireService
+from tests.api.conftest import Wire, wire_over
+from tests.api.noted_service import NotedService
+from tests.api.signing import signed_headers
+from tests.conftest import Server
 
 CHANGING: dict[str, dict[str, Any]] = {
     "CreateCollection": {"CollectionId": "staff"},
@@ -121,39 +119,45 @@ def test_a_full_memory_puts_changes_off_and_forgets_none() -> None:
 
 
 @pytest.fixture
-def frozen(tmp_path: Path) -> Iterator[tuple[str, WireService, Clock]]:
-    clock, service = Clock(), WireService(tmp_path)
-    with running(create_app(service, clock=clock)) as url:
-        yield url, service, clock
+def frozen(server: Server, noted: NotedService) -> Iterator[tuple[Wire, Clock]]:
+    clock = Clock()
+    with wire_over(server, noted, clock=clock) as wire:
+        yield wire, clock
 
 
-def test_over_http(frozen: tuple[str, WireService, Clock]) -> None:
-    url, service, clock = frozen
+def test_over_http(frozen: tuple[Wire, Clock]) -> None:
+    wire, clock = frozen
     body = {"CollectionId": "staff"}
-    assert ask(url, "CreateCollection", body, at=START).status == 200
-    assert ask(url, "DeleteCollection", body, at=START).status == 200
+    assert wire.ask("CreateCollection", body, at=START).status == 200
+    assert wire.ask("DeleteCollection", body, at=START).status == 200
     clock.now = START + timedelta(seconds=3)
-    again = ask(url, "CreateCollection", body, at=START)
+    again = wire.ask("CreateCollection", body, at=START)
     assert (again.status, again.kind) == (400, "InvalidSignatureException")
-    assert service.collections == {}
-    assert ask(url, "CreateCollection", body, at=clock.now).status == 200
+    assert wire.ask("ListCollections", {}, at=START).json["CollectionIds"] == []
+    assert wire.ask("CreateCollection", body, at=clock.now).status == 200
     for _ in range(3):
-        assert ask(url, "DescribeCollection", body, at=START).status == 200
+        assert wire.ask("DescribeCollection", body, at=START).status == 200
     clock.now = START + timedelta(minutes=16)
-    expired = ask(url, "DescribeCollection", body, at=START)
+    expired = wire.ask("DescribeCollection", body, at=START)
     assert (expired.status, expired.kind) == (400, "InvalidSignatureException")
 
 
+def test_each_repeated_question_is_recorded_anew(frozen: tuple[Wire, Clock]) -> None:
+    wire, _ = frozen
+    told = [wire.ask("ListCollections", {}, at=START).headers for _ in range(3)]
+    indexes = {headers["x-rightface-ledger-index"] for headers in told}
+    assert len(indexes) == 3
+    assert len({headers["x-rightface-permit"] for headers in told}) == 3
+
+
 @pytest.mark.parametrize("operation", sorted(CHANGING))
-def test_each_operation_that_changes_records(
-    frozen: tuple[str, WireService, Clock], operation: str
-) -> None:
-    url, _, clock = frozen
+def test_each_operation_that_changes_records(frozen: tuple[Wire, Clock], operation: str) -> None:
+    wire, clock = frozen
     nonce = {"x-rightface-nonce": "8c6f"}
     clock.now = START + timedelta(seconds=3)
-    first = ask(url, operation, CHANGING[operation], at=clock.now, more=nonce)
+    first = wire.ask(operation, CHANGING[operation], at=clock.now, more=nonce)
     assert "received before" not in first.json.get("message", "")
-    again = ask(url, operation, CHANGING[operation], at=clock.now, more=nonce)
+    again = wire.ask(operation, CHANGING[operation], at=clock.now, more=nonce)
     assert "received before" in again.json["message"]
 
 
@@ -164,11 +168,11 @@ def test_no_other_operation_changes_records() -> None:
     assert {entry.name for entry in ENTRIES if entry.changes} == set(CHANGING)
 
 
-def test_a_wrong_signature_uses_nothing_up(frozen: tuple[str, WireService, Clock]) -> None:
-    url, _, _ = frozen
+def test_a_wrong_signature_uses_nothing_up(frozen: tuple[Wire, Clock]) -> None:
+    wire, _ = frozen
     body = {"CollectionId": "staff"}
-    assert ask(url, "CreateCollection", body, at=START, secret="y" * 40).status == 400
-    assert ask(url, "CreateCollection", body, at=START).status == 200
+    assert wire.ask("CreateCollection", body, at=START, secret="y" * 40).status == 400
+    assert wire.ask("CreateCollection", body, at=START).status == 200
 
 
 def test_unmodified_boto3_asks_alike_within_a_second(wire: Wire) -> None:

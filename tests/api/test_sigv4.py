@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from rightface.api.rekognition.faults import WireError
 from rightface.api.rekognition.sigv4 import Claim, read_claim, verify
-from tests.api.signing import signed_headers
-from tests.api.wire_service import KEY, SECRET
+from tests.api.signing import KEY, SECRET, signed_headers
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 BODY = b'{"MaxResults":3}'
