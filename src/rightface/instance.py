@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 from rightface.db import Database
 from rightface.errors import Refused, SettingsError, WeightsError
 from rightface.faces.engine import Engine
-from rightface.faces.packs import ModelPack, load_pack, shipped_digest
+from rightface.faces.packs import ModelPack, load_pack
 from rightface.gallery.room import IndexRoom
 from rightface.gallery.store import Store
 from rightface.gallery.vault import Vault
@@ -270,6 +270,7 @@ class Instance:
         )
 
     def _record_decision(self, operation: Operation, ruling: Ruling) -> int:
+        evidence = self._evidence()
         words = self.library.vocabulary  # a caller's own words never enter the ledger
 
         def work(session: Session) -> int:
@@ -288,7 +289,7 @@ class Instance:
                     outcome="permitted" if ruling.allowed else "refused",
                     reasons=tuple(dict.fromkeys(reason.key for reason in ruling.reasons)),
                     policy=ruling.policy_digest,
-                    pack=shipped_digest(),
+                    pack=evidence.pack_digest if evidence else None,
                     subjects=tuple(
                         self.vault.commitment(session, each) for each in operation.subjects
                     ),

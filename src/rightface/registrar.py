@@ -22,6 +22,7 @@ from rightface.instance import OPERATOR, Instance
 from rightface.law import adoptions, consents, licences
 from rightface.law.adoptions import Adoption
 from rightface.law.consents import Consent
+from rightface.law.decide import Desk
 from rightface.law.licences import IssuedLicence, Licence
 from rightface.law.operation import Party
 
@@ -214,7 +215,15 @@ class Registrar:
                 keyring=instance.keyring,
             )
 
-    # ------------------------------------------------------------ commitments
+    # ------------------------------------------------------------ the law
+    def desk(self, instruments: Sequence[str] | None = None) -> Desk:
+        """Where questions about the law are answered, with this instance's records.
+
+        Args:
+            instruments: what these alone say; None: all that bind.
+        """
+        return Desk(self._instance.library, self._instance.gate, instruments=instruments)
+
     def adopt(self, instrument: str) -> Adoption:
         """Bind the instance to a commitment from now on.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -44,10 +45,8 @@ def _refusal(ask: Any) -> tuple[str, dict[str, str]]:
 def client(server: Server) -> Any:
     """A boto3 client with an empty collection `staff`."""
     made = server.client()
-    try:
+    with contextlib.suppress(made.exceptions.ResourceNotFoundException):
         made.delete_collection(CollectionId="staff")
-    except made.exceptions.ResourceNotFoundException:
-        pass
     made.create_collection(CollectionId="staff")
     return made
 

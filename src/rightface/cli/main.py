@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import typer
 
 from rightface import __version__
@@ -32,7 +34,13 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line of this process."""
+    complete()()
+
+
+@cache
+def complete() -> typer.Typer:
+    """The whole command, every subject's commands added once."""
     from rightface.cli import consent, faces, instance, law, ledger, licence, serve
     from rightface.cli.demo import command as demo
 
@@ -44,4 +52,4 @@ def main() -> None:
     faces.add_to(app)
     serve.add_to(app)
     demo.add_to(app)
-    app()
+    return app

@@ -58,6 +58,8 @@ def plain(value: Any) -> Any:
     """Any value of ours as JSON's own kinds: dates in ISO 8601, sets sorted."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        value = value._asdict()
     if isinstance(value, Mapping):
         return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, set | frozenset | list | tuple):

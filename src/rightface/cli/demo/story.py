@@ -338,7 +338,10 @@ def _proof(stage: Stage, cast: Cast) -> Iterator[Step]:
     shutil.copytree(stage.data / "ledger", copy)
     flipped = _flip_one_byte(copy)
     broken = stage.command("ledger", "verify", str(copy), "--vkey", cast.vkey, data=False)
-    where = "; ".join(f"{each['where']}: {each['what']}" for each in broken.value["problems"])
+    where = "; ".join(
+        f"{each['where']}, entry {each['entry']}: {each['what']}"
+        for each in broken.value["problems"]
+    )
     yield Step(
         chapter,
         f"one byte of a copy is flipped ({flipped}), then: rightface ledger verify copy",
@@ -349,7 +352,8 @@ def _proof(stage: Stage, cast: Cast) -> Iterator[Step]:
 
 
 def _flip_one_byte(copy: Path) -> str:
-    bundle = next(p for p in sorted((copy / "tile" / "entries").rglob("*")) if p.is_file())
+    bundles = [path for path in (copy / "tile" / "entries").rglob("*") if path.is_file()]
+    bundle = max(bundles, key=lambda path: int(path.name))  # 000.p/32: the one of the checkpoint
     content = bytearray(bundle.read_bytes())
     middle = len(content) // 2
     content[middle] ^= 1
