@@ -111,7 +111,7 @@ class Database:
             return True
         with self.engine.connect() as connection:
             row = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
-        return row[0] == 0  # the first column: busy
+        return bool(row[0] == 0)  # the first column: busy
 
     def close(self) -> None:
         """Finish what waits, then stop. Idempotent."""
@@ -203,10 +203,14 @@ def _told(error: BaseException) -> BaseException:
 def _storage_error(what: str, error: BaseException) -> RightfaceError:
     # The first line of the driver's own sentence: never the statement, its parameters or a
     # "DETAIL" line (they may be personal data).
-    cause = str(getattr(error, "orig", None) or type(error).__name__).splitlines()[0]
+    first = error
+    while (earlier := error.__context__) is not None:  # "no such savepoint" hides the real failure
+        error = earlier
+        first = error if isinstance(error, SQLAlchemyError) else first
+    cause = first.what if isinstance(first, RightfaceError) else str(getattr(first, "orig", ""))
     return StorageError(
         what,
-        why=cause,
+        why=cause.splitlines()[0] if cause else type(first).__name__,
         mend="Check free disk space and the permissions of the data directory.",
     )
 

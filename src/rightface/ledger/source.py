@@ -20,7 +20,7 @@ from rightface.errors import LedgerError
 from rightface.ledger.files import LedgerFiles
 
 TIMEOUT = 20.0  # seconds without a byte
-AT_ONCE = 8  # requests in flight, and files read ahead
+AT_ONCE = 4  # requests in flight: more than a small server queues would be slower
 
 
 class Source(Protocol):
