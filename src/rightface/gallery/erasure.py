@@ -36,6 +36,7 @@ from rightface.keys import KeyRing
 from rightface.permit import Permit, Touch, require
 
 _AT_ONCE = 500  # faces deleted by one statement
+_LEFT = "An erasure left something behind; it was taken back."
 _NAMED = 100  # subjects' commitments listed in a receipt; all are in its digest
 
 
@@ -225,7 +226,10 @@ class _Taken:
                 self.face_ids.setdefault(row.collection_id, []).append(row.id)
         self._faces += len(rows)
         self._crops += sum(row.has_crop for row in rows)
-        self._session.execute(delete(FaceRow).where(FaceRow.id.in_([row.id for row in rows])))
+        ids = [row.id for row in rows]
+        self._session.execute(delete(FaceRow).where(FaceRow.id.in_(ids)))
+        if _count(self._session, FaceRow.id.in_(ids)):  # or the loop above would never end
+            raise GalleryError(_LEFT)
         if self._logs:
             now = datetime.now(UTC)
             self._session.execute(
@@ -283,7 +287,7 @@ class _Taken:
             collection_id=collection_id,
         )
         if _rows_left(self._session, erasure):
-            raise GalleryError("An erasure left something behind; it was taken back.")
+            raise GalleryError(_LEFT)
         return replace(erasure, ledger_index=record(self._session, erasure))
 
 

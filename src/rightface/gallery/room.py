@@ -127,14 +127,13 @@ class IndexRoom:
         """
         require(permit, Touch.STORE)
         shelf = self._shelf(collection_id)
+        if not shelf.filled:  # or the filling would meet the new rows first, and decrypt them
+            self._follow_if_possible(collection_id, shelf)
         coming = {face_id: _Expected(vector, permit) for face_id, vector in vectors.items()}
         shelf.expected.update(coming)
         try:
             yield
-            try:
-                self._follow(collection_id, shelf)
-            except RightfaceError as error:
-                _log.error("an index did not take its new faces in (%s)", error.code)
+            self._follow_if_possible(collection_id, shelf)
         finally:
             for face_id in coming:
                 shelf.expected.pop(face_id, None)
@@ -174,10 +173,7 @@ class IndexRoom:
                 shelf = self._shelves.get(collection_id)
             if shelf is None:
                 continue
-            try:
-                self._follow(collection_id, shelf)
-            except RightfaceError as error:
-                _log.error("an index did not take new faces in (%s)", error.code)
+            self._follow_if_possible(collection_id, shelf)
             with shelf.turn:
                 shelf.index.remove(face_ids)
                 left += sum(face_id in shelf.index for face_id in face_ids)
@@ -218,6 +214,13 @@ class IndexRoom:
                     break
                 if collection_id != used:
                     held -= self._shelves.pop(collection_id).index.nbytes
+
+    def _follow_if_possible(self, collection_id: str, shelf: _Shelf) -> None:
+        # What was written stays written: an index that fails catches up later.
+        try:
+            self._follow(collection_id, shelf)
+        except RightfaceError as error:
+            _log.error("an index did not take new faces in (%s)", error.code)
 
     def _follow(self, collection_id: str, shelf: _Shelf) -> None:
         # A session of its own, opened in turn: what an older read shows never undoes a removal.
