@@ -1,0 +1,145 @@
+"""Invariant 1: no operation without a permit, and only the gate makes one."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import rightface
+from instance import TemporaryInstance
+from rightface import permit as permits
+from rightface.errors import PermitError
+from rightface.faces import engine, packs
+from rightface.gallery import erasure, exact_index, room, store, vault
+from rightface.law.operation import Operation
+from rightface.permit import Permit, Touch
+
+SOURCE = Path(rightface.__file__).parent
+# What an annotation looks like that lets a face or a template through a public door.
+TOUCHING = re.compile(r"\b(Template|Templates|Vector|Vectors|Pixels|SealedTemplate|NewFace|Face)\b")
+FORGETTING = {"remove", "forget", "forget_collection", "clear"}
+
+
+def _public(module: ModuleType) -> Iterator[tuple[str, Any]]:
+    for name, value in vars(module).items():
+        if name.startswith("_") or getattr(value, "__module__", "") != module.__name__:
+            continue
+        if inspect.isfunction(value):
+            yield name, value
+        elif inspect.isclass(value) and not issubclass(value, Exception):
+            for inner, method in vars(value).items():
+                if inspect.isfunction(method) and not inner.startswith("_"):
+                    yield f"{name}.{inner}", method
+
+
+@pytest.mark.parametrize("module", [engine, packs, vault, store, erasure, exact_index, room])
+def test_every_door_that_a_face_goes_through_asks_for_a_permit(module: ModuleType) -> None:
+    open_doors = []
+    for name, function in _public(module):
+        signature = inspect.signature(function)
+        told = " ".join(str(p.annotation) for p in signature.parameters.values())
+        told += f" {signature.return_annotation}"
+        touches = TOUCHING.search(told) or name.split(".")[-1].startswith(("erase_", "search"))
+        asks = "permit" in signature.parameters
+        if touches and not asks and name.split(".")[-1] not in FORGETTING:
+            open_doors.append(name)
+    assert open_doors == []
+
+
+def test_the_check_of_doors_would_find_an_open_one() -> None:
+    names = [name for name, _ in _public(engine)]
+    assert "Engine.analyze" in names
+    assert any(name.endswith("open_template") for name, _ in _public(vault))
+    assert TOUCHING.search("images: collections.abc.Sequence[Pixels]")
+
+
+def test_only_the_gate_takes_the_mint() -> None:
+    takers = [
+        str(path.relative_to(SOURCE))
+        for path in SOURCE.rglob("*.py")
+        if re.search(r"\btake_mint\b|\bMint\b|permit\._", path.read_text("utf-8"))
+    ]
+    assert sorted(takers) == ["law/gate.py", "permit.py"]
+    with pytest.raises(PermitError, match="taken"):
+        permits.take_mint()
+
+
+def test_no_test_and_no_benchmark_has_a_door_of_its_own() -> None:
+    root = SOURCE.parents[1]
+    here = Path(__file__)
+    for folder in ("tests", "benchmarks"):
+        for path in (root / folder).rglob("*.py"):
+            if path != here and "law" not in path.parts:  # the law's tests try to break in
+                assert "take_mint" not in path.read_text("utf-8"), path
+
+
+@pytest.mark.parametrize("forged", [None, True, object(), "permit", Touch.DETECT])
+def test_nothing_else_passes_for_a_permit(licensed: TemporaryInstance, forged: Any) -> None:
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    with pytest.raises(PermitError):
+        licensed.instance.engine.analyze([pixels], permit=forged)
+    with pytest.raises(PermitError):
+        licensed.instance.pack.probe_vectors(np.zeros((1, 128), np.float32), permit=forged)
+
+
+def test_a_permit_made_by_hand_is_forged(licensed: TemporaryInstance) -> None:
+    with pytest.raises(PermitError, match="cannot be constructed"):
+        Permit()
+    with licensed.permitted("detect") as genuine:
+        forged = object.__new__(Permit)
+        for name in Permit.__slots__:
+            if name != "__weakref__":
+                object.__setattr__(forged, name, getattr(genuine, name))
+        genuine.check(Touch.DETECT)
+        with pytest.raises(PermitError, match="forged"):
+            forged.check(Touch.DETECT)
+        for way in (copy.copy, copy.deepcopy, pickle.dumps):
+            with pytest.raises(PermitError):
+                way(genuine)
+
+
+def test_a_permit_that_was_widened_is_forged(licensed: TemporaryInstance) -> None:
+    with licensed.permitted("detect") as permit:
+        with pytest.raises(PermitError, match="changed"):
+            permit.touches = frozenset(Touch)
+        object.__setattr__(permit, "touches", frozenset(Touch))
+        with pytest.raises(PermitError, match="forged"):
+            permit.check(Touch.STORE)
+
+
+def test_a_permit_covers_only_its_touches_and_only_once(licensed: TemporaryInstance) -> None:
+    with licensed.permitted("detect") as permit:
+        permit.check(Touch.DETECT)
+        with pytest.raises(PermitError, match="does not cover"):
+            permit.check(Touch.TEMPLATE)
+    with pytest.raises(PermitError, match="spent"):
+        permit.check(Touch.DETECT)
+
+
+def test_a_permit_is_for_its_operation_and_spent_after_it(licensed: TemporaryInstance) -> None:
+    instance = licensed.instance
+    asked = instance.own_operation("rebuild-index")
+    answer = instance.gate.decide(asked)
+    assert isinstance(answer, Permit)
+    other = Operation(**{**_fields(asked), "gallery": "another"})
+    with pytest.raises(PermitError, match="another operation"), answer.exercise(other):
+        pass
+    with pytest.raises(PermitError, match="issued"):
+        answer.check(Touch.OPEN)
+    with answer.exercise(asked):
+        answer.check(Touch.OPEN)
+    with pytest.raises(PermitError, match="used before"), answer.exercise(asked):
+        pass
+
+
+def _fields(operation: Operation) -> dict[str, Any]:
+    return {name: getattr(operation, name) for name in operation.__dataclass_fields__}
