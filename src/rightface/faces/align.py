@@ -30,11 +30,22 @@ def chip(image: Pixels, landmarks: Landmarks, *, permit: Permit) -> Pixels:
         PermitError: `permit` does not cover DETECT.
     """
     require(permit, Touch.DETECT)
-    turn, shift = _to_image(landmarks)
-    patch, left, top = _patch(image, turn, shift)
+    return warp(image, *_to_image(landmarks), CHIP_SIDE, permit=permit)
+
+
+def warp(image: Pixels, turn: complex, shift: complex, side: int, *, permit: Permit) -> Pixels:
+    """The square of `side` pixels whose point z = x + iy shows the image's point turn·z + shift.
+
+    Bilinear; where the square shrinks the image by two or more, pixels are averaged first, or
+    detail would alias.
+
+    Raises:
+        PermitError: `permit` does not cover DETECT.
+    """
+    require(permit, Touch.DETECT)
+    patch, left, top = _patch(image, turn, shift, side)
     if patch.size == 0:
-        return np.zeros((CHIP_SIDE, CHIP_SIDE, 3), np.uint8)
-    # Pixels of the image for each pixel of the chip: above 2, average first, or detail aliases.
+        return np.zeros((side, side, 3), np.uint8)
     shrink = max(1, int(abs(turn) + 1e-6))
     source = Image.fromarray(patch)
     if shrink > 1:
@@ -42,10 +53,7 @@ def chip(image: Pixels, landmarks: Landmarks, *, permit: Permit) -> Pixels:
     turn, shift = turn / shrink, (shift - complex(left, top)) / shrink
     coefficients = (turn.real, -turn.imag, shift.real, turn.imag, turn.real, shift.imag)
     warped = source.transform(
-        (CHIP_SIDE, CHIP_SIDE),
-        Image.Transform.AFFINE,
-        coefficients,
-        resample=Image.Resampling.BILINEAR,
+        (side, side), Image.Transform.AFFINE, coefficients, resample=Image.Resampling.BILINEAR
     )
     return np.asarray(warped)
 
@@ -68,10 +76,9 @@ def _to_image(landmarks: Landmarks) -> tuple[complex, complex]:
     return turn, complex(centre - turn * middle)
 
 
-def _patch(image: Pixels, turn: complex, shift: complex) -> tuple[Pixels, int, int]:
-    """The part of the image that the chip shows, and its upper left corner."""
+def _patch(image: Pixels, turn: complex, shift: complex, side: int) -> tuple[Pixels, int, int]:
+    """The part of the image that the square shows, and its upper left corner."""
     height, width = image.shape[:2]
-    side = CHIP_SIDE
     corners = np.array([0, side, side * 1j, side + side * 1j]) * turn + shift
     margin = 2 + 2 * abs(turn)
     left = int(np.clip(np.floor(corners.real.min() - margin), 0, width))

@@ -1,26 +1,24 @@
 """Turns the weights as others ship them into ONNX graphs that ONNX Runtime runs fast.
 
 Two conversions: dlib's face network (read by `dat`) is built layer by layer; CenterFace's file is
-freed of what stops ONNX Runtime from folding and fusing. `onnx` is imported here only, and only
-when a graph is not in the cache yet. Never knows images, sessions, law or storage.
+freed of what stops ONNX Runtime from folding and fusing. Import this module only when a graph is
+not in the cache yet: `onnx` takes a while. Never knows images, sessions, law or storage.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
 
 from rightface.errors import WeightsError
 from rightface.faces.dat import Layer, Network, Weights
-
-if TYPE_CHECKING:
-    from onnx import GraphProto, NodeProto, TensorProto
+from rightface.faces.detector import MAPS
 
 OPSET = 17
-GRAPH_VERSION = 1
-"""Part of a cached graph's name: raise it whenever this module builds another graph."""
 
 
 def face_network_graph(network: Network) -> bytes:
@@ -30,8 +28,6 @@ def face_network_graph(network: Network) -> bytes:
     because the first convolution is not padded. The templates are dlib's descriptors (not of unit
     length).
     """
-    from onnx import TensorProto, helper
-
     side, outputs = network.side, network.layers[-1].filters
     builder = _Builder()
     builder.add("Cast", ["chips"], "numbers", to=TensorProto.FLOAT)
@@ -49,22 +45,24 @@ def face_network_graph(network: Network) -> bytes:
 
 
 class _Builder:
-    """Collects the nodes; keeps track of each value's channels and side, as dlib's layers see it."""
+    """Collects the nodes; knows each value's channels and side."""
 
     def __init__(self) -> None:
         self.nodes: list[NodeProto] = []
         self.constants: list[TensorProto] = []
         self._tags: dict[int, tuple[str, int, int]] = {}
 
-    def add(self, operator: str, inputs: list[str], output: str, **attributes: object) -> str:
-        from onnx import helper
-
-        self.nodes.append(helper.make_node(operator, inputs, [output], output, **attributes))
+    def add(
+        self, operator: str, inputs: list[str], output: str, **attributes: int | str | list[int]
+    ) -> str:
+        node = helper.make_node(operator, inputs, [output], output)
+        node.attribute.extend(
+            helper.make_attribute(key, value) for key, value in attributes.items()
+        )
+        self.nodes.append(node)
         return output
 
     def constant(self, name: str, values: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> str:
-        from onnx import numpy_helper
-
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
 
@@ -97,7 +95,9 @@ class _Builder:
             elif layer.kind == "fc":
                 self.add("Flatten", [value], "pooled", axis=1)
                 assert layer.weight is not None
-                self.add("MatMul", ["pooled", self.constant("fc.weight", layer.weight)], "templates")
+                self.add(
+                    "MatMul", ["pooled", self.constant("fc.weight", layer.weight)], "templates"
+                )
 
     def _convolution(
         self, name: str, value: str, layer: Layer, weight: Weights, bias: Weights
@@ -133,11 +133,14 @@ class _Builder:
         arms = []
         for which, (value, has_channels, has_side) in zip("ab", (one, other), strict=True):
             lacking = [0, channels - has_channels, side - has_side, side - has_side]
-            if any(lacking):
-                pads = self.constant(f"{name}.{which}.pads", np.array([0] * 4 + lacking, np.int64))
-                value = self.add("Pad", [value, pads], f"{name}.{which}", mode="constant")
-            arms.append(value)
+            arms.append(self._padded(f"{name}.{which}", value, lacking))
         return self.add("Add", arms, name), channels, side
+
+    def _padded(self, name: str, value: str, lacking: list[int]) -> str:
+        if not any(lacking):
+            return value
+        pads = self.constant(f"{name}.pads", np.array([0] * 4 + lacking, np.int64))
+        return self.add("Pad", [value, pads], name, mode="constant")
 
 
 def _after_window(side: int, layer: Layer) -> int:
@@ -168,14 +171,11 @@ def _input_folded(
     return scaled.astype(np.float32), (bias - shift).astype(np.float32)
 
 
-DETECTOR_OUTPUTS = ("heatmap", "scale", "offset", "landmarks")
-"""CenterFace's four maps, each of a quarter of the image's height and width."""
-
 _CENTERFACE_OUTPUTS = ("537", "538", "539", "540")
 
 
 def detector_graph(data: bytes) -> bytes:
-    """CenterFace's file made fast: `images` uint8 (n, h, w, 3) RGB → `DETECTOR_OUTPUTS`.
+    """CenterFace's file made fast: `images` uint8 (n, h, w, 3) RGB → `MAPS`.
 
     Height and width are free, and multiples of 32. The results are those of the file as it is:
     its weights are struck from the graph's inputs (where ONNX Runtime must take them for
@@ -185,9 +185,6 @@ def detector_graph(data: bytes) -> bytes:
     Raises:
         WeightsError: `data` is not CenterFace's graph.
     """
-    import onnx
-    from google.protobuf.message import DecodeError
-
     try:
         model = onnx.load_from_string(data)
         _check_centerface(model.graph)
@@ -207,8 +204,6 @@ def _check_centerface(graph: GraphProto) -> None:
 
 def _join_pointwise(graph: GraphProto, first: str, second: str) -> None:
     """Replace the 1×1 convolutions that end in `first` and `second` by their product."""
-    from onnx import numpy_helper
-
     nodes = {node.output[0]: node for node in graph.node}
     constants = {constant.name: constant for constant in graph.initializer}
     one, two = nodes[first], nodes[second]
@@ -227,9 +222,7 @@ def _join_pointwise(graph: GraphProto, first: str, second: str) -> None:
 
 def _name_inputs_and_outputs(graph: GraphProto) -> None:
     """One input, the pixels; outputs with telling names and free sizes."""
-    from onnx import TensorProto, helper
-
-    names = dict(zip(_CENTERFACE_OUTPUTS, DETECTOR_OUTPUTS, strict=True))
+    names = dict(zip(_CENTERFACE_OUTPUTS, MAPS, strict=True))
     for node in graph.node:
         node.output[:] = [names.get(name, name) for name in node.output]
     pixels = [
@@ -242,6 +235,6 @@ def _name_inputs_and_outputs(graph: GraphProto) -> None:
     graph.input.append(
         helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", "h", "w", 3])
     )
-    for name, channels in zip(DETECTOR_OUTPUTS, (1, 2, 2, 10), strict=True):
-        shape = ["n", channels, "rows", "columns"]
+    for name, channels in zip(MAPS, (1, 2, 2, 10), strict=True):
+        shape: list[str | int | None] = ["n", channels, "rows", "columns"]
         graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))

@@ -117,10 +117,9 @@ def decode(data: bytes, limits: ImageLimits = DEFAULT) -> Pixels:
     try:
         with plugin(BytesIO(data)) as image:
             _require_within(image.size, limits)
-            orientation = _orientation(image)
             image.load()
             _require_within(image.size, limits)
-            return _pixels(image, orientation)
+            return _pixels(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError) as error:
         raise ImageTooLarge("The image has too many pixels.") from error
     except _DAMAGE as error:
@@ -152,7 +151,10 @@ def _require_within(size: tuple[int, int], limits: ImageLimits) -> None:
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF's orientation, 1..8. Damaged metadata is no reason to refuse good pixels."""
+    """EXIF's orientation, 1..8, of a loaded image (Pillow turns TIFF by itself when it loads).
+
+    Damaged metadata is no reason to refuse good pixels.
+    """
     try:
         told = image.getexif().get(0x0112, 1)
     except _DAMAGE:
@@ -160,7 +162,8 @@ def _orientation(image: Image.Image) -> int:
     return told if isinstance(told, int) and told in _UPRIGHT else 1
 
 
-def _pixels(image: Image.Image, orientation: int) -> Pixels:
+def _pixels(image: Image.Image) -> Pixels:
+    orientation = _orientation(image)
     shown = _as_rgb(image)
     if orientation in _UPRIGHT:
         shown = shown.transpose(_UPRIGHT[orientation])

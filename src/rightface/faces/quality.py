@@ -65,9 +65,7 @@ _HALF_SHARP = 60.0
 """Variance of the Laplacian that counts as sharpness 50."""
 
 
-def measure(
-    face_chip: Pixels, landmarks: Landmarks, *, score: float, permit: Permit
-) -> Quality:
+def measure(face_chip: Pixels, landmarks: Landmarks, *, score: float, permit: Permit) -> Quality:
     """The quality of one face, from its aligned chip (150, 150, 3) and its landmarks.
 
     Args:

@@ -18,8 +18,10 @@ from pathlib import Path
 import onnxruntime as ort
 
 from rightface.errors import WeightsError
-from rightface.faces.graph import GRAPH_VERSION
 from rightface.faces.weights import WeightsFile
+
+GRAPH_VERSION = 1
+"""Part of a cached graph's name: raise it whenever `graph` builds another one."""
 
 _HEADER = b"rightface graph "
 _sessions: dict[tuple[str, int], ort.InferenceSession] = {}

@@ -1,0 +1,117 @@
+"""From pixels to faces: detection, alignment, quality, templates, behind one thread-safe door.
+
+Sessions are shared by the process. However many threads ask, at most as many as there are cores
+compute at once: the others wait, so that no request is slowed by more than its turn.
+Never knows law, storage or wire formats.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from rightface.faces import align, quality
+from rightface.faces.detector import Detection, Detector
+from rightface.faces.embedder import Embedder
+from rightface.faces.face import Face
+from rightface.faces.image import Pixels
+from rightface.faces.packs import CENTERFACE, DLIB_FACE_NETWORK, ModelPack
+from rightface.faces.sessions import session
+from rightface.permit import Permit, Touch, require
+
+
+class Engine:
+    """Finds faces and makes their templates, as a model pack says."""
+
+    def __init__(self, pack: ModelPack, *, cache: Path, threads: int, detector_side: int) -> None:
+        """Opens the models; the first time on a machine it converts them, a second or so.
+
+        Args:
+            cache: directory for converted models; may be emptied at any time.
+            threads: how many threads one inference uses, at least 1.
+            detector_side: longest side, in pixels, at which faces are looked for.
+
+        Raises:
+            WeightsError: weights are missing or not those of the pack.
+        """
+        self.pack = pack
+        self.detector = Detector(
+            session(CENTERFACE, _build_detector, cache=cache, threads=threads), side=detector_side
+        )
+        self.embedder = Embedder(
+            session(DLIB_FACE_NETWORK, _build_face_network, cache=cache, threads=threads)
+        )
+        self._turn = threading.BoundedSemaphore(threads)
+
+    def analyze(
+        self,
+        images: Sequence[Pixels],
+        *,
+        permit: Permit,
+        templates: bool = True,
+        max_faces: int = 100,
+    ) -> list[list[Face]]:
+        """For each image its faces, the largest first, at most `max_faces`.
+
+        Args:
+            images: (height, width, 3) RGB, upright, as `image.decode` gives them.
+            templates: also make templates; without, `Face.template` is None.
+
+        Raises:
+            PermitError: `permit` does not cover DETECT, or with `templates` TEMPLATE.
+        """
+        require(permit, Touch.DETECT)
+        if templates:
+            require(permit, Touch.TEMPLATE)
+        with self._turn:
+            found = self.detector.detect(images, permit=permit, max_faces=max_faces)
+        seen = [
+            (detection, align.chip(image, detection.landmarks, permit=permit))
+            for image, detections in zip(images, found, strict=True)
+            for detection in detections
+        ]
+        made = None
+        if templates and seen:
+            with self._turn:
+                made = self.embedder.templates([chip for _, chip in seen], permit=permit)
+        faces = iter(
+            [
+                _face(detection, chip, made[row] if made is not None else None, permit)
+                for row, (detection, chip) in enumerate(seen)
+            ]
+        )
+        return [[next(faces) for _ in detections] for detections in found]
+
+    def crop(self, image: Pixels, face: Face, *, permit: Permit) -> Pixels:
+        """The aligned face that its template was made from: (150, 150, 3) RGB.
+
+        Raises:
+            PermitError: `permit` does not cover DETECT.
+        """
+        require(permit, Touch.DETECT)
+        return align.chip(image, face.landmarks, permit=permit)
+
+
+def _build_detector(data: bytes) -> bytes:
+    from rightface.faces.graph import detector_graph  # noqa: PLC0415  # imports onnx: 0.3 s
+
+    return detector_graph(data)
+
+
+def _build_face_network(data: bytes) -> bytes:
+    from rightface.faces.dat import read_network  # noqa: PLC0415
+    from rightface.faces.graph import face_network_graph  # noqa: PLC0415  # imports onnx: 0.3 s
+
+    return face_network_graph(read_network(data))
+
+
+def _face(detection: Detection, chip: Pixels, template: object, permit: Permit) -> Face:
+    measured = quality.measure(chip, detection.landmarks, score=detection.score, permit=permit)
+    return Face(
+        box=detection.box,
+        score=detection.score,
+        landmarks=detection.landmarks,
+        quality=measured,
+        template=template,  # type: ignore[arg-type]
+    )

