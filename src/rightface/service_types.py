@@ -142,12 +142,24 @@ class SearchResult:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Match:
+    """A face that matches the source of a 1:1 comparison."""
+
+    face: DetectedFace
+    similarity: float
+    fmr: float
+    """The false match rate at this score."""
+    extrapolated: bool
+    """Whether that rate lies beyond what the calibration's pairs can show."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """A 1:1 comparison of the largest face of one image with each face of another."""
 
     source: DetectedFace
-    matches: Sequence[tuple[DetectedFace, float, float]]
-    """(face of the target, similarity, fmr), best first."""
+    matches: Sequence[Match]
+    """Best first."""
     unmatched: Sequence[DetectedFace]
 
 

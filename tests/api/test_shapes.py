@@ -22,6 +22,7 @@ from rightface.service_types import (
     FacePage,
     FaceRecord,
     IndexedFaces,
+    Match,
     SearchResult,
     arn_suffix,
 )
@@ -109,7 +110,11 @@ def test_a_search_by_face_and_by_image() -> None:
 
 
 def test_a_comparison_and_a_deletion() -> None:
-    value = Comparison(source=SEEN, matches=[(SEEN, 97.5, 3.9e-7)], unmatched=[SEEN])
+    value = Comparison(
+        source=SEEN,
+        matches=[Match(face=SEEN, similarity=97.5, fmr=3.9e-7, extrapolated=True)],
+        unmatched=[SEEN],
+    )
     body = hold("CompareFaces", shapes.compared(value))
     assert body["FaceMatches"][0]["Similarity"] == 97.5
     gone = hold("DeleteFaces", shapes.deleted(DeletedFaces(deleted=[IDS[0]], missing=[IDS[1]])))
@@ -156,6 +161,6 @@ def test_rates_of_matches(count: int) -> None:
         Candidate(record=RECORD, similarity=99.0, fmr=1e-8, extrapolated=n % 2 == 0)
         for n in range(count)
     ]
-    header = told.of_candidates(candidates)["x-rightface-match-fmr"]
+    header = told.of_matches(candidates)["x-rightface-match-fmr"]
     expected = ["1.00e-08*", "1.00e-08"] * 10
     assert header.split(",") == (expected[:count] or ["none"])

@@ -39,15 +39,16 @@ def compare(
             answer = service.compare_faces(
                 caller, source=_read(source), target=_read(target), similarity=0.0
             )
-        best = max(answer.value.matches, key=lambda match: match[1], default=None)
+        best = max(answer.value.matches, key=lambda match: match.similarity, default=None)
         told = {
-            "match": best is not None and best[2] <= fmr,
-            "similarity": best[1] if best else 0.0,
-            "fmr": best[2] if best else 1.0,
+            "match": best is not None and best.fmr <= fmr,
+            "similarity": best.similarity if best else 0.0,
+            "fmr": best.fmr if best else 1.0,
+            "extrapolated": best is not None and best.extrapolated,
             "threshold_fmr": fmr,
             "faces": {
                 "source": answer.value.source,
-                "target": [match[0] for match in answer.value.matches],
+                "target": [match.face for match in answer.value.matches],
             },
             "client": caller.licence.client,
             "permit": answer.permit_id,
@@ -59,7 +60,8 @@ def compare(
                 say("No match: the second photograph has no face.")
                 return
             verdict = "Match" if told["match"] else "No match"
-            say(f"{verdict}: similarity {best[1]:.1f}, false match rate {best[2]:.1e}.")
+            beyond = ", extrapolated beyond the calibration's pairs" if best.extrapolated else ""
+            say(f"{verdict}: similarity {best.similarity:.1f}, FMR {best.fmr:.1e}{beyond}.")
             say(f"Permit {answer.permit_id}, ledger index {answer.ledger_index}.")
 
         emit(told, as_json, human)

@@ -8,7 +8,7 @@ from rightface.faces.calibration import fmr_of_similarity
 from rightface.faces.calibration import similarity as similarity_of
 from rightface.service.desk import Desk, answer, named, strictest, template_of
 from rightface.service.sight import fit, seen
-from rightface.service_types import Answer, Caller, Comparison, DetectedFace
+from rightface.service_types import Answer, Caller, Comparison, DetectedFace, Match
 
 
 class Verification(Desk):
@@ -47,10 +47,17 @@ class Verification(Desk):
                 rate = pack.calibration.rate(score)
                 told = seen(face, pixels)
                 if rate.fmr <= fmr:
-                    matches.append((told, similarity_of(rate.fmr), rate.fmr))
+                    matches.append(
+                        Match(
+                            face=told,
+                            similarity=similarity_of(rate.fmr),
+                            fmr=rate.fmr,
+                            extrapolated=rate.extrapolated,
+                        )
+                    )
                 else:
                     unmatched.append(told)
-            matches.sort(key=lambda match: -match[1])
+            matches.sort(key=lambda match: -match.similarity)
             counts = {"matches": len(matches), "unmatched": len(unmatched)}
             self.done(permit, "compared", counts=counts)
             compared = Comparison(

@@ -143,7 +143,7 @@ def _search_faces(call: Call) -> Reply:
         limit=call.members.get("MaxFaces", MOST_MATCHES),
         similarity=float(call.members.get("FaceMatchThreshold", THRESHOLD)),
     )
-    rates = told.of_candidates(answer.value.candidates)
+    rates = told.of_matches(answer.value.candidates)
     return _reply(answer, shapes.found(answer.value, face_id), **rates)
 
 
@@ -156,7 +156,7 @@ def _search_faces_by_image(call: Call) -> Reply:
         similarity=float(call.members.get("FaceMatchThreshold", THRESHOLD)),
         quality_filter=call.members.get("QualityFilter", "NONE"),
     )
-    rates = told.of_candidates(answer.value.candidates)
+    rates = told.of_matches(answer.value.candidates)
     return _reply(answer, shapes.found(answer.value, None), **rates)
 
 
@@ -174,7 +174,7 @@ def _compare_faces(call: Call) -> Reply:
         similarity=float(call.members.get("SimilarityThreshold", THRESHOLD)),
         quality_filter=call.members.get("QualityFilter", "NONE"),
     )
-    rates = told.of_rates([fmr for _, _, fmr in answer.value.matches])
+    rates = told.of_matches(answer.value.matches)
     return _reply(answer, shapes.compared(answer.value), **rates)
 
 

@@ -131,8 +131,8 @@ def compared(value: Comparison) -> Shape:
             "Confidence": _percent(value.source.confidence),
         },
         "FaceMatches": [
-            {"Similarity": _percent(similarity), "Face": face_detail(seen)}
-            for seen, similarity, _ in value.matches
+            {"Similarity": _percent(one.similarity), "Face": face_detail(one.face)}
+            for one in value.matches
         ],
         "UnmatchedFaces": [face_detail(seen) for seen in value.unmatched],
     }

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rightface.law.ruling import Refusal
-from rightface.service_types import Answer, Candidate
+from rightface.service_types import Answer, Candidate, Match
 
 PURPOSE = "x-rightface-purpose"
 SUBJECT = "x-rightface-subject"
@@ -46,16 +46,13 @@ def of_refusal(refusal: Refusal) -> dict[str, str]:
     }
 
 
-def of_candidates(candidates: Sequence[Candidate]) -> dict[str, str]:
-    """The false match rate of each candidate in the answer's order, `*` where extrapolated."""
-    marks = ["*" if candidate.extrapolated else "" for candidate in candidates]
-    return of_rates([candidate.fmr for candidate in candidates], marks)
+def of_matches(matches: Sequence[Candidate] | Sequence[Match]) -> dict[str, str]:
+    """The false match rate of each match in the answer's order (the first 20).
 
-
-def of_rates(rates: Sequence[float], marks: Sequence[str] | None = None) -> dict[str, str]:
-    """The false match rate of each match in the answer's order (the first 20)."""
-    told = [rate(fmr) + mark for fmr, mark in zip(rates, marks or [""] * len(rates), strict=True)]
-    return {"x-rightface-match-fmr": ",".join(told[:_TOLD_MATCHES]) or NONE}
+    `*` marks a rate that is extrapolated beyond what the calibration's pairs can show.
+    """
+    told = [rate(one.fmr) + ("*" if one.extrapolated else "") for one in matches[:_TOLD_MATCHES]]
+    return {"x-rightface-match-fmr": ",".join(told) or NONE}
 
 
 def rate(fmr: float) -> str:

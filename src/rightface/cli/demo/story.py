@@ -161,13 +161,14 @@ def _search(stage: Stage, cast: Cast) -> Iterator[Step]:
     matches = found["FaceMatches"]
     nobody: Any = {"Similarity": 0.0, "Face": {"FaceId": ""}}
     best = matches[0] if matches else nobody
-    rate = (1 - best["Similarity"] / 100) ** 4
+    rate = _header(found, "match-fmr")
+    beyond = " (extrapolated beyond what the calibration shows)" if rate.endswith("*") else ""
     yield Step(
         chapter,
         "boto3: search_faces_by_image('staff', half size, turned 8°, JPEG quality 40)",
         f"One candidate: similarity {best['Similarity']:.2f}, face {best['Face']['FaceId']}.",
-        f"Two different people score this high about {rate:.1e} of the time "
-        "(similarity = 100·(1 − FMR^¼)). It is a lead, not an identification.",
+        f"False match rate {rate.rstrip('*')}{beyond}: so often do two different people score this "
+        "high. It is a lead, not an identification.",
         best["Face"]["FaceId"] == cast.face_id and len(matches) == 1,
     )
     stranger = acme.search_faces_by_image(CollectionId="staff", Image={"Bytes": eileen_collins()})
