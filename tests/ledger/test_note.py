@@ -60,6 +60,15 @@ def test_no_changed_byte_of_a_checkpoint_passes(offset: int, mask: int) -> None:
         Checkpoint.open(bytes(changed), [KEY])
 
 
+def test_the_unused_bits_of_base64_count_too() -> None:
+    for offset in range(len(CHECKPOINT.note) - 6, len(CHECKPOINT.note)):
+        for mask in range(1, 256):
+            changed = bytearray(CHECKPOINT.note)
+            changed[offset] ^= mask
+            with pytest.raises(LedgerError):
+                Checkpoint.open(bytes(changed), [KEY])
+
+
 @given(st.integers(0, len(KEY.vkey) - 1), st.integers(1, 127))
 def test_no_changed_byte_of_a_vkey_passes(offset: int, mask: int) -> None:
     changed = bytearray(KEY.vkey.encode())

@@ -108,6 +108,13 @@ def test_damaged_files_prove_no_consistency(small: Published, path: str) -> None
         consistency(small.directory, 257, 590, small.vkey)
 
 
+@pytest.mark.parametrize(("old", "new"), [(0, 600), (0, 512), (600, 600)])
+def test_damaged_files_make_up_no_root(small: Published, old: int, new: int) -> None:
+    damaged = flipped(small.directory / "tile/1/000.p/2", 0)
+    with damaged, pytest.raises(LedgerError, match="verify"):
+        consistency(small.directory, old, new, small.vkey)
+
+
 def test_missing_files_prove_nothing(small: Published, tmp_path: Path) -> None:
     for path in ("tile/0/000", "tile/entries/000", "tile/1/000.p/2", "tile/0/002.p/88"):
         copy = tmp_path / path.replace("/", "_")

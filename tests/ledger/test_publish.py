@@ -166,6 +166,19 @@ def test_a_full_tile_that_is_damaged_is_found_while_publishing(ledger: Published
     assert verify(ledger.directory, ledger.vkey).ok
 
 
+@pytest.mark.parametrize("path", ["tile/1/000.p/2", "tile/0/002.p/88", "tile/entries/002.p/88"])
+def test_a_damaged_edge_is_never_signed_over(ledger: Published, path: str) -> None:
+    grow(ledger.database, 600)
+    ledger.publisher.publish()
+    changed = bytearray((ledger.directory / path).read_bytes())
+    changed[5] ^= 1
+    (ledger.directory / path).write_bytes(changed)
+    grow(ledger.database, 1)
+    ledger.publisher.publish()
+    assert ledger.publisher.audit() == 601
+    assert verify(ledger.directory, ledger.vkey).ok
+
+
 def test_publishing_reads_little_more_than_the_news(ledger: Published) -> None:
     grow_fast(ledger.database, 3 * ROWS + 100)
     ledger.publisher.publish()
@@ -200,6 +213,18 @@ def test_a_changed_row_is_refused_and_named(ledger: Published, tmp_path: Path, i
     assert verify(ledger.directory, ledger.vkey).ok
 
 
+def test_a_changed_row_of_the_unfinished_tile_is_refused_at_once(
+    ledger: Published, tmp_path: Path
+) -> None:
+    grow_fast(ledger.database, 16 * ROWS + 100)
+    ledger.publisher.publish()
+    index = 16 * ROWS + 50
+    tamper(tmp_path, f"UPDATE ledger_leaves SET body = x'7b7d' WHERE idx = {index}")
+    grow(ledger.database, 1)
+    with pytest.raises(LedgerError, match=rf"Entry {index} in the database is not what was"):
+        ledger.publisher.publish()
+
+
 def test_a_changed_row_is_refused_when_the_tiles_are_gone_too(
     ledger: Published, tmp_path: Path
 ) -> None:
@@ -226,7 +251,7 @@ def test_every_old_row_is_looked_at_in_turn(ledger: Published, tmp_path: Path) -
     ledger.publisher.publish()
     tamper(tmp_path, "UPDATE ledger_leaves SET body = x'7b7d' WHERE idx = 100")
     with pytest.raises(LedgerError, match="Entry 100 "):
-        for _ in range(5):
+        for _ in range(7):  # five slices, and one more where their number changes
             grow(ledger.database, 1)
             ledger.publisher.publish()
 

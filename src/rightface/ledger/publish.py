@@ -24,11 +24,14 @@ from rightface.ledger.tiles import (
     ENTRIES,
     WIDTH,
     Tile,
+    beginning,
     edge_of,
     edge_root,
     hashes_at,
     levels,
     pack,
+    parse_path,
+    tile_at,
 )
 
 CHECKPOINT = "checkpoint"
@@ -135,7 +138,7 @@ class Publisher:
             raise LedgerError(
                 f"The ledger's file '{damaged[0]}' is missing or damaged.",
                 why=f"{len(damaged)} files differ from the database, which is as it was signed.",
-                mend="Run: rightface ledger rebuild",
+                mend="Remove the directory 'tile' and publish: it is made again from the database.",
             )
         return last.size
 
@@ -251,8 +254,20 @@ class Publisher:
             self._compare(last)
         checkpoint = self._extend(0, {}, size)
         if last is not None:
+            self._mend_partials(size)
             self._drop_partial(last.size, size)
         return checkpoint
+
+    def _mend_partials(self, size: int) -> None:
+        # Older partial files must go on being the beginning of what grew out of them.
+        for path in list(self._files.paths()):
+            tile = parse_path(path)
+            if tile is None or tile.index * WIDTH + tile.width > hashes_at(tile.level, size):
+                continue
+            now = tile_at(tile.level, tile.index, size)
+            grown = self._read(now)
+            if now != tile and grown is not None and self._read(tile) != beginning(tile, grown):
+                self._files.write([(path, beginning(tile, grown))])
 
 
 def _hashes(entries: list[bytes]) -> bytes:
