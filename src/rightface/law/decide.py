@@ -112,6 +112,13 @@ class Desk:
             adopted=self.library.commitments if adopted is None else adopted,
         )
 
+    def again(self, question: Question, world: World) -> World:
+        """A changed world with its records read again: consent is for one purpose and date."""
+        if world.records is None or self._gate is None:
+            return world
+        adopted = self._adopted(question, world.as_of)
+        return self._gate.world(world.operation, adopted=adopted)
+
     def _operation(self, question: Question, as_of: datetime) -> Operation:
         if question.client is None:
             return question.operation()

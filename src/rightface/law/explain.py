@@ -130,7 +130,7 @@ def explain(desk: Desk, question: Question) -> Explanation:
         )
         for one in answer.ruling.instruments
     )
-    changes = changes_that_matter(world, answer.ruling)
+    changes = changes_that_matter(world, answer.ruling, lambda w: desk.again(question, w))
     return Explanation(answer=answer, spoken=spoken, changes=changes)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import combinations
+from typing import Any
 
 from rightface.law.consents import Consent
 from rightface.law.gate import judge
@@ -43,13 +44,18 @@ class _Variation:
     apply: Callable[[World], World]
 
 
-def changes_that_matter(world: World, ruling: Ruling) -> tuple[Change, ...]:
-    """The single changes that better the outcome, and the smallest groups that lead to `allow`."""
+def changes_that_matter(
+    world: World, ruling: Ruling, again: Callable[[World], World] = lambda world: world
+) -> tuple[Change, ...]:
+    """The single changes that better the outcome, and the smallest groups that lead to `allow`.
+
+    `again` reads the records once more for a world with another purpose or date.
+    """
     if ruling.allowed:
         return ()
     better: list[Change] = []
     helpful: list[tuple[int, _Variation]] = []
-    for variation, varied in _tried(world, ruling):
+    for variation, varied in _tried(world, ruling, again):
         if _RANK[varied.outcome] > _RANK[ruling.outcome]:
             better.append(Change((variation.told,), varied.outcome))
         if len(varied.reasons) < len(ruling.reasons):
@@ -62,10 +68,12 @@ def changes_that_matter(world: World, ruling: Ruling) -> tuple[Change, ...]:
     return tuple(better[:_SHOWN])
 
 
-def _tried(world: World, ruling: Ruling) -> Iterator[tuple[_Variation, Ruling]]:
+def _tried(
+    world: World, ruling: Ruling, again: Callable[[World], World]
+) -> Iterator[tuple[_Variation, Ruling]]:
     # Variations of one kind that lead to the same reasons are told as one.
     alike: dict[tuple[str, str, frozenset[str]], list[tuple[_Variation, Ruling]]] = {}
-    for variation in _variations(world, ruling):
+    for variation in _variations(world, ruling, again):
         varied = judge(variation.apply(world))
         keys = frozenset(reason.key for reason in varied.reasons)
         alike.setdefault((variation.kind, varied.outcome, keys), []).append((variation, varied))
@@ -87,7 +95,8 @@ def _groups(world: World, helpful: list[_Variation]) -> list[Change]:
             if len({one.kind for one in group}) < size:
                 continue
             varied = world
-            for one in group:
+            # Purpose and date first: they have the records read again.
+            for one in sorted(group, key=lambda one: one.kind not in ("purpose", "date")):
                 varied = one.apply(varied)
             if judge(varied).allowed:
                 changes.append(Change(tuple(one.told for one in group), "allow"))
@@ -96,17 +105,38 @@ def _groups(world: World, helpful: list[_Variation]) -> list[Change]:
     return changes
 
 
-def _variations(world: World, ruling: Ruling) -> Iterator[_Variation]:
+def _variations(
+    world: World, ruling: Ruling, again: Callable[[World], World]
+) -> Iterator[_Variation]:
+    for one in (*_purposes(world), *_dates(world)):
+        yield replace(one, apply=_then(one.apply, again))
     yield from _duties(world, ruling)
     yield from _stated_facts(world)
     yield from _own_fields(world)
-    yield from _dates(world)
     yield from _commitments(world)
     if world.records is not None:
         yield from _record_changes(world, world.records)
 
 
 # ---------------------------------------------------------------- what the question states
+def _then(
+    apply: Callable[[World], World], again: Callable[[World], World]
+) -> Callable[[World], World]:
+    return lambda world: again(apply(world))
+
+
+def _purposes(world: World) -> Iterator[_Variation]:
+    for purpose in world.library.vocabulary.purposes:
+        if purpose != world.operation.purpose:
+            yield _with_fields(f"the purpose were {purpose}", "purpose", purpose=purpose)
+
+
+def _with_fields(told: str, kind: str, **changed: Any) -> _Variation:
+    return _Variation(
+        told, kind, lambda world: replace(world, operation=replace(world.operation, **changed))
+    )
+
+
 def _duties(world: World, ruling: Ruling) -> Iterator[_Variation]:
     met = world.facts(licensed=True)["duties"]
     missing = [duty for duty in ruling.missing if duty != "accuracy-evidence"]
@@ -151,25 +181,14 @@ def _stating(name: str, value: Fact) -> Callable[[World], World]:
 
 def _own_fields(world: World) -> Iterator[_Variation]:
     operation, words = world.operation, world.library.vocabulary
-
-    def field(told: str, kind: str, **changed: object) -> _Variation:
-        return _Variation(
-            told,
-            kind,
-            lambda w: replace(w, operation=replace(w.operation, **changed)),  # type: ignore[arg-type]
-        )
-
-    for purpose in words.purposes:
-        if purpose != operation.purpose:
-            yield field(f"the purpose were {purpose}", "purpose", purpose=purpose)
     for warrant in words.warrants:
         if warrant != operation.warrant:
-            yield field(f"the authorisation were {warrant}", "warrant", warrant=warrant)
+            yield _with_fields(f"the authorisation were {warrant}", "warrant", warrant=warrant)
     for party in operation.parties:
         rest = tuple(one for one in operation.parties if one != party)
-        yield field(f"{party.name} did not stand behind the client", "parties", parties=rest)
+        yield _with_fields(f"{party.name} did not stand behind the client", "parties", parties=rest)
     for place in _wider_places(world):
-        yield field(
+        yield _with_fields(
             f"all of it happened elsewhere in {place}",
             "place",
             client_jurisdiction=place,

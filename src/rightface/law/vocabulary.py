@@ -109,7 +109,8 @@ class Vocabulary:
 
     def operation(self, word: str) -> str:
         """The operation that `word` names, aliases such as 'search' resolved. Raises LawError."""
-        return _one_of("operation", self._aliases.get(word, word), self.operations)
+        known = self._aliases.get(word, word) if isinstance(word, str) else word
+        return _one_of("operation", known, self.operations)
 
     def purpose(self, word: str) -> str:
         """`word`, if it is a purpose. Raises LawError."""

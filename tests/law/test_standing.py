@@ -1,0 +1,78 @@
+"""Adoptions and duties on record: half-open, kept, and only of the kinds that exist."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from rightface.errors import LawError
+from rightface.law import adoptions, duties
+from rightface.law.tables import TIME, moment, stamp
+from tests.law.conftest import NOTICE, NOW, Instance
+
+PLEDGE = "microsoft-police-commitment-2020"
+
+
+def test_an_adoption_binds_from_then_until_it_is_withdrawn(instance: Instance) -> None:
+    instance.adopt(PLEDGE)
+    end = NOW + timedelta(days=2)
+    instance.database.write(lambda s: adoptions.withdraw_adoption(s, PLEDGE, at=end))
+    tick = timedelta(microseconds=1)
+    for at, holds in ((NOW - tick, False), (NOW, True), (end - tick, True), (end, False)):
+        assert (PLEDGE in instance.gate.adopted(at)) is holds
+
+
+def test_adopting_twice_is_adopting_once(instance: Instance) -> None:
+    instance.adopt(PLEDGE)
+    instance.now = NOW + timedelta(days=1)
+    instance.adopt(PLEDGE)
+    with instance.database.read() as session:
+        [adoption] = adoptions.all_adoptions(session)
+    assert adoption.adopted_at == NOW
+    assert adoption.by == "operator"
+
+
+def test_what_is_not_adopted_cannot_be_withdrawn(instance: Instance) -> None:
+    with pytest.raises(LawError, match="not adopted"):
+        instance.database.write(lambda s: adoptions.withdraw_adoption(s, PLEDGE, at=NOW))
+
+
+def test_duties_keep_their_history(instance: Instance) -> None:
+    instance.duty()
+    end = NOW + timedelta(days=1)
+    ended = instance.database.write(lambda s: duties.end_duty(s, "public-retention-policy", at=end))
+    assert [duty.ended_at for duty in ended] == [end]
+    instance.now = end
+    instance.duty()
+    with instance.database.read() as session:
+        first, second = duties.all_duties(session)
+    assert (first.recorded_at, first.ended_at) == (NOW, end)
+    assert (second.recorded_at, second.ended_at) == (end, None)
+    assert first.document_digest == NOTICE
+
+
+@pytest.mark.parametrize("duty", ["human-review", "accuracy-evidence", "singing", ""])
+def test_a_document_does_not_meet_every_duty(instance: Instance, duty: str) -> None:
+    with pytest.raises(LawError):
+        instance.duty(duty)
+
+
+def test_a_duty_needs_a_documents_digest(instance: Instance) -> None:
+    with pytest.raises(LawError, match="digest"):
+        instance.database.write(
+            lambda s: duties.record_duty(
+                s, "public-retention-policy", document_digest="x", at=NOW, by="operator"
+            )
+        )
+
+
+def test_times_are_kept_in_order_and_whole() -> None:
+    times = [NOW + timedelta(microseconds=step) for step in (0, 1, 999_999, 1_000_000)]
+    texts = [stamp(at) for at in times]
+    assert texts == sorted(texts)
+    assert {len(one) for one in texts} == {TIME}
+    assert [moment(one) for one in texts] == times
+    assert len(stamp(NOW.replace(year=7))) == TIME
+    with pytest.raises(LawError, match="time zone"):
+        stamp(NOW.replace(tzinfo=None))

@@ -1,0 +1,222 @@
+"""Whole worlds, drawn from the vocabulary: operations, licences, records, dates.
+
+Each is built with a `random.Random`. Hypothesis gives either one that it can shrink (`questions`,
+`worlds`), or a seed for many at once (`seeds`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from random import Random
+from typing import Any, TypeVar
+
+from hypothesis import strategies as st
+
+from rightface.law.consents import Consent
+from rightface.law.library import InstrumentLibrary
+from rightface.law.licences import Licence
+from rightface.law.operation import Operation, Party
+from rightface.law.vocabulary import Vocabulary
+from rightface.law.world import STATED_ELSEWHERE, Evidence, Records, World
+
+T = TypeVar("T")
+LIBRARY = InstrumentLibrary.load()
+WORDS = Vocabulary.load()
+ACTORS = sorted(WORDS.actors)
+PLACES = ["US", "US-IL", "US-IL-CHICAGO", "US-CA", "US-CA-SF", "US-TX", "DE", "GB", "JP"]
+SUBJECTS = ["alice", "bob", "carol"]
+GALLERIES = ["staff", "staff-2", "visitors"]
+# Few purposes and operations are special; those that are come up more often.
+PURPOSES = ["access-control", "criminal-investigation", "missing-child"] * 3 + sorted(
+    WORDS.purposes
+)
+ACTIONS = ["enroll", "identify-1toN", "identify-live", "verify-1to1"] * 3 + sorted(WORDS.operations)
+STATEABLE = sorted(
+    name
+    for name, condition in WORDS.conditions.items()
+    if not condition.derived and name not in STATED_ELSEWHERE
+)
+# Days around every edge that an instrument or rule has.
+_EDGES = {
+    edge
+    for one in LIBRARY.instruments.values()
+    for edge in (
+        one.effective_from,
+        one.effective_until,
+        *(edge for rule in one.rules for edge in (rule.start, rule.until)),
+    )
+    if edge is not None
+}
+_DAYS = sorted(edge + timedelta(days=step) for edge in _EDGES for step in (-1, 0, 1))
+
+
+def subset(rng: Random, names: Sequence[T], *, at_most: int = 99) -> tuple[T, ...]:
+    """Some of `names`, none twice."""
+    return tuple(rng.sample(list(names), rng.randint(0, min(len(names), at_most))))
+
+
+def one_in(rng: Random, number: int) -> bool:
+    """True once in `number` times."""
+    return rng.randrange(number) == 0
+
+
+def moment(rng: Random) -> datetime:
+    """A time: on an edge of some rule, or anywhere from 2000 to 2030."""
+    if rng.randrange(2):
+        day = rng.choice(_DAYS)
+        return datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return datetime(2000, 1, 1, tzinfo=UTC) + timedelta(hours=rng.randrange(24 * 365 * 30))
+
+
+def stated(rng: Random) -> dict[str, Any]:
+    """Some conditions with values that they may have."""
+    return {name: _value(rng, name) for name in subset(rng, STATEABLE, at_most=6)}
+
+
+def _value(rng: Random, name: str) -> Any:
+    condition = WORDS.conditions[name]
+    if condition.kind == "bool":
+        return bool(rng.randrange(2))
+    if condition.kind == "int":
+        return rng.choice([-1, 0, 1, 1094, 1095, 1096, 10_000])
+    if condition.kind == "duties":
+        return list(subset(rng, sorted(WORDS.duties)))
+    if condition.kind == "actor":
+        return rng.choice(ACTORS)
+    return rng.choice(condition.words)
+
+
+def parties(rng: Random) -> tuple[Party, ...]:
+    """Who stands behind a client; often nobody."""
+    if rng.randrange(2):
+        return ()
+    return tuple(Party(f"P{number}", rng.choice(ACTORS)) for number in range(rng.randint(1, 3)))
+
+
+def operation(rng: Random, client: str | None = None) -> Operation:
+    """An operation whose words are all of the vocabulary, the purpose perhaps excepted."""
+    places = rng.choices(PLACES, k=3) if rng.randrange(2) else [rng.choice(PLACES)] * 3
+    return Operation(
+        action=rng.choice(ACTIONS),
+        client=client,
+        actor=rng.choice(ACTORS),
+        client_jurisdiction=places[0],
+        place_jurisdiction=places[1],
+        gallery_jurisdiction=places[2],
+        parties=parties(rng),
+        licence_id=None if one_in(rng, 9) else "lic-1",
+        purpose=rng.choice([None, "no such purpose"]) if one_in(rng, 15) else rng.choice(PURPOSES),
+        gallery=None if one_in(rng, 9) else rng.choice(GALLERIES),
+        subjects=subset(rng, SUBJECTS, at_most=2),
+        realtime=bool(rng.randrange(2)),
+        device=rng.choice(WORDS.conditions["device"].words),
+        warrant=rng.choice(sorted(WORDS.warrants)) if one_in(rng, 9) else "none",
+        legal_basis=rng.choice(sorted(WORDS.bases)) if one_in(rng, 15) else None,
+        conditions=stated(rng),
+    )
+
+
+def licence(rng: Random, asked: Operation, at: datetime) -> Licence:
+    """A licence that may or may not cover `asked` at `at`; most of them nearly do."""
+
+    def near(value: str, others: Sequence[str]) -> tuple[str, ...]:
+        some = subset(rng, others, at_most=2)
+        return some if one_in(rng, 15) else (value, *some)
+
+    start = at + timedelta(days=rng.choice([-400] * 9 + [-1, 0, 1]))
+    return Licence(
+        licence_id="lic-1",
+        client="other" if one_in(rng, 15) else "acme",
+        sector=rng.choice(ACTORS) if one_in(rng, 15) else asked.actor,
+        jurisdiction=rng.choice(PLACES),
+        parties=parties(rng) if one_in(rng, 3) else (),
+        purposes=near(asked.purpose or "access-control", PURPOSES),
+        operations=near(asked.action, ["enroll", "identify-1toN", "verify-1to1"]),
+        galleries=tuple(rng.choice([["*"]] * 9 + [["staff*"], ["staff"], []])),
+        jurisdictions=tuple(PLACES) if rng.randrange(9) else near("US", ["EU", "GB", "US-CA-SF"]),
+        basis=rng.choice(sorted(WORDS.bases)) if one_in(rng, 5) else "consent-warranted",
+        issued_at=start,
+        valid_from=start,
+        valid_until=start + timedelta(days=rng.choice([1, 400, *[4000] * 9])),
+        access_key_id="RFAK",
+        revoked_at=at + timedelta(days=rng.choice([-9, 0, 9])) if one_in(rng, 9) else None,
+    )
+
+
+def consent(rng: Random, at: datetime) -> Consent:
+    """A consent that covers; whether one does is for `consents.covering`, tested elsewhere."""
+    return Consent(
+        consent_id=1,
+        subject_commitment="",
+        purposes=(),
+        galleries=(),
+        client=None,
+        notice_digest="",
+        retention_days=rng.randint(1, 4000),
+        how=rng.choice(sorted(WORDS.how)),
+        obtained_at=at,
+        expires_at=None,
+        withdrawn_at=None,
+    )
+
+
+def records(rng: Random, asked: Operation, at: datetime) -> Records:
+    """What may be on record for `asked` at `at`."""
+    days = rng.choice([-1, 0, 30, 30, 30, 729, 730, 731, 732])
+    evidence = Evidence(
+        pack_digest="",
+        measured_on=max(at.date() - timedelta(days=days), date(1990, 1, 1)),
+        impostor_pairs=rng.choice([0, 99_999, 100_000, 10**7, 10**7, 10**7]),
+        genuine_pairs=1,
+        smallest_fmr=1e-4,
+    )
+    covered = SUBJECTS if rng.randrange(4) else subset(rng, SUBJECTS)
+    return Records(
+        licence=None if one_in(rng, 12) else licence(rng, asked, at),
+        adopted=LIBRARY.commitments,
+        duties=frozenset(subset(rng, sorted(WORDS.duties))),
+        consents={subject: consent(rng, at) for subject in covered},
+        suppressed=frozenset(subset(rng, SUBJECTS)) if one_in(rng, 4) else frozenset(),
+        evidence=None if one_in(rng, 8) else evidence,
+    )
+
+
+def question_world(rng: Random) -> World:
+    """A world without records: what the instruments say."""
+    return World(
+        operation=operation(rng),
+        as_of=moment(rng),
+        live=False,
+        library=LIBRARY,
+        records=None,
+        adopted=LIBRARY.commitments if rng.randrange(3) else frozenset(),
+    )
+
+
+def gate_world(rng: Random) -> World:
+    """A world with records: what the whole gate says, live or as a question."""
+    asked = operation(rng, client=None if one_in(rng, 15) else "acme")
+    at = moment(rng)
+    live = bool(rng.randrange(2))
+    if live and not one_in(rng, 12):
+        asked = replace(asked, conditions={})
+    if live and not one_in(rng, 12):
+        asked = replace(asked, warrant="none")
+    return World(
+        operation=asked,
+        as_of=at,
+        live=live,
+        library=LIBRARY,
+        records=records(rng, asked, at),
+        adopted=LIBRARY.commitments if rng.randrange(3) else frozenset(),
+    )
+
+
+_randoms = st.randoms(use_true_random=False)
+seeds = st.integers(0, 2**63)
+questions = _randoms.map(question_world)
+worlds = _randoms.map(gate_world)
+any_question = seeds.map(lambda seed: question_world(Random(seed)))
+any_world = seeds.map(lambda seed: gate_world(Random(seed)))
