@@ -45,8 +45,8 @@ class Database:
         self.engine = _engine(url)
         self._writing = self.engine.execution_options(**{WRITES: True})
         self._waiting: deque[tuple[Work[Any], Future[Any]]] = deque()
-        self._turn = threading.Lock()  # who holds it commits for everybody who waits
-        self._leader = 0  # the thread that holds it
+        self._turn = threading.Condition()  # told when a commit is over
+        self._leader = 0  # the thread that commits just now, for everybody who waits; 0: none
         self._called = threading.Semaphore(0)  # wakes the writer's thread, for `submit`
         self._hooks: list[Callable[[], None]] = []
         self._open = True
@@ -139,6 +139,7 @@ class Database:
             self.engine.dispose()
             return
         with self._turn:  # somebody may still be committing in a thread of their own
+            self._turn.wait_for(lambda: not self._leader)
             self.engine.dispose()
 
     # ------------------------------------------------------------ committing
@@ -150,14 +151,19 @@ class Database:
                 self._lead()
 
     def _lead(self, mine: Future[Any] | None = None) -> None:
+        # Those whose work is done leave at once and may come back while the next one commits: a
+        # plain lock would queue them up behind each other, and commits would hardly be shared.
         with self._turn:
+            self._turn.wait_for(lambda: not self._leader or (mine is not None and mine.done()))
             if mine is not None and mine.done():
                 return  # an earlier leader has committed it
             self._leader = threading.get_ident()
-            try:
-                self._commit(self._take_batch())
-            finally:
+        try:
+            self._commit(self._take_batch())
+        finally:
+            with self._turn:
                 self._leader = 0
+                self._turn.notify_all()
 
     def _take_batch(self) -> list[tuple[Work[Any], Future[Any]]]:
         batch: list[tuple[Work[Any], Future[Any]]] = []
