@@ -106,7 +106,9 @@ def decode(data: bytes, limits: ImageLimits = DEFAULT) -> Pixels:
         ImageBroken: one of the six by its first bytes, but damaged or cut short.
     """
     if not data:
-        raise ImageEmpty("The image is empty.", why="It has zero bytes.")
+        raise ImageEmpty(
+            "The image is empty.", why="It has zero bytes.", mend="Send the image's content."
+        )
     if len(data) > limits.bytes:
         raise ImageTooLarge(
             "The image has too many bytes.",
@@ -121,11 +123,12 @@ def decode(data: bytes, limits: ImageLimits = DEFAULT) -> Pixels:
             _require_within(image.size, limits)
             return _pixels(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError) as error:
-        raise ImageTooLarge("The image has too many pixels.") from error
+        raise ImageTooLarge("The image has too many pixels.", mend="Send it smaller.") from error
     except _DAMAGE as error:
         raise ImageBroken(
             f"The {name} image is damaged or cut short.",
             why=f"Decoding stopped ({type(error).__name__}).",
+            mend="Send the whole, undamaged file.",
         ) from error
 
 
