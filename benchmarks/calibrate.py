@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,7 +114,7 @@ def compare_all(measured: Measured) -> tuple[ScoreCounts, NDArray[np.float32]]:
 
 def written(
     pack: ModelPack, measured: Measured, table: RateTable, genuine: int, on: date
-) -> dict[str, object]:
+) -> dict[str, Any]:
     sets = []
     for name in DATA_SETS:
         own = [seen for seen in measured.photographs if seen.data_set == name]
@@ -162,7 +163,10 @@ def main() -> None:
     impostors, genuine = compare_all(measured)
     told = written(pack, measured, rate_table(impostors), len(genuine), arguments.date)
     show(console, Calibration.from_json(told), genuine)
-    text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+    rows = ",\n  ".join(json.dumps(row) for row in told.pop("table"))  # one line for each row
+    text = (
+        json.dumps(told, indent=1, ensure_ascii=False)[:-2] + f',\n "table": [\n  {rows}\n ]\n}}\n'
+    )
     TARGET.write_text(text, "utf-8")
     if arguments.json:
         arguments.json.write_text(text, "utf-8")

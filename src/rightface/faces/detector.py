@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -40,11 +40,11 @@ CANDIDATES = 2000
 """Of more cells than these that see a face, the most confident are taken."""
 BATCH_PIXELS = 640 * 640
 """Images go through the network together up to so many pixels; more gains nothing on a CPU."""
-LOOKS = (4, 2, 1)
+LOOKS = (8, 4, 2, 1)
 """Where the largest face alone is asked for: the fractions of full size to look at, in turn."""
-COARSE_SIDE = 120
+COARSE_SIDE = 60
 """Longest side, in pixels, below which a coarse look is not worth its time."""
-LARGE = 40.0
+LARGE = 24.0
 """Pixels (root of the box's area) from which a face seen in a coarse look ends the search."""
 PATCH_SIDE, FACE_SIDE = 96, 64
 """The second look: a square patch around each face, and the face's size in it, in pixels."""
@@ -56,7 +56,10 @@ class Detection:
 
     box: Box
     score: float
+    """Confidence, 0..1."""
     landmarks: Landmarks
+    confirmed: bool = False
+    """The second look saw it too."""
 
 
 @dataclass(frozen=True)
@@ -89,26 +92,36 @@ class Detector:
             PermitError: `permit` does not cover DETECT.
         """
         require(permit, Touch.DETECT)
-        found = self._largest(images) if max_faces == 1 else self._look(images, 1, max_faces)
-        return self._look_again(images, found, permit)
+        if max_faces == 1:
+            return self._largest(images, permit)
+        return self._look_again(images, self._look(images, 1, max_faces), permit)
 
-    def _largest(self, images: Sequence[Pixels]) -> list[list[Detection]]:
+    def _largest(self, images: Sequence[Pixels], permit: Permit) -> list[list[Detection]]:
         """The largest face of each image: what a coarse look sees large, a finer one need not.
 
         Whatever a coarse look misses is smaller than what it finds; so one that finds a face of
-        LARGE pixels ends the search. The finest look decides where none did.
+        LARGE pixels, which the second look confirms, ends the search. Where none did, the finest
+        look decides.
         """
         found: dict[int, list[Detection]] = {}
         for coarse in LOOKS:
             left = [place for place in range(len(images)) if place not in found]
             worth = [place for place in left if self._worth(images[place], coarse)]
-            seen = self._look([images[place] for place in worth], coarse, 1)
-            for place, faces in zip(worth, seen, strict=True):
-                scale = _scale(images[place], self._side) / coarse
-                large = bool(faces) and faces[0].box.area ** 0.5 * scale >= LARGE
-                if large or coarse == 1:
+            some = [images[place] for place in worth]
+            seen = self._look(some, coarse, 1)
+            if coarse > 1:
+                seen = [
+                    faces if self._large(image, faces, coarse) else []
+                    for image, faces in zip(some, seen, strict=True)
+                ]
+            for place, faces in zip(worth, self._look_again(some, seen, permit), strict=True):
+                if coarse == 1 or (faces and faces[0].confirmed):
                     found[place] = faces
         return [found[place] for place in range(len(images))]
+
+    def _large(self, image: Pixels, faces: list[Detection], coarse: int) -> bool:
+        scale = _scale(image, self._side) / coarse
+        return bool(faces) and math.sqrt(faces[0].box.area) * scale >= LARGE
 
     def _worth(self, image: Pixels, coarse: int) -> bool:
         longest = max(image.shape[:2]) * _scale(image, self._side)
@@ -132,9 +145,11 @@ class Detector:
     def _look_again(
         self, images: Sequence[Pixels], found: list[list[Detection]], permit: Permit
     ) -> list[list[Detection]]:
-        """The same faces, their landmarks found anew at one size whatever the image's.
+        """The same faces, boxes and landmarks found anew at one size whatever the image's.
 
-        All-pairs TAR on LFW at FMR 1e-3 rises from 0.9345 to 0.9409, for 1.3 ms a face.
+        Templates no longer depend on how large a face happens to be, and a coarse look suffices:
+        TAR at FMR 1e-3 over all pairs of 3,811 LFW photographs is 0.941 after a full look and
+        0.934 after a coarse one, against 0.935 for a full look alone. Some 1.4 ms a face.
         """
         patches, windows = [], []
         for image, faces in zip(images, found, strict=True):
@@ -142,12 +157,16 @@ class Detector:
                 window = _window(face.box)
                 windows.append(window)
                 patches.append(align.warp(image, *window, PATCH_SIDE, permit=permit))
-        points: list[Landmarks | None] = []
+        seen: list[Detection | None] = []
         for some in _batches(patches, PATCH_SIDE * PATCH_SIDE):
             maps = self._infer(np.stack(some))
-            points += [_central([outputs[row] for outputs in maps]) for row in range(len(some))]
-        better = iter(zip(points, windows, strict=True))
-        return [[_with_landmarks(face, *next(better)) for face in faces] for faces in found]
+            seen += [_central([outputs[row] for outputs in maps]) for row in range(len(some))]
+        better = iter(zip(seen, windows, strict=True))
+        again = [
+            [_confirmed(face, *next(better), limits=image.shape[1::-1]) for face in faces]
+            for image, faces in zip(images, found, strict=True)
+        ]
+        return [sorted(faces, key=lambda face: -face.box.area) for faces in again]
 
     def _infer(self, batch: Pixels) -> list[Numbers]:
         maps: list[Numbers] = self._session.run(list(MAPS), {"images": batch})
@@ -171,25 +190,43 @@ def _window(box: Box) -> tuple[complex, complex]:
     return complex(step), centre - step * complex(PATCH_SIDE, PATCH_SIDE) / 2
 
 
-def _central(maps: list[Numbers]) -> Landmarks | None:
-    """The landmarks of the face nearest the middle of a patch; None if there is none near."""
-    boxes, _, landmarks = _candidates(maps)
-    if not len(boxes):
-        return None
+def _central(maps: list[Numbers]) -> Detection | None:
+    """The face nearest the middle of a patch, in the patch's pixels; None if there is none near."""
+    boxes, scores, landmarks = _candidates(maps)
     away = np.linalg.norm((boxes[:, :2] + boxes[:, 2:]) / 2 - PATCH_SIDE / 2, axis=1)
     # Of cells that see the same face the most confident comes first; another face is further off.
     near = np.flatnonzero(away < FACE_SIDE / 3)
-    return landmarks[near[0]] if len(near) else None
+    if not near.size:
+        return None
+    best = near[0]
+    x1, y1, x2, y2 = (float(number) for number in boxes[best])
+    return Detection(
+        box=Box(x1, y1, x2 - x1, y2 - y1), score=float(scores[best]), landmarks=landmarks[best]
+    )
 
 
-def _with_landmarks(
-    face: Detection, points: Landmarks | None, window: tuple[complex, complex]
+def _confirmed(
+    face: Detection,
+    seen: Detection | None,
+    window: tuple[complex, complex],
+    *,
+    limits: tuple[int, ...],
 ) -> Detection:
-    if points is None:
+    """`face` where the second look saw it, in the image's pixels; as it was if it did not."""
+    if seen is None:
         return face
-    step, shift = window
-    moved = points * step.real + np.array([shift.real, shift.imag])
-    return replace(face, landmarks=moved.astype(np.float32))
+    step, shift = window[0].real, np.array([window[1].real, window[1].imag])
+    x, y = seen.box.x, seen.box.y
+    corners = np.array([[x, y], [x + seen.box.width, y + seen.box.height]])
+    first, last = np.clip(corners * step + shift, 0, limits)
+    if not (last > first).all():
+        return face
+    return Detection(
+        box=Box(*(float(number) for number in (*first, *(last - first)))),
+        score=max(face.score, seen.score),
+        landmarks=(seen.landmarks * step + shift).astype(np.float32),
+        confirmed=True,
+    )
 
 
 def _scale(image: Pixels, side: int) -> float:

@@ -1,7 +1,7 @@
 """From pixels to faces: detection, alignment, quality, templates, behind one thread-safe door.
 
-Sessions are shared by the process. However many threads ask, at most as many as there are cores
-compute at once: the others wait, so that no request is slowed by more than its turn.
+Sessions are shared by the process. However many requests there are, no more of them compute at once
+than the threads can serve; the others wait for their turn instead of slowing each other down.
 Never knows law, storage or wire formats.
 """
 
@@ -19,6 +19,8 @@ from rightface.faces.image import Pixels
 from rightface.faces.packs import CENTERFACE, DLIB_FACE_NETWORK, ModelPack
 from rightface.faces.sessions import session
 from rightface.permit import Permit, Touch, require
+
+THREADS_OF_ONE = 4
 
 
 class Engine:
@@ -42,7 +44,8 @@ class Engine:
         self.embedder = Embedder(
             session(DLIB_FACE_NETWORK, _build_face_network, cache=cache, threads=threads)
         )
-        self._turn = threading.BoundedSemaphore(threads)
+        # One inference alone keeps some four threads busy; with more, others run beside it.
+        self._turn = threading.BoundedSemaphore(max(1, threads // THREADS_OF_ONE))
 
     def analyze(
         self,
