@@ -72,14 +72,13 @@ def test_recall_behind_codes_on_clustered_templates(permit: Permit) -> None:
     probes = people(100, 128, seed=2)  # of the same people
     index = ExactIndex(128)
     index.add(names, vectors, permit=permit)
-    missed = 0
-    for probe, hits in zip(probes, index.search(probes, 10, permit=permit), strict=True):
-        expected = oracle(names, vectors, probe, 10)
-        missed += len({hit.id for hit in expected} - {hit.id for hit in hits})
-        assert max(abs(hit.score - float(vectors[names.index(hit.id)] @ probe)) for hit in hits) < (
-            1e-6
-        )
-    assert missed == 0
+    exact = probes.astype(np.float64) @ vectors.T.astype(np.float64)
+    best = np.argsort(-exact, axis=1)[:, :10]
+    slot = {name: number for number, name in enumerate(names)}
+    for number, hits in enumerate(index.search(probes, 10, permit=permit)):
+        found = [slot[hit.id] for hit in hits]
+        assert set(found) == set(best[number])
+        assert np.abs(exact[number, found] - [hit.score for hit in hits]).max() < 1e-6
 
 
 def test_vectors_of_very_different_lengths(permit: Permit) -> None:
@@ -246,12 +245,12 @@ def test_codes_follow_their_vectors(permit: Permit) -> None:
     codes = index._codes
     assert codes is not None
     held = index._vectors.floats(np.arange(len(index)))
-    fresh = codes._book.sa_encode(held)
+    fresh = codes._book.sa_encode(codes._projected(held))
     (buffer,) = codes.buffers()
     blocks = buffer.reshape(-1, codes._packer.block_size)
     kept = [codes._packer.unpack_1(blocks[i // 32][None], i % 32) for i in range(len(index))]
     changed = np.count_nonzero((np.array(kept) != fresh).any(axis=1))
-    assert changed <= 5  # 24 bits may round a component across a cell's border
+    assert changed <= 5  # 22 bits may round a component across a cell's border
 
 
 def test_grows_through_learning_again(permit: Permit) -> None:

@@ -1,6 +1,6 @@
 """The embedded index: the faces with the greatest inner product, on the CPU, from memory.
 
-Every vector is held in 24-bit fixed point (fixed_point.py). Few vectors are all compared. Many are
+Every vector is held in 22-bit fixed point (fixed_point.py). Few vectors are all compared. Many are
 first scanned as coarse codes (coarse.py), and the best of that scan are compared:
 
     1. Scan the codes for the `depth` best.
@@ -31,9 +31,11 @@ from rightface.gallery.index import MOST, Hit, Vectors
 from rightface.gallery.turns import Turns
 from rightface.permit import Permit, Touch, require
 
-SMALL = 8_192  # vectors up to which all are compared
+SMALL = 2_048  # vectors up to which all are compared
 GROWN = 4  # times as many vectors as the codes were learnt from: learn again
-DEPTH = 2_048  # vectors compared after a scan, at least
+DEPTH = 256  # vectors compared after a scan, at least …
+DEEPER = 128  # … or one in so many, because neighbours crowd as a gallery grows …
+DEEPEST = 2_048  # … but no more than this, unless the scan proves too coarse for the probe
 MISSED = 1e-4  # expected share of the answer that the scan passed over, at most
 _FEWEST = 64  # vectors to learn from; a codebook has 16 entries per subspace
 _BATCH = 1_024  # vectors written while searches wait
@@ -170,7 +172,7 @@ class ExactIndex:
             count = len(self)
             if not count:
                 return []
-            depth = max(self._depth, 4 * k)
+            depth = max(self._depth, min(count // DEEPER, DEEPEST), 4 * k)
             while self._codes is not None and depth < count:
                 # 1. Scan.
                 guesses, slots = self._codes.scan(probe, depth)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -33,6 +34,7 @@ _log = logging.getLogger(__name__)
 Vector = NDArray[np.float32]  # shape (dimension,)
 _AT_ONCE = 2048  # templates decrypted, or changes read, at a time
 _IN = 500  # ids in one IN (...)
+_ANEW = 40.0  # seconds after which a long filling asks for its permit again
 BYTES = 4 << 30  # of all indexes together, before the least used one is dropped
 
 
@@ -259,10 +261,13 @@ class IndexRoom:
     def _take_in(self, session: Session, shelf: _Shelf, query: Select[*tuple[Any, ...]]) -> None:
         rows = session.execute(query.execution_options(yield_per=_AT_ONCE))
         permit: Permit | None = None
+        until = 0.0
         with ExitStack() as stack:
             for some in rows.partitions():
-                if permit is None:  # asked for only if there is something to decrypt
+                if permit is None or time.monotonic() > until:
+                    stack.close()
                     permit = stack.enter_context(self._rebuilding())
+                    until = time.monotonic() + _ANEW
                 self._index(shelf, [SealedTemplate(*row) for row in some], permit)
 
     def _index(self, shelf: _Shelf, rows: Sequence[SealedTemplate], permit: Permit) -> None:
