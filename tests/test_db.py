@@ -409,6 +409,7 @@ def test_a_write_inside_a_write_is_refused_instead_of_hanging(database: Database
     database.write(lambda s: s.add(Row(name="after")))
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_forked_process_is_told(database: Database) -> None:
     reading, writing = os.pipe()
     child = os.fork()

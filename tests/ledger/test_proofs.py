@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy.orm import Session
 
+from rightface.db import Database
 from rightface.errors import LedgerError
 from rightface.keys import KeyRing
+from rightface.ledger import log
 from rightface.ledger.leaf import Leaf
 from rightface.ledger.merkle import EMPTY_ROOT, leaf_hash
 from rightface.ledger.note import NoteKey
@@ -154,15 +157,16 @@ def test_a_kept_checkpoint_shows_that_the_ledger_only_grew(ledger: Published) ->
 
 def rewrite(ledger: Published, target: Path, count: int, entry: int | None = None) -> Path:
     """A second history, signed with the ledger's own key: what an operator who cheats can do."""
-    from rightface.db import Database
-    from rightface.ledger import log
-
     target.mkdir()
     database = Database(f"sqlite:///{target / 'other.db'}")
     log.TABLE.create(database.engine)
-    for index in range(count):
-        leaf = a_leaf(index, outcome="allow") if index == entry else a_leaf(index)
-        database.write(lambda session, leaf=leaf: log.append(session, leaf))  # type: ignore[misc]
+
+    def work(session: Session) -> None:
+        for index in range(count):
+            leaf = a_leaf(index, outcome="allow") if index == entry else a_leaf(index)
+            log.append(session, leaf)
+
+    database.write(work)
     signer = ledger.keyring.signer("ledger")
     Publisher(database, target / "ledger", signer, ORIGIN).publish()
     database.close()

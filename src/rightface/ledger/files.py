@@ -10,6 +10,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 from rightface.errors import LedgerError
 
 BATCH = 128  # files written before they are flushed, so that the disk can work on many at once
+FLUSHES = 8  # at once: a journalling file system commits them together
 
 
 class LedgerFiles:
@@ -65,15 +67,17 @@ class LedgerFiles:
         """
         parents: set[Path] = set()
         coming = iter(files)
-        with _as_ledger_error("written"):
+        with _as_ledger_error("written"), ThreadPoolExecutor(FLUSHES) as pool:
             while batch := list(islice(coming, BATCH)):
-                names = [self._write_beside(path, content) for path, content in batch]
-                for beside, final in names:
-                    _flush(beside)
-                    beside.replace(final)
-                    parents.update(self._parents(final))
-            for parent in sorted(parents, key=lambda path: len(path.parts), reverse=True):
-                _flush(parent)
+                for path, _ in batch:
+                    parents.update(self._make_parent(self.directory / path))
+                for path, content in batch:
+                    _beside(self.directory / path).write_bytes(content)
+                finals = [self.directory / path for path, _ in batch]
+                list(pool.map(_flush, map(_beside, finals)))
+                for final in finals:
+                    _beside(final).replace(final)
+            list(pool.map(_flush, parents))
 
     def remove_tree(self, path: str) -> None:
         """Remove a directory with what is in it, if it is there."""
@@ -86,19 +90,16 @@ class LedgerFiles:
             if path.is_file() and not path.name.startswith("."):
                 yield path.relative_to(self.directory).as_posix()
 
-    def _write_beside(self, path: str, content: bytes) -> tuple[Path, Path]:
-        final = self.directory / path
-        final.parent.mkdir(parents=True, exist_ok=True)
-        beside = final.with_name(f".{final.name}.new")
-        beside.write_bytes(content)
-        return beside, final
+    def _make_parent(self, file: Path) -> Iterator[Path]:
+        # Yields every directory, up to ours, that gets a new name in it.
+        yield file.parent
+        new = [parent for parent in file.parents if not parent.exists()]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        yield from (parent.parent for parent in new)
 
-    def _parents(self, file: Path) -> Iterator[Path]:
-        # Every directory, up to ours, that may have got a new name in it.
-        for parent in file.parents:
-            yield parent
-            if parent == self.directory:
-                return
+
+def _beside(final: Path) -> Path:
+    return final.with_name(f".{final.name}.new")
 
 
 def _flush(path: Path) -> None:

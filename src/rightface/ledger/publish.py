@@ -181,15 +181,13 @@ class Publisher:
         # From the tree of `old` leaves with its right edge to that of `size`; then sign.
         edge = dict(edge)
         self._files.write((tile.path, content) for tile, content in self._news(old, edge, size))
-        upper = [tile for tile in edge_of(size) if tile.level]
-        self._files.write((tile.path, edge[tile.level]) for tile in upper)
         self._publish_key()
         checkpoint = Checkpoint.sign(self._key, size, self._root(size, edge), self._signer)
         self._files.write([(CHECKPOINT, checkpoint.note)])
         return checkpoint
 
     def _news(self, old: int, edge: dict[int, bytes], size: int) -> Iterator[tuple[Tile, bytes]]:
-        # Every file, but the upper right edge, that the tree of `size` has and that of `old` not.
+        # Every file that the tree of `size` has and that of `old` has not. `edge` grows with it.
         start = old - old % WIDTH
         known = edge.pop(0, b"")
         for first, entries in self._rows(start, size):
@@ -197,6 +195,7 @@ class Publisher:
             if first == start:
                 _require_prefix(known, hashes, start)
             yield from _grown(first, entries, hashes, edge)
+        yield from ((tile, edge[tile.level]) for tile in edge_of(size) if tile.level)
 
     def _root(self, size: int, edge: dict[int, bytes]) -> bytes:
         return edge_root(edge[tile.level] for tile in edge_of(size)) if size else EMPTY_ROOT
