@@ -329,8 +329,8 @@ def show(
     table.add_row(*(f"{milliseconds:.2f}" for milliseconds in stages.values()))
     console.print(table)
     table = Table(title="Verification on LFW's pairs, folds 1–5")
-    headings = ("contender", "pairs", "without face", "accuracy", "TAR at 1e-2", "TAR at 1e-3")
-    for heading in (*headings, "TAR at 1e-3, all pairs of the photographs"):
+    columns = ("contender", "pairs", "without face", "accuracy", "TAR at 1e-2", "TAR at 1e-3")
+    for heading in (*columns, "TAR at 1e-3, all pairs of the photographs"):
         table.add_column(heading, justify="left" if heading == "contender" else "right")
     for told in accuracies:
         table.add_row(

@@ -79,6 +79,22 @@ def test_any_shape_goes_through(
             assert detector.detect([image], permit=permit, max_faces=max_faces) == [[]]
 
 
+@given(st.integers(32, 2000), st.integers(32, 2000), st.sampled_from([64, 320, 640]))
+def test_images_are_shrunk_to_the_setting_and_never_enlarged(
+    height: int, width: int, side: int
+) -> None:
+    scaled = detector_module._scaled(np.zeros((height, width, 3), np.uint8), side)
+    rows, columns = scaled.pixels.shape[:2]
+    assert max(rows, columns) <= side
+    assert rows <= height
+    assert columns <= width
+    if max(height, width) <= side:
+        assert (rows, columns) == (height, width)
+    wanted = min(1, side / max(height, width))
+    assert scaled.x == pytest.approx(wanted, rel=1 / columns)
+    assert scaled.y == pytest.approx(wanted, rel=1 / rows)
+
+
 @pytest.fixture(scope="module")
 def crowd(astronaut: Pixels, hopper: Pixels) -> Pixels:
     """Six faces of falling size."""

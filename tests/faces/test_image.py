@@ -270,6 +270,11 @@ def test_limits_can_be_set() -> None:
             decode(data, limits)
 
 
+def test_large_images_are_copied_whole() -> None:
+    noise = np.random.default_rng(2).integers(0, 256, (1500, 1101, 3), np.uint8)
+    assert (decode(encoded(Image.fromarray(noise), "PNG", compress_level=0)) == noise).all()
+
+
 def test_one_pixel_is_an_image() -> None:
     assert decode(encoded(Image.new("RGB", (1, 1)), "PNG")).shape == (1, 1, 3)
 
