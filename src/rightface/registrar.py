@@ -215,6 +215,23 @@ class Registrar:
                 keyring=instance.keyring,
             )
 
+    # ------------------------------------------------------------ the ledger
+    def audit_ledger(self) -> int:
+        """Compare every row with every public file; how many entries were compared.
+
+        Raises:
+            LedgerError: they differ; it says where.
+        """
+        return self._instance.publisher.audit()
+
+    def rebuild_ledger(self) -> int:
+        """Make every public file again from the database; how many entries they hold.
+
+        Raises:
+            LedgerError: the database is not what was signed before.
+        """
+        return self._instance.publisher.rebuild().size
+
     # ------------------------------------------------------------ the law
     def desk(self, instruments: Sequence[str] | None = None) -> Desk:
         """Where questions about the law are answered, with this instance's records.

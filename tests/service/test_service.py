@@ -29,6 +29,7 @@ def _search(client: Any, photo: bytes, gallery: str = "staff", **more: Any) -> l
 
 
 def _leaves(server: Server) -> list[Leaf]:
+    server.instance.instance.database.write(lambda _: None)  # behind the outcomes that wait
     with server.instance.instance.database.read() as session:
         return [Leaf.parse(body) for body in entries(session, 0, size(session))]
 

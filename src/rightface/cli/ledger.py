@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from rightface.cli.output import Json, emit, reporting, say
+from rightface.cli.output import Data, Json, emit, reporting, say
 from rightface.errors import LedgerError
+from rightface.registrar import Registrar
 
 app = typer.Typer(
     help="The ledger, from its public files alone: a directory or an address.",
@@ -120,3 +121,19 @@ def consistency(
                 say(_UNPINNED)
 
         emit(told, as_json, human)
+
+
+@app.command()
+def audit(data: Data, as_json: Json = False) -> None:
+    """Compare the database with the public files, entry by entry. Needs the instance."""
+    with reporting(as_json), Registrar.open(data) as registrar:
+        size = registrar.audit_ledger()
+        emit({"ok": True, "size": size}, as_json, lambda: say(f"All {size} entries agree."))
+
+
+@app.command()
+def rebuild(data: Data, as_json: Json = False) -> None:
+    """Make the public files again from the database. Needs the instance."""
+    with reporting(as_json), Registrar.open(data) as registrar:
+        size = registrar.rebuild_ledger()
+        emit({"size": size}, as_json, lambda: say(f"{size} entries are published anew."))

@@ -39,6 +39,7 @@ class Service(Collections, Enrolment, Identification, Verification):
         super().__init__(instance)
         self._stopping = threading.Event()
         self._follower: threading.Thread | None = None
+        self._damage: RightfaceError | None = None
 
     @classmethod
     def open(cls, data: Path) -> Self:
@@ -66,6 +67,7 @@ class Service(Collections, Enrolment, Identification, Verification):
         self.close()
 
     def _follow(self) -> None:
+        self._audit()
         while not self._stopping.wait(FOLLOW_SECONDS):
             try:
                 self.instance.indexes.follow()
@@ -73,6 +75,14 @@ class Service(Collections, Enrolment, Identification, Verification):
                     self.instance.publisher.publish()
             except RightfaceError as error:
                 _log.error("following the database failed: %s", error.code)
+
+    def _audit(self) -> None:
+        # Every row against every public file, once at start: publishing looks at some only.
+        try:
+            self.instance.publisher.audit()
+        except RightfaceError as error:
+            self._damage = error
+            _log.error("the ledger is damaged: %s", error.what)
 
     def authenticate(self, access_key_id: str) -> tuple[Licence, str] | None:
         """The licence of an access key and its secret; None: no such key."""
@@ -103,7 +113,7 @@ class Service(Collections, Enrolment, Identification, Verification):
         """Each part that must work, with `ok` or what is wrong with it."""
         parts: dict[str, Callable[[], object]] = {
             "database": lambda: self.instance.database.write(lambda session: None),
-            "ledger": self.publish_ledger,
+            "ledger": self._require_sound_ledger,
             "weights": lambda: self.instance.pack,
         }
         state = {}
@@ -129,6 +139,11 @@ class Service(Collections, Enrolment, Identification, Verification):
         """Bring the public files up to date with what is recorded."""
         if self.instance.publisher.behind():
             self.instance.publisher.publish()
+
+    def _require_sound_ledger(self) -> None:
+        if self._damage is not None:
+            raise self._damage
+        self.publish_ledger()
 
     def public_policy(self) -> str:
         """The public retention policy."""

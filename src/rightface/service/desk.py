@@ -5,7 +5,9 @@ Must never know: a wire format, a command line.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
@@ -23,6 +25,7 @@ from rightface.service.sight import fit
 from rightface.service.times import Times
 from rightface.service_types import Answer, Caller, CollectionInfo, FaceRecord, arn_suffix
 
+_log = logging.getLogger(__name__)
 T = TypeVar("T")
 CONSENT = "consent-warranted"
 """The basis under which a named person's consent must stand at every use."""
@@ -82,13 +85,17 @@ class Desk:
         subjects: tuple[str, ...] = (),
         counts: Mapping[str, int] | None = None,
     ) -> None:
-        """Record an outcome that changes no row of the gallery; durable when this returns."""
+        """Record an outcome that changes no row of the gallery, without waiting for the disk.
+
+        The decision is durable before any result leaves; of what came of it, `kill -9` may lose
+        the last moment's. An outcome that changes rows is written with them instead.
+        """
         with self.times.of("ledger"):
-            self.instance.database.write(
+            self.instance.database.submit(
                 lambda session: self.instance.record_outcome(
                     session, permit, outcome, reasons=reasons, subjects=subjects, counts=counts
                 )
-            )
+            ).add_done_callback(_log_failure)
 
     def erased(self, permit: Permit) -> Callable[[Session, Erasure], int]:
         """What records an erasure in the ledger, in the transaction that erases."""
@@ -154,6 +161,12 @@ class Desk:
             why=f"{len(faces)} were found; none passes the quality filter." if faces else "",
             mend="Send a photograph with one clear face, at least 40 pixels wide.",
         )
+
+
+def _log_failure(recorded: Future[int]) -> None:
+    error = recorded.exception()
+    if error is not None:
+        _log.error("an outcome was not recorded: %s", type(error).__name__)
 
 
 def answer(permit: Permit, value: T, *, fmr: float | None = None) -> Answer[T]:
