@@ -144,15 +144,23 @@ class Desk:
             return decode(image)
 
     def analyze(
-        self, images: Sequence[Pixels], permit: Permit, *, templates: bool = True
+        self,
+        images: Sequence[Pixels],
+        permit: Permit,
+        *,
+        templates: bool = True,
+        max_faces: int = 100,
     ) -> list[list[Face]]:
         """The faces of each image, largest first."""
         with self.times.of("analyze"):
-            return self.instance.engine.analyze(images, permit=permit, templates=templates)
+            return self.instance.engine.analyze(
+                images, permit=permit, templates=templates, max_faces=max_faces
+            )
 
     def one_face(self, pixels: Pixels, permit: Permit, quality_filter: str) -> Face:
         """The largest face that passes the filter. Raises NoFace."""
-        faces = self.analyze([pixels], permit)[0]
+        most = 1 if quality_filter == "NONE" else 100  # a template each: no more than needed
+        faces = self.analyze([pixels], permit, max_faces=most)[0]
         for face in faces:
             if fit(face, quality_filter):
                 return face
