@@ -18,13 +18,13 @@ from rightface.faces.detector import MAPS, Detector
 from rightface.faces.graph import detector_graph
 from rightface.faces.image import Pixels
 from rightface.faces.packs import CENTERFACE
-from rightface.faces.sessions import session
+from rightface.faces.sessions import model
 from tests.conftest import Permitted
 
 
 @pytest.fixture(scope="module")
 def detector(cache: Path) -> Detector:
-    return Detector(session(CENTERFACE, detector_graph, cache=cache, threads=1), side=640)
+    return Detector(model(CENTERFACE, detector_graph, cache=cache, threads=1), side=640)
 
 
 def resized(image: Pixels, scale: float) -> Pixels:

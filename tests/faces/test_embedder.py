@@ -16,7 +16,7 @@ from rightface.faces.engine import Engine
 from rightface.faces.graph import face_network_graph
 from rightface.faces.image import Pixels, decode
 from rightface.faces.packs import DLIB_FACE_NETWORK
-from rightface.faces.sessions import session
+from rightface.faces.sessions import model
 from tests.conftest import Permitted
 
 Chips = Pixels
@@ -27,7 +27,7 @@ def embedder(cache: Path) -> Embedder:
     def build(data: bytes) -> bytes:
         return face_network_graph(read_network(data))
 
-    return Embedder(session(DLIB_FACE_NETWORK, build, cache=cache, threads=1))
+    return Embedder(model(DLIB_FACE_NETWORK, build, cache=cache, threads=1))
 
 
 @pytest.fixture(scope="module")

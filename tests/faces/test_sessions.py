@@ -6,6 +6,8 @@ import dataclasses
 import hashlib
 import importlib
 import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from rightface.faces.weights import WeightsFile
 
 @pytest.fixture(autouse=True)
 def no_sessions_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "_sessions", {})
+    monkeypatch.setattr(sessions, "_models", {})
 
 
 def cached_file(cache: Path) -> Path:
@@ -54,7 +56,7 @@ def altered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WeightsFile:
 
 def test_altered_weights_are_refused(altered: WeightsFile, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="SHA-256"):
-        sessions.session(altered, detector_graph, cache=tmp_path / "cache", threads=1)
+        sessions.model(altered, detector_graph, cache=tmp_path / "cache", threads=1)
 
 
 def test_the_graph_is_built_once(tmp_path: Path) -> None:
@@ -64,17 +66,17 @@ def test_the_graph_is_built_once(tmp_path: Path) -> None:
         built.append(len(data))
         return detector_graph(data)
 
-    first = sessions.session(CENTERFACE, build, cache=tmp_path, threads=1)
-    assert sessions.session(CENTERFACE, build, cache=tmp_path, threads=1) is first
-    sessions._sessions.clear()
-    assert sessions.session(CENTERFACE, build, cache=tmp_path, threads=1) is not first
+    first = sessions.model(CENTERFACE, build, cache=tmp_path, threads=1)
+    assert sessions.model(CENTERFACE, build, cache=tmp_path, threads=1) is first
+    sessions._models.clear()
+    assert sessions.model(CENTERFACE, build, cache=tmp_path, threads=1) is not first
     assert len(built) == 1
     assert [path.suffix for path in tmp_path.iterdir()] == [".onnx"]
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty", "header", "folder"])
 def test_a_damaged_cache_is_rebuilt(tmp_path: Path, damage: str) -> None:
-    sessions.session(CENTERFACE, detector_graph, cache=tmp_path, threads=1)
+    sessions.model(CENTERFACE, detector_graph, cache=tmp_path, threads=1)
     path = cached_file(tmp_path)
     whole = path.read_bytes()
     match damage:
@@ -89,9 +91,9 @@ def test_a_damaged_cache_is_rebuilt(tmp_path: Path, damage: str) -> None:
         case _:
             path.unlink()
             path.mkdir()
-    sessions._sessions.clear()
-    session = sessions.session(CENTERFACE, detector_graph, cache=tmp_path, threads=1)
-    assert session.get_inputs()[0].name == "images"
+    sessions._models.clear()
+    model = sessions.model(CENTERFACE, detector_graph, cache=tmp_path, threads=1)
+    assert model.session.get_inputs()[0].name == "images"
     if damage != "folder":
         assert path.read_bytes() == whole
 
@@ -99,13 +101,13 @@ def test_a_damaged_cache_is_rebuilt(tmp_path: Path, damage: str) -> None:
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
     in_the_way = tmp_path / "file"
     in_the_way.write_text("not a folder")
-    session = sessions.session(CENTERFACE, detector_graph, cache=in_the_way, threads=1)
-    assert session.get_inputs()[0].name == "images"
+    model = sessions.model(CENTERFACE, detector_graph, cache=in_the_way, threads=1)
+    assert model.session.get_inputs()[0].name == "images"
 
 
 def test_many_threads_share_one_session(tmp_path: Path) -> None:
     def open_it(_: int) -> object:
-        return sessions.session(CENTERFACE, detector_graph, cache=tmp_path, threads=1)
+        return sessions.model(CENTERFACE, detector_graph, cache=tmp_path, threads=1)
 
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(open_it, range(8)))) == 1
@@ -113,13 +115,38 @@ def test_many_threads_share_one_session(tmp_path: Path) -> None:
 
 def test_a_graph_that_is_none_is_an_error_of_ours(tmp_path: Path) -> None:
     with pytest.raises(WeightsError):
-        sessions.session(CENTERFACE, lambda _: b"no graph", cache=tmp_path, threads=1)
+        sessions.model(CENTERFACE, lambda _: b"no graph", cache=tmp_path, threads=1)
 
 
 def test_spinning_is_off_and_threads_are_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session = sessions.session(CENTERFACE, detector_graph, cache=tmp_path, threads=2)
-    options = session.get_session_options()
+    model = sessions.model(CENTERFACE, detector_graph, cache=tmp_path, threads=2)
+    options = model.session.get_session_options()
     assert options.intra_op_num_threads == 2
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
+@pytest.mark.parametrize(("threads", "at_once"), [(1, 1), (2, 1), (4, 1), (8, 2)])
+def test_no_more_inferences_run_at_once_than_the_threads_can_serve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int, at_once: int
+) -> None:
+    running, most, lock = 0, 0, threading.Lock()
+
+    class Slow:
+        def run(self, outputs: list[str], inputs: object) -> list[object]:
+            nonlocal running, most
+            with lock:
+                running += 1
+                most = max(most, running)
+            time.sleep(0.01)
+            with lock:
+                running -= 1
+            return []
+
+    monkeypatch.setattr(sessions, "_turns", {})
+    opened = sessions.model(CENTERFACE, detector_graph, cache=tmp_path, threads=threads)
+    monkeypatch.setattr(opened, "session", Slow())
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(lambda _: opened.run([], {}), range(24)))
+    assert most == at_once

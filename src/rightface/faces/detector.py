@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 from PIL import Image
 
 from rightface.faces import align
 from rightface.faces.face import Box, Landmarks
 from rightface.faces.image import Pixels
+from rightface.faces.sessions import Model
 from rightface.permit import Permit, Touch, require
 
 Numbers = NDArray[np.float32]
@@ -76,11 +76,11 @@ class _Scaled:
 
 
 class Detector:
-    """CenterFace behind one method. Thread-safe, as its session is."""
+    """CenterFace behind one method. Thread-safe, as its model is."""
 
-    def __init__(self, session: ort.InferenceSession, *, side: int) -> None:
+    def __init__(self, model: Model, *, side: int) -> None:
         """`side`: longest side, in pixels, at which faces are looked for."""
-        self._session = session
+        self._model = model
         self._side = side
 
     def detect(
@@ -167,8 +167,7 @@ class Detector:
         return [sorted(faces, key=lambda face: -face.box.area) for faces in again]
 
     def _infer(self, batch: Pixels) -> list[Numbers]:
-        maps: list[Numbers] = self._session.run(list(MAPS), {"images": batch})
-        return maps
+        return self._model.run(MAPS, {"images": batch})
 
 
 Item = TypeVar("Item")

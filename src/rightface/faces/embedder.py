@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import onnxruntime as ort
 
 from rightface.faces.align import CHIP_SIDE
 from rightface.faces.face import Templates
 from rightface.faces.image import Pixels
+from rightface.faces.sessions import Model
 from rightface.permit import Permit, Touch, require
 
 DIMENSION = 128
@@ -21,10 +21,10 @@ BATCH = 16
 
 
 class Embedder:
-    """dlib's network behind one method. Thread-safe, as its session is."""
+    """dlib's network behind one method. Thread-safe, as its model is."""
 
-    def __init__(self, session: ort.InferenceSession) -> None:
-        self._session = session
+    def __init__(self, model: Model) -> None:
+        self._model = model
 
     def templates(self, chips: Sequence[Pixels], *, permit: Permit) -> Templates:
         """One template for each (150, 150, 3) chip: (n, 128), of unit length.
@@ -53,7 +53,4 @@ class Embedder:
         """
         require(permit, Touch.TEMPLATE)
         assert chips.shape[1:] == (CHIP_SIDE, CHIP_SIDE, 3)
-        described: Templates = self._session.run(
-            ["templates"], {"chips": np.ascontiguousarray(chips)}
-        )[0]
-        return described
+        return self._model.run(["templates"], {"chips": np.ascontiguousarray(chips)})[0]

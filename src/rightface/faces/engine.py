@@ -1,26 +1,22 @@
 """From pixels to faces: detection, alignment, quality, templates, behind one thread-safe door.
 
-Sessions are shared by the process. However many requests there are, no more of them compute at once
-than the threads can serve; the others wait for their turn instead of slowing each other down.
+Models are shared by the process (see `sessions`), so engines are cheap.
 Never knows law, storage or wire formats.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 from rightface.faces import align, quality
 from rightface.faces.detector import Detection, Detector
 from rightface.faces.embedder import Embedder
-from rightface.faces.face import Face
+from rightface.faces.face import Face, Template
 from rightface.faces.image import Pixels
 from rightface.faces.packs import CENTERFACE, DLIB_FACE_NETWORK, ModelPack
-from rightface.faces.sessions import session
+from rightface.faces.sessions import model
 from rightface.permit import Permit, Touch, require
-
-THREADS_OF_ONE = 4
 
 
 class Engine:
@@ -39,13 +35,11 @@ class Engine:
         """
         self.pack = pack
         self.detector = Detector(
-            session(CENTERFACE, _build_detector, cache=cache, threads=threads), side=detector_side
+            model(CENTERFACE, _build_detector, cache=cache, threads=threads), side=detector_side
         )
         self.embedder = Embedder(
-            session(DLIB_FACE_NETWORK, _build_face_network, cache=cache, threads=threads)
+            model(DLIB_FACE_NETWORK, _build_face_network, cache=cache, threads=threads)
         )
-        # One inference alone keeps some four threads busy; with more, others run beside it.
-        self._turn = threading.BoundedSemaphore(max(1, threads // THREADS_OF_ONE))
 
     def analyze(
         self,
@@ -67,8 +61,7 @@ class Engine:
         require(permit, Touch.DETECT)
         if templates:
             require(permit, Touch.TEMPLATE)
-        with self._turn:
-            found = self.detector.detect(images, permit=permit, max_faces=max_faces)
+        found = self.detector.detect(images, permit=permit, max_faces=max_faces)
         seen = [
             (detection, align.chip(image, detection.landmarks, permit=permit))
             for image, detections in zip(images, found, strict=True)
@@ -76,8 +69,7 @@ class Engine:
         ]
         made = None
         if templates and seen:
-            with self._turn:
-                made = self.embedder.templates([chip for _, chip in seen], permit=permit)
+            made = self.embedder.templates([chip for _, chip in seen], permit=permit)
         faces = iter(
             [
                 _face(detection, chip, made[row] if made is not None else None, permit)
@@ -109,12 +101,12 @@ def _build_face_network(data: bytes) -> bytes:
     return face_network_graph(read_network(data))
 
 
-def _face(detection: Detection, chip: Pixels, template: object, permit: Permit) -> Face:
+def _face(detection: Detection, chip: Pixels, template: Template | None, permit: Permit) -> Face:
     measured = quality.measure(chip, detection.landmarks, score=detection.score, permit=permit)
     return Face(
         box=detection.box,
         score=detection.score,
         landmarks=detection.landmarks,
         quality=measured,
-        template=template,  # type: ignore[arg-type]
+        template=template,
     )

@@ -1,4 +1,7 @@
-"""ONNX Runtime sessions, one per model and thread count in a process, from a cache of graphs.
+"""Loaded models: one ONNX Runtime session per model and thread count in a process, taking turns.
+
+However many requests there are, no more inferences run at once than the threads can serve; the
+others wait for their turn instead of slowing each other down.
 
 A cached graph carries its own SHA-256; one that is damaged, or was cut short by a crash, is built
 again. Files are written beside and renamed, so a reader never sees half of one. Never knows what
@@ -12,10 +15,12 @@ import hashlib
 import os
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import onnxruntime as ort
+from numpy.typing import NDArray
 
 from rightface.errors import WeightsError
 from rightface.faces.weights import WeightsFile
@@ -23,15 +28,37 @@ from rightface.faces.weights import WeightsFile
 GRAPH_VERSION = 1
 """Part of a cached graph's name: raise it whenever `graph` builds another one."""
 
+THREADS_OF_ONE = 4
+"""One inference alone keeps some four threads busy; with more of them, others run beside it."""
+
 _HEADER = b"rightface graph "
-_sessions: dict[tuple[str, int], ort.InferenceSession] = {}
+
+
+class Model:
+    """A loaded model. Thread-safe."""
+
+    def __init__(self, session: ort.InferenceSession, turn: threading.BoundedSemaphore) -> None:
+        self.session = session
+        self._turn = turn
+
+    def run(
+        self, outputs: Sequence[str], inputs: dict[str, NDArray[np.uint8]]
+    ) -> list[NDArray[np.float32]]:
+        """The outputs named, for the inputs given; waits for its turn."""
+        with self._turn:
+            made: list[NDArray[np.float32]] = self.session.run(list(outputs), inputs)
+        return made
+
+
+_models: dict[tuple[str, int], Model] = {}
+_turns: dict[int, threading.BoundedSemaphore] = {}
 _lock = threading.Lock()
 
 
-def session(
+def model(
     weights: WeightsFile, build: Callable[[bytes], bytes], *, cache: Path, threads: int
-) -> ort.InferenceSession:
-    """The session of this process for `weights`, whose graph `build` makes from the file's bytes.
+) -> Model:
+    """This process' model of `weights`, whose graph `build` makes from the file's bytes.
 
     Args:
         cache: a directory for converted graphs; it need not exist, and may not be writable.
@@ -42,10 +69,11 @@ def session(
     """
     key = (weights.sha256, threads)
     with _lock:
-        if key not in _sessions:
-            graph = _cached_graph(weights, build, cache)
-            _sessions[key] = _open(graph, threads)
-        return _sessions[key]
+        if key not in _models:
+            at_once = max(1, threads // THREADS_OF_ONE)
+            turn = _turns.setdefault(threads, threading.BoundedSemaphore(at_once))
+            _models[key] = Model(_open(_cached_graph(weights, build, cache), threads), turn)
+        return _models[key]
 
 
 def _cached_graph(weights: WeightsFile, build: Callable[[bytes], bytes], cache: Path) -> bytes:
