@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from rightface.cli.licence import moment
-from rightface.cli.output import Data, Json, emit, reporting, say
+from rightface.cli.output import Data, Json, counted, emit, reporting, say
 from rightface.errors import SettingsError
 from rightface.registrar import ConsentTerms, Registrar
 
@@ -103,7 +103,7 @@ def withdraw(
         receipt = registrar.withdraw_consent(subject)
 
         def human() -> None:
-            gone = ", ".join(f"{number} {what}" for what, number in receipt.erased.items())
+            gone = ", ".join(counted(number, what) for what, number in receipt.erased.items())
             say(f"Withdrawn and erased: {gone}. Nothing is left.")
             say(f"Receipt: ledger index {receipt.ledger_index}, signature {receipt.signature}")
 

@@ -46,6 +46,11 @@ def show_table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     wide.print(table)
 
 
+def counted(number: int, things: str) -> str:
+    """`1 face`, `2 faces`."""
+    return f"{number} {things.removesuffix('s') if number == 1 else things}"
+
+
 def emit(value: Any, as_json: bool, human: Callable[[], None]) -> None:
     """Print `value` as JSON, or let `human` print it."""
     if as_json:

@@ -59,7 +59,7 @@ class Reason:
     def sentence(self) -> str:
         """The reason as one or two sentences with its citation."""
         mark = ", unverified" if self.unverified else ""
-        return f"{self.text} ({self.instrument}: {self.citation}{mark})"
+        return f"{self.text.removesuffix('.')} ({self.instrument}: {self.citation}{mark})."
 
 
 @dataclass(frozen=True)

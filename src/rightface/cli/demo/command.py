@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import textwrap
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,9 @@ from rightface.cli.output import Json, emit, reporting
 
 if TYPE_CHECKING:
     from rightface.cli.demo.story import Step
+
+
+WIDTH = 100
 
 
 def add_to(app: typer.Typer) -> None:
@@ -60,6 +64,17 @@ def demo(as_json: Json = False) -> None:
 
 def _print(console: Console, step: Step) -> None:
     mark = "✓" if step.as_told else "✗"
-    console.print(f"  {mark} {step.asked}", markup=False)
-    console.print(f"      {step.answer}", markup=False)
-    console.print(f"      {step.why}", style="dim", markup=False)
+    console.print(_wrapped(step.asked, f"  {mark} ", "    "), markup=False)
+    console.print(_wrapped(step.answer, "      ", "      "), markup=False)
+    console.print(_wrapped(step.why, "      ", "      "), style="dim", markup=False)
+
+
+def _wrapped(text: str, first: str, later: str) -> str:
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=later,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

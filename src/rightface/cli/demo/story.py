@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rightface.cli.demo.stage import Key, Stage, degraded, eileen_collins, grace_hopper
+from rightface.cli.output import counted
 
 NOTICE = (
     "We make a template of your face to open the door of our office. We keep it for one year at "
@@ -279,7 +280,7 @@ def _withdrawal(stage: Stage, cast: Cast) -> Iterator[Step]:
     yield Step(
         chapter,
         gone.line,
-        "Erased: " + ", ".join(f"{number} {what}" for what, number in counts.items()) + ".",
+        "Erased: " + ", ".join(counted(number, what) for what, number in counts.items()) + ".",
         "A query found nothing left, in tables and index; the receipt is signed "
         f"({gone.value['signature'][:24]}…).",
         gone.status == 0
