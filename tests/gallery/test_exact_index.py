@@ -267,6 +267,39 @@ def test_grows_through_learning_again(permit: Permit) -> None:
     assert same(hits, oracle(names, vectors, vectors[0], 10))
 
 
+def test_strays_are_found_however_badly_their_codes_fit(permit: Permit) -> None:
+    names, vectors = ids(6000), people(6000, 32)
+    index = ExactIndex(32, small=2000, depth=64)
+    index.add(names[:5000], vectors[:5000], permit=permit)
+    far = people(1000, 32, seed=8)
+    far[:, 30:] += np.array([1.2, -1.2], np.float32)  # where the codes hardly reach
+    index.add(names[5000:5200], far[:200], permit=permit)
+    assert index._codes is not None
+    assert 100 < len(index._codes.strays()) < 260
+    everything = np.vstack([vectors[:5000], far[:200]])
+    for probe in far[:50]:
+        (hits,) = index.search(probe[None], 5, permit=permit)
+        assert same(hits, oracle(names[:5200], everything, probe, 5), 4e-6)  # scores up to 4
+    index.remove(names[:4900] + names[5050:5200])  # strays move into other slots
+    left = names[4900:5050]
+    for probe in far[:20]:
+        (hits,) = index.search(probe[None], 5, permit=permit)
+        assert same(hits, oracle(left, everything[4900:5050], probe, 5), 4e-6)
+    assert max(index._codes.strays(), default=0) < len(index)
+
+
+def test_learns_again_when_what_comes_is_of_another_kind(permit: Permit) -> None:
+    names = ids(9000)
+    index = ExactIndex(16, small=500, depth=64)
+    index.add(names[:4000], people(4000, 16), permit=permit)
+    learnt = index._learnt_from
+    assert learnt == 4000
+    index.add(names[4000:6000], people(2000, 16, seed=4) * 5, permit=permit)
+    assert index._learnt_from == 6000
+    assert index._codes is not None
+    assert len(index._codes.strays()) < 100
+
+
 def test_several_segments_of_codes(permit: Permit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rightface.gallery.coarse._SEGMENT", 256)
     names, vectors = ids(1500), people(1500, 16)

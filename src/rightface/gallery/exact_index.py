@@ -3,7 +3,7 @@
 Every vector is held in 22-bit fixed point (fixed_point.py). Few vectors are all compared. Many are
 first scanned as coarse codes (coarse.py), and the best of that scan are compared:
 
-    1. Scan the codes for the `depth` best.
+    1. Scan the codes for the `depth` best; add those that codes describe badly.
     2. Compare those from their upper 16 bits; keep whoever may be among the `k` best by the bounds.
     3. Compare the kept ones exactly; order by score, equal scores by id.
     4. Could one that the scan passed over belong to the answer? The scan's own error on those that
@@ -33,10 +33,12 @@ from rightface.permit import Permit, Touch, require
 
 SMALL = 2_048  # vectors up to which all are compared
 GROWN = 4  # times as many vectors as the codes were learnt from: learn again
-DEPTH = 256  # vectors compared after a scan, at least …
-DEEPER = 128  # … or one in so many, because neighbours crowd as a gallery grows …
-DEEPEST = 2_048  # … but no more than this, unless the scan proves too coarse for the probe
-MISSED = 1e-4  # expected share of the answer that the scan passed over, at most
+ASTRAY = 0.05  # share of vectors that the codes do not reach: learn again, they have changed
+DEPTH = 1_024  # vectors compared after a scan, at least …
+DEEPER = 50  # … or one in so many, because neighbours crowd as a gallery grows …
+DEEPEST = 4_096  # … but no more than this, unless the scan proves too coarse for the probe
+MISSED = 1e-5  # expected share of the answer that the scan passed over, at most
+WIDER = 1.15  # times the deviation seen: the scan's errors lean and have fat tails (kurtosis 3.25)
 _FEWEST = 64  # vectors to learn from; a codebook has 16 entries per subspace
 _BATCH = 1_024  # vectors written while searches wait
 _LARGEST = 2.0**100  # beyond, sums of products leave float32
@@ -91,7 +93,7 @@ class ExactIndex:
     # ------------------------------------------------------------ changes
     def add(self, ids: Sequence[str], vectors: Vectors, *, permit: Permit) -> None:
         """See `Index.add`. Searches see a long addition come in batches."""
-        require(permit, Touch.STORE)
+        require(permit, Touch.INDEX)
         vectors, keys = self._checked(vectors), keys_of(ids)
         if len(keys) != len(vectors) or len(np.unique(keys, axis=0)) != len(keys):
             raise GalleryError("Each vector needs one id of its own.")
@@ -100,7 +102,7 @@ class ExactIndex:
             for start in range(0, len(keys), _BATCH):
                 part = slice(start, start + _BATCH)
                 self._append(keys[part], vectors[part])
-            if len(self) > self._small and len(self) >= GROWN * self._learnt_from:
+            if self._should_learn():
                 self._learn()
 
     def remove(self, ids: Iterable[str]) -> int:
@@ -120,7 +122,7 @@ class ExactIndex:
 
     def rebuild(self, *, permit: Permit) -> None:
         """See `Index.rebuild`. Searches go on meanwhile; changes wait."""
-        require(permit, Touch.STORE)
+        require(permit, Touch.INDEX)
         with self._changing:
             if len(self) > self._small:
                 self._learn()
@@ -146,6 +148,14 @@ class ExactIndex:
                         self._codes.move_last(slot)
                     removed += 1
         return removed
+
+    def _should_learn(self) -> bool:
+        count, codes = len(self), self._codes
+        if count <= self._small:
+            return False
+        if codes is None or count >= GROWN * self._learnt_from:
+            return True
+        return len(codes.strays()) > ASTRAY * count and count >= 1.25 * self._learnt_from
 
     def _learn(self) -> None:
         # Reads only, until the new codes take the place of the old ones.
@@ -176,6 +186,8 @@ class ExactIndex:
             while self._codes is not None and depth < count:
                 # 1. Scan.
                 guesses, slots = self._codes.scan(probe, depth)
+                strays = self._codes.strays()
+                slots = np.concatenate([slots, strays[~np.isin(strays, slots)]])
                 # 2. Compare roughly.
                 scores, slack = self._vectors.bounds(probe, slots)
                 # 4. Was the scan deep enough?
@@ -212,8 +224,8 @@ def _expected_missing(guesses: Floats, scores: Floats, k: int) -> float:
     Then the number of those passed over whose score reaches the k-th best is
     ∫ n·λ·e^(λt) · P(error > gap + t) dt, t from 0; with P(z) ≤ ½·e^(−z²/2) it has a closed form.
     """
-    error = scores - guesses
-    deviation = float(error.std())
+    error = scores[: len(guesses)] - guesses  # the rest are strays, which have no guess
+    deviation = WIDER * float(error.std())
     worst = float(guesses.min())
     excess = float(guesses.mean()) - worst
     gap = float(np.partition(scores, -k)[-k]) - worst - float(error.mean())

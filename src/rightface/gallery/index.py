@@ -41,7 +41,7 @@ class Index(Protocol):
     def __contains__(self, face_id: object) -> bool: ...
 
     def add(self, ids: Sequence[str], vectors: Vectors, *, permit: Permit) -> None:
-        """Add faces; an id that is there already gets the new vector. Needs STORE.
+        """Add faces; an id that is there already gets the new vector. Needs INDEX.
 
         Raises:
             GalleryError: the ids are not UUIDs or repeat; the vectors have another shape, NaN or
@@ -65,4 +65,4 @@ class Index(Protocol):
         """
 
     def rebuild(self, *, permit: Permit) -> None:
-        """Learn the codes anew from what is held (nothing is lost or re-read). Needs STORE."""
+        """Learn the codes anew from what is held (nothing is lost or re-read). Needs INDEX."""

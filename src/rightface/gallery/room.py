@@ -121,13 +121,13 @@ class IndexRoom:
     def expecting(
         self, collection_id: str, vectors: Mapping[str, Vector], *, permit: Permit
     ) -> Iterator[None]:
-        """Write the rows of these faces inside this block; after it they can be searched. STORE.
+        """Write the rows of these faces inside this block; after it they can be searched. INDEX.
 
         `vectors`: reference vectors by face id. Spares the index from decrypting what this process
         has at hand. If the block raises, nothing is added. If only the index fails, the rows stay
         and the next search brings the index up to date.
         """
-        require(permit, Touch.STORE)
+        require(permit, Touch.INDEX)
         shelf = self._shelf(collection_id)
         if not shelf.filled:  # or the filling would meet the new rows first, and decrypt them
             self._follow_if_possible(collection_id, shelf)
@@ -159,7 +159,10 @@ class IndexRoom:
         for collection_id in shelves.keys() - living:
             self.forget_collection(collection_id)
         for collection_id, shelf in behind:
-            self._follow(collection_id, shelf)
+            try:  # one index that cannot be followed must not keep another from forgetting
+                self._follow(collection_id, shelf)
+            except RightfaceError as error:
+                _log.error("an index did not follow the database (%s)", error.code)
 
     def forget(self, faces: Mapping[str, Collection[str]]) -> int:
         """After an erasure was committed: let go of these faces (by collection id) now.
@@ -233,12 +236,16 @@ class IndexRoom:
                 query = sealed_templates().where(FaceRow.collection_id == collection_id)
                 self._take_in(session, shelf, query)
                 shelf.position, shelf.filled = position, True
-            while changes := _changes(session, collection_id, shelf.position):
-                last = {change.face_id: change.change for change in changes}
-                shelf.index.remove([key for key, change in last.items() if change != ADD])
-                new = [key for key, change in last.items() if change == ADD]
-                self._add(session, collection_id, shelf, new)
-                shelf.position = changes[-1].seq
+            last: dict[str, str] = {}
+            position = shelf.position
+            while changes := _changes(session, collection_id, position):
+                last.update((change.face_id, change.change) for change in changes)
+                position = changes[-1].seq
+            # Forgetting first: what cannot be taken in must not stand in its way.
+            shelf.index.remove([key for key, change in last.items() if change != ADD])
+            new = [key for key, change in last.items() if change == ADD]
+            self._add(session, collection_id, shelf, new)
+            shelf.position = position
 
     def _add(
         self, session: Session, collection_id: str, shelf: _Shelf, face_ids: list[str]

@@ -104,6 +104,8 @@ class FaceRow(Base):
     quality: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     basis: Mapped[str] = mapped_column(String(64))
     """The legal basis that the enrolment stood on, in the law's vocabulary."""
+    purpose: Mapped[str] = mapped_column(String(64))
+    """What the face was enrolled for, in the law's vocabulary."""
     enrolled_at: Mapped[datetime] = mapped_column(Moment)
     retain_until: Mapped[datetime | None] = mapped_column(Moment)
     ledger_index: Mapped[int] = mapped_column(Integer)

@@ -58,6 +58,7 @@ class NewFace:
     confidence: float
     quality: Mapping[str, Any]
     basis: str
+    purpose: str
     enrolled_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     retain_until: datetime | None = None
     ledger_index: int
@@ -79,6 +80,7 @@ class StoredFace:
     confidence: float
     quality: Mapping[str, Any]
     basis: str
+    purpose: str
     enrolled_at: datetime
     retain_until: datetime | None
     ledger_index: int
@@ -110,6 +112,7 @@ def _faces() -> Select[Any]:
         FaceRow.confidence,
         FaceRow.quality,
         FaceRow.basis,
+        FaceRow.purpose,
         FaceRow.enrolled_at,
         FaceRow.retain_until,
         FaceRow.ledger_index,
@@ -275,6 +278,19 @@ class Store:
                     found[face.face_id] = face
         return found
 
+    def overdue(self, session: Session, at: datetime, limit: int) -> dict[str, list[str]]:
+        """Faces whose retention date has passed, at most `limit`: their ids by collection id."""
+        query = (
+            select(FaceRow.collection_id, FaceRow.id)
+            .where(FaceRow.retain_until <= at)
+            .order_by(FaceRow.retain_until)
+            .limit(limit)
+        )
+        found: dict[str, list[str]] = {}
+        for collection_id, face_id in session.execute(query):
+            found.setdefault(collection_id, []).append(face_id)
+        return found
+
     # ------------------------------------------------------------ rows and values
     def _sealed(
         self, face: NewFace, collection: Collection, subject: SubjectKey, permit: Permit
@@ -302,6 +318,7 @@ class Store:
             "confidence": face.confidence,
             "quality": dict(face.quality),
             "basis": face.basis,
+            "purpose": face.purpose,
             "enrolled_at": face.enrolled_at,
             "retain_until": face.retain_until,
             "ledger_index": face.ledger_index,

@@ -98,9 +98,13 @@ class Vault:
         """What the ledger may say of a subject: hex, 64 digits.
 
         Keyed under the subject's own key while that exists, so that it means nothing once the key
-        is erased; under the instance's key for a subject that has no row.
+        is erased; under the instance's key for a subject that has no row, or one whose key does not
+        open: damage must not stand in the way of a refusal or an erasure.
         """
-        subject = self.subject_for(session, reference)
+        try:
+            subject = self.subject_for(session, reference)
+        except KeysError:
+            subject = None
         if subject is None:
             return self._keyring.commitment("ledger-subject", reference)
         return subject_commitment(subject)
