@@ -63,7 +63,9 @@ def new_face(
         height=0.4,
         confidence=99.5,
         quality={"sharpness": 80.0},
-        basis="consent",
+        basis="consent-warranted",
+        purpose="access-control",
+        purpose="access-control",
         ledger_index=7,
     )
 

@@ -301,7 +301,7 @@ def test_learns_again_when_what_comes_is_of_another_kind(permit: Permit) -> None
 
 
 def test_several_segments_of_codes(permit: Permit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rightface.gallery.coarse._SEGMENT", 256)
+    monkeypatch.setattr("rightface.gallery.coarse._SEGMENT", 256 * 8)  # 16 codes of 4 bits
     names, vectors = ids(1500), people(1500, 16)
     index = ExactIndex(16, small=100, depth=128)
     index.add(names, vectors, permit=permit)

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
-_SEGMENT = 1 << 19  # vectors in one faiss index: it doubles its memory to grow, this bounds that
+_SEGMENT = 16 << 20  # bytes of one faiss index, which reserves powers of two: few are left unused
 _CODES = 96  # 4-bit codes per vector, at most
 _VARIANCE = 0.9995  # share of the sample's variance that the axes must hold
 _STRAYS = 1e-3  # share of the sample that counts as stray
@@ -44,6 +44,8 @@ class CoarseCodes:
         self._packer = self._book.get_CodePacker()
         self._lowest, self._highest = _reach(self._book, self._subspaces)
         self._far = max(float(np.quantile(self._beyond(projected), 1 - _STRAYS)), 1e-12)
+        each, block = int(self._packer.nvec), int(self._packer.block_size)
+        self._most = max(_SEGMENT // block, 1) * each  # vectors in one segment
         self._segments: list[Any] = []
         self._count = 0
         self._strays: set[int] = set()
@@ -67,10 +69,10 @@ class CoarseCodes:
         self._strays.update(strays.tolist())
         self._listed = None
         while len(vectors):
-            if not self._segments or self._segments[-1].ntotal == _SEGMENT:
+            if not self._segments or self._segments[-1].ntotal == self._most:
                 self._segments.append(self._empty())
             last = self._segments[-1]
-            some = vectors[: _SEGMENT - last.ntotal]
+            some = vectors[: self._most - last.ntotal]
             last.add(some)
             self._count += len(some)
             vectors = vectors[len(some) :]
@@ -113,7 +115,7 @@ class CoarseCodes:
         return listed
 
     def scan(self, probe: Floats, depth: int) -> tuple[Floats, NDArray[np.int64]]:
-        """Approximate scores and slots of some `depth` best vectors, best first."""
+        """Approximate scores and slots of some `depth` best vectors, by slot."""
         _one_thread()
         query = np.ascontiguousarray(probe[None, :] @ self._axes)
         found = [self._scan(number, query, depth) for number in range(len(self._segments))]
@@ -122,7 +124,8 @@ class CoarseCodes:
         if len(found) > 1 and len(scores) > depth:
             best = np.argpartition(-scores, depth - 1)[:depth]
             scores, slots = scores[best], slots[best]
-        return scores, slots
+        order = np.argsort(slots)
+        return scores[order], slots[order]
 
     def buffers(self) -> Iterator[NDArray[np.uint8]]:
         """The codes' memory, as views. Do not keep them past a change."""
@@ -133,13 +136,13 @@ class CoarseCodes:
         segment = self._segments[number]
         scores, slots = segment.search(query, min(depth, segment.ntotal))
         there = slots[0] >= 0
-        return scores[0][there], slots[0][there] + number * _SEGMENT
+        return scores[0][there], slots[0][there] + number * self._most
 
     def _place(self, slot: int) -> tuple[NDArray[np.uint8], int]:
-        segment = self._segments[slot // _SEGMENT]
+        segment = self._segments[slot // self._most]
         codes = faiss.rev_swig_ptr(segment.codes.get(), segment.codes.size())
         size, each = self._packer.block_size, self._packer.nvec
-        number, offset = divmod(slot % _SEGMENT, each)
+        number, offset = divmod(slot % self._most, each)
         return codes[number * size : (number + 1) * size].reshape(1, size), offset
 
     def _empty(self) -> Any:

@@ -186,8 +186,7 @@ class ExactIndex:
             while self._codes is not None and depth < count:
                 # 1. Scan.
                 guesses, slots = self._codes.scan(probe, depth)
-                strays = self._codes.strays()
-                slots = np.concatenate([slots, strays[~np.isin(strays, slots)]])
+                slots = _with(slots, self._codes.strays())
                 # 2. Compare roughly.
                 scores, slack = self._vectors.bounds(probe, slots)
                 # 4. Was the scan deep enough?
@@ -214,6 +213,12 @@ class ExactIndex:
         if not (np.abs(checked) < _LARGEST).all():  # NaN compares false
             raise GalleryError("A vector holds NaN, infinity or a number beyond 2^100.")
         return checked
+
+
+def _with(slots: Slots, others: Slots) -> Slots:
+    # The slots, which are in order, and after them those of the others that are not among them.
+    place = np.minimum(np.searchsorted(slots, others), len(slots) - 1)
+    return np.concatenate([slots, others[slots[place] != others]])
 
 
 def _expected_missing(guesses: Floats, scores: Floats, k: int) -> float:
