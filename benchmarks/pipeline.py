@@ -328,6 +328,8 @@ def show(
         table.add_column(stage, justify="right")
     table.add_row(*(f"{milliseconds:.2f}" for milliseconds in stages.values()))
     console.print(table)
+    if not accuracies:
+        return
     table = Table(title="Verification on LFW's pairs, folds 1–5")
     columns = ("contender", "pairs", "without face", "accuracy", "TAR at 1e-2", "TAR at 1e-3")
     for heading in (*columns, "TAR at 1e-3, all pairs of the photographs"):
