@@ -65,7 +65,6 @@ def new_face(
         quality={"sharpness": 80.0},
         basis="consent-warranted",
         purpose="access-control",
-        purpose="access-control",
         ledger_index=7,
     )
 

@@ -20,7 +20,7 @@ from tests.gallery.conftest import DIMENSION, Gallery, new_face, templates
 def test_a_template_comes_back_as_it_was(gallery: Gallery) -> None:
     staff, (template,) = gallery.collection(), templates(1)
     (face_id,) = gallery.enrol(staff, new_face("ada", template, crop=b"a crop"))
-    with gallery.permitted("verify-1to1") as permit, gallery.database.read() as session:
+    with gallery.permitted("rebuild-index") as permit, gallery.database.read() as session:
         opened = gallery.vault.open_template(session, face_id, staff.id, permit=permit)
         crop = gallery.vault.open_crop(session, face_id, staff.id, permit=permit)
         elsewhere = gallery.vault.open_template(session, face_id, "other", permit=permit)
@@ -84,7 +84,7 @@ def test_rows_cannot_be_swapped(gallery: Gallery) -> None:
             update(FaceRow).where(FaceRow.id == first).values(template=sealed)
         )
     )
-    with gallery.permitted("verify-1to1") as permit, gallery.database.read() as session:
+    with gallery.permitted("rebuild-index") as permit, gallery.database.read() as session:
         with pytest.raises(KeysError):
             gallery.vault.open_template(session, first, staff.id, permit=permit)
         assert gallery.vault.open_template(session, second, staff.id, permit=permit) is not None
@@ -106,7 +106,7 @@ def test_a_face_cannot_be_moved_to_another_subject_or_collection(gallery: Galler
             update(FaceRow).where(FaceRow.id == second).values(collection_id=guests.id)
         )
     )
-    with gallery.permitted("verify-1to1") as permit, gallery.database.read() as session:
+    with gallery.permitted("rebuild-index") as permit, gallery.database.read() as session:
         for face_id, place in ((first, staff), (second, guests)):
             with pytest.raises(KeysError):
                 gallery.vault.open_template(session, face_id, place.id, permit=permit)
@@ -135,7 +135,7 @@ def test_another_master_key_opens_nothing(gallery: Gallery) -> None:
     staff, (template,) = gallery.collection(), templates(1)
     (face_id,) = gallery.enrol(staff, new_face("ada", template))
     stranger = Vault(KeyRing(bytes(32), {}))
-    with gallery.permitted("verify-1to1") as permit, gallery.database.read() as session:
+    with gallery.permitted("rebuild-index") as permit, gallery.database.read() as session:
         with pytest.raises(KeysError):
             stranger.open_template(session, face_id, staff.id, permit=permit)
         assert stranger.subject_for(session, "ada") is None
@@ -147,7 +147,7 @@ def test_a_broken_row_is_an_error_not_a_crash(gallery: Gallery, sealed: bytes) -
     (face_id,) = gallery.enrol(staff, new_face("ada", template))
     gallery.database.write(lambda session: session.execute(update(FaceRow).values(template=sealed)))
     with (
-        gallery.permitted("verify-1to1") as permit,
+        gallery.permitted("rebuild-index") as permit,
         gallery.database.read() as session,
         pytest.raises(KeysError),
     ):
