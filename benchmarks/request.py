@@ -37,7 +37,7 @@ from rightface.settings import Settings
 PURPOSE = "access-control"
 
 
-def prepare(data: Path) -> dict[str, str]:
+def prepare(data: Path) -> dict[str, Any]:
     """An instance with one client, and consents for everybody who will be enrolled."""
     with Instance.create(
         Settings(data=data, sector="private-entity", jurisdiction="US-TX")
@@ -97,7 +97,7 @@ def stages(url: str) -> dict[str, float]:
 
 
 def measure(
-    url: str, key: dict[str, str], photo: bytes, clients: int, requests: int
+    url: str, key: dict[str, Any], photo: bytes, clients: int, requests: int
 ) -> dict[str, Any]:
     """`requests` searches shared by `clients` threads, each with a client of its own."""
     seconds: list[float] = []

@@ -30,6 +30,7 @@ from rightface.errors import RightfaceError, StorageError
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 Work = Callable[[Session], T]
+PATIENCE = 20_000  # milliseconds for which a writer waits for another process
 BATCH = 64  # works that may share one commit
 WRITES = "rightface_writes"  # the execution option that marks the writer's connection
 
@@ -48,6 +49,7 @@ class Database:
         self._turn = threading.Condition()  # told when a commit is over
         self._leader = 0  # the thread that commits just now, for everybody who waits; 0: none
         self._called = threading.Semaphore(0)  # wakes the writer's thread, for `submit`
+        self.forgetting = False  # deleted content may still stand in the write-ahead log
         self._hooks: list[Callable[[], None]] = []
         self._open = True
         self._process = os.getpid()
@@ -118,13 +120,20 @@ class Database:
         Deleted content is zeroed there (`secure_delete`). With other engines nothing is done here.
 
         Returns:
-            Whether it was done; False while somebody still reads what was there before.
+            Whether it was done; False while somebody still reads what was there before. Then
+            `forgetting` says so, and it is to be tried again.
         """
         if not self.is_sqlite:
             return True
         with self.engine.connect() as connection:
-            row = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
-        return bool(row[0] == 0)  # the first column: busy
+            # Without patience: it would hold up every writer while a reader goes on.
+            connection.exec_driver_sql("PRAGMA busy_timeout=0")
+            try:
+                row = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+            finally:
+                connection.exec_driver_sql(f"PRAGMA busy_timeout={PATIENCE}")
+        self.forgetting = row[0] != 0  # the first column: busy
+        return not self.forgetting
 
     def close(self) -> None:
         """Finish what waits, then stop. Idempotent."""
@@ -263,7 +272,7 @@ def _engine(url: str) -> Engine:
             "synchronous=FULL",
             "foreign_keys=ON",
             "secure_delete=ON",
-            "busy_timeout=20000",
+            f"busy_timeout={PATIENCE}",
         ):
             connection.execute(f"PRAGMA {pragma}")
 

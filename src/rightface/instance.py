@@ -16,14 +16,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 from sqlalchemy.orm import Session
 
 from rightface.db import Database
-from rightface.errors import Refused, SettingsError, WeightsError
+from rightface.errors import Refused, RightfaceError, SettingsError, WeightsError
 from rightface.faces.engine import Engine
 from rightface.faces.packs import ModelPack, load_pack
 from rightface.gallery.room import IndexRoom
@@ -31,10 +30,10 @@ from rightface.gallery.store import Store
 from rightface.gallery.vault import Vault
 from rightface.keys import KeyRing
 from rightface.law import duties, licences
-from rightface.law.gate import Gate
+from rightface.law.gate import Gate, Judged
 from rightface.law.library import InstrumentLibrary
 from rightface.law.operation import Operation
-from rightface.law.ruling import Refusal, Ruling
+from rightface.law.ruling import Refusal
 from rightface.law.world import Evidence
 from rightface.ledger import log
 from rightface.ledger.leaf import Leaf
@@ -54,14 +53,15 @@ POLICY = """# Biometric data: what is kept, why, and until when
 This server makes templates of faces (scans of face geometry) for the purposes that each person was
 told of and agreed to, or that a law sets.
 
-- A template is destroyed when its purpose is met, when consent is withdrawn, at the date that the
-  person agreed to, or three years after the person's last interaction, whichever comes first.
+- A template is destroyed when consent is withdrawn, when the client deletes it, or on its retention
+  date, whichever comes first. The retention date is set at enrolment: the term that the person
+  agreed to, and never later than 1,095 days (three years).
 - Destroying means: the encrypted template, the crop if one was kept, the key that opened them, and
   the entry in the search index. A signed receipt says so.
 - Templates are not sold, leased or traded.
 - Every use is recorded in a log that anyone can verify. The log holds no personal data.
 
-Retention schedule: 1,095 days at most.
+Retention schedule: as agreed, at most 1,095 days.
 """
 
 
@@ -85,7 +85,11 @@ class Instance:
             recorder=self._record_decision,
             evidence=self._evidence,
         )
-        self._loading = threading.Lock()
+        self._loading = threading.RLock()
+        self._closed = False
+        self._pack: ModelPack | None = None
+        self._engine: Engine | None = None
+        self._indexes: IndexRoom | None = None
 
     # ------------------------------------------------------------ opening and closing
     @classmethod
@@ -171,16 +175,26 @@ class Instance:
         database = Database(settings.database_url)
         try:
             migrate(database)
+            database.forget_deleted()  # what a crash after an erasure left in the files
             return cls(settings, keyring, database)
         except BaseException:
             database.close()
             raise
 
     def close(self) -> None:
-        """Publish what was written, finish what waits, close. Idempotent."""
+        """Finish what waits, publish it, close. Idempotent.
+
+        What cannot be published now is published later: the database is the truth.
+        """
+        if self._closed:
+            return
+        self._closed = True
         try:
+            self.database.write(lambda session: None)  # behind everything that waits
             if self.publisher.behind():
                 self.publisher.publish()
+        except RightfaceError as error:
+            _log.error("the ledger's files are behind its database: %s", error.what)
         finally:
             self.database.close()
 
@@ -191,28 +205,36 @@ class Instance:
         self.close()
 
     # ------------------------------------------------------------ parts that take a moment
-    @cached_property
+    @property
     def pack(self) -> ModelPack:
-        """The model pack in use."""
+        """The model pack in use; loaded once."""
         with self._loading:
-            return load_pack()
+            if self._pack is None:
+                self._pack = load_pack()
+            return self._pack
 
-    @cached_property
+    @property
     def engine(self) -> Engine:
         """The face engine; loaded once."""
-        pack = self.pack
         with self._loading:
-            return Engine(
-                pack,
-                cache=self.settings.data / "models",
-                threads=self.settings.inference_threads,
-                detector_side=self.settings.detector_side,
-            )
+            if self._engine is None:
+                self._engine = Engine(
+                    self.pack,
+                    cache=self.settings.data / "models",
+                    threads=self.settings.inference_threads,
+                    detector_side=self.settings.detector_side,
+                )
+            return self._engine
 
-    @cached_property
+    @property
     def indexes(self) -> IndexRoom:
         """The search indexes, one per collection, kept in step with the database."""
-        return IndexRoom(self.database, self.vault, self.pack, self._rebuild_permit)
+        with self._loading:
+            if self._indexes is None:
+                self._indexes = IndexRoom(
+                    self.database, self.vault, self.pack, self._rebuild_permit
+                )
+            return self._indexes
 
     # ------------------------------------------------------------ the gate, and its record
     @contextmanager
@@ -231,11 +253,8 @@ class Instance:
     def own_operation(self, action: str, *, gallery: str | None = None) -> Operation:
         """An operation that the operator asks for, under its own licence like anybody else."""
         with self.database.read() as session:
-            own = [
-                each
-                for each in licences.all_licences(session, self.keyring)
-                if each.client == OPERATOR
-            ]
+            own = licences.of_client(session, self.keyring, OPERATOR)
+        standing = [each for each in own if each.revoked_at is None]
         place = self.settings.jurisdiction
         return Operation(
             action=action,
@@ -244,7 +263,7 @@ class Instance:
             client_jurisdiction=place,
             place_jurisdiction=place,
             gallery_jurisdiction=place,
-            licence_id=own[0].licence_id if own else None,
+            licence_id=standing[-1].licence_id if standing else None,
             purpose="upkeep",
             gallery=gallery,
             request_id=action,
@@ -269,11 +288,12 @@ class Instance:
             smallest_fmr=measured.smallest_fmr,
         )
 
-    def _record_decision(self, operation: Operation, ruling: Ruling) -> int:
+    def _record_decision(self, operation: Operation, judged: Judged) -> int:
         evidence = self._evidence()
         words = self.library.vocabulary  # a caller's own words never enter the ledger
 
         def work(session: Session) -> int:
+            ruling = judged(session)
             return log.append(
                 session,
                 Leaf(
@@ -284,7 +304,7 @@ class Instance:
                     licence=operation.licence_id,
                     purpose=operation.purpose if operation.purpose in words.purposes else None,
                     basis=operation.legal_basis,
-                    gallery=operation.gallery,
+                    gallery=self._gallery_commitment(operation),
                     jurisdictions=ruling.jurisdictions,
                     outcome="permitted" if ruling.allowed else "refused",
                     reasons=tuple(dict.fromkeys(reason.key for reason in ruling.reasons)),
@@ -298,6 +318,13 @@ class Instance:
             )
 
         return self.database.write(work)
+
+    def _gallery_commitment(self, operation: Operation) -> str | None:
+        # A client chooses its galleries' names; the ledger keeps a keyed hash of them.
+        if operation.gallery is None:
+            return None
+        named = f"{operation.client}\x1f{operation.gallery}"
+        return self.keyring.commitment("gallery", named)
 
     def record_outcome(
         self,

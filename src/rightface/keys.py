@@ -1,9 +1,9 @@
 """The keys of one instance: what seals data at rest, and what signs.
 
 One master secret (32 bytes; the file `keys/master.key`, mode 0600, or `RIGHTFACE_MASTER_KEY` in
-hexadecimal) wraps everything else; sub-keys come from it by HKDF (RFC 5869), one per use, so that no
-key serves two. Ed25519 keys (RFC 8032) sign licences, receipts and the ledger's checkpoints; they
-lie sealed under the master secret. Knows nothing of what is sealed or signed.
+hexadecimal) wraps everything else; sub-keys come from it by HKDF (RFC 5869), one per use, so that
+no key serves two. Ed25519 keys (RFC 8032) sign licences, receipts and the ledger's checkpoints;
+they lie sealed under the master secret. Knows nothing of what is sealed or signed.
 """
 
 from __future__ import annotations

@@ -32,7 +32,8 @@ class Touch(StrEnum):
     TEMPLATE = "template"  # derive a template from a face
     COMPARE = "compare"  # compare two templates, 1:1
     SEARCH = "search"  # compare a probe with a gallery, 1:N
-    STORE = "store"  # keep a template, or put it into an index
+    STORE = "store"  # keep a template in a gallery
+    INDEX = "index"  # put a template into a search index, which is memory only
     OPEN = "open"  # decrypt a stored template
     ERASE = "erase"  # destroy stored templates and what belongs to them
     READ = "read"  # read what is recorded about faces (never the template)

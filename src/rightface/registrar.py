@@ -7,7 +7,8 @@ gate: what erases, erases under a permit. Must never know: a command line, a wir
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +16,14 @@ from typing import Self
 
 from sqlalchemy.orm import Session
 
-from rightface.errors import LicenceError, SettingsError
-from rightface.gallery.erasure import Erasure, complete_erasure, erase_subject
+from rightface.errors import ConsentError, LicenceError, SettingsError
+from rightface.gallery.erasure import (
+    Erasure,
+    Record,
+    complete_erasure,
+    erase_overdue,
+    erase_subject,
+)
 from rightface.gallery.receipts import Receipt
 from rightface.instance import OPERATOR, Instance
 from rightface.law import adoptions, consents, licences
@@ -25,8 +32,9 @@ from rightface.law.consents import Consent
 from rightface.law.decide import Desk
 from rightface.law.licences import IssuedLicence, Licence
 from rightface.law.operation import Party
+from rightface.permit import Permit
 
-LONGEST_REFERENCE = 255  # characters; Rekognition's ExternalImageId
+_REFERENCE = re.compile(r"[a-zA-Z0-9_.\-:]{1,255}")  # Rekognition's ExternalImageId
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +94,8 @@ class Registrar:
             LawError: an unknown word. LicenceError: terms that make no licence.
         """
         instance = self._instance
+        if terms.client == OPERATOR:
+            raise LicenceError(f"'{OPERATOR}' is the instance's own name.", mend="Choose another.")
         if terms.valid_until is None:
             raise LicenceError("A licence has an end.", mend="Give --until DATE.")
         until = terms.valid_until
@@ -127,6 +137,9 @@ class Registrar:
 
         def work(session: Session) -> Licence:
             keyring = self._instance.keyring
+            found = licences.by_id(session, keyring, licence_id)
+            if found is not None and found.client == OPERATOR:
+                raise LicenceError("The instance needs its own licence, to rebuild and to erase.")
             licence = licences.revoke(session, keyring, licence_id, datetime.now(UTC))
             self._instance.record_act(
                 session, "licence-revoke", client=licence.client, licence=licence_id
@@ -145,11 +158,15 @@ class Registrar:
         instance = self._instance
         for subject in subjects:
             _require_reference(subject)
+        if terms.obtained_at is not None and terms.obtained_at > datetime.now(UTC):
+            raise ConsentError("The consent would be given in the future.", mend="Give its date.")
         digest = hashlib.sha256(terms.notice).hexdigest()
 
         def work(session: Session) -> list[Consent]:
             now = datetime.now(UTC)
             recorded = []
+            if terms.obtained_at is None and len(subjects) > 1:
+                self._require_no_withdrawal(session, subjects)
             for subject in subjects:
                 consent = consents.record(
                     session,
@@ -171,6 +188,17 @@ class Registrar:
 
         return instance.database.write(work)
 
+    def _require_no_withdrawal(self, session: Session, subjects: Sequence[str]) -> None:
+        # The moment of an import says nothing about when anybody agreed.
+        keyring = self._instance.keyring
+        withdrew = [each for each in subjects if consents.suppressed(session, keyring, each)]
+        if withdrew:
+            raise ConsentError(
+                f"{len(withdrew)} of {len(subjects)} persons of the list withdrew.",
+                why="An import does not say when they agreed anew.",
+                mend="Give --obtained DATE, or record each of them alone.",
+            )
+
     def consents_of(self, subject: str) -> list[Consent]:
         """Every consent of a person, oldest first."""
         with self._instance.database.read() as session:
@@ -187,6 +215,40 @@ class Registrar:
         """
         _require_reference(subject)
         instance = self._instance
+
+        def work(session: Session, record: Record, permit: Permit) -> Erasure:
+            consents.withdraw(session, instance.keyring, subject, datetime.now(UTC))
+            known = instance.vault.commitment(session, subject)
+            instance.record_act(session, "consent-withdraw", subjects=(known,))
+            return erase_subject(
+                session, instance.vault, subject, reason="withdrawal", record=record, permit=permit
+            )
+
+        return self._erase(work)
+
+    def erase_overdue(self) -> int:
+        """Erase every face whose retention date has passed; how many there were.
+
+        Raises:
+            Refused: the gate refused the erasure. StorageError, GalleryError: it was not done.
+        """
+
+        def work(session: Session, record: Record, permit: Permit) -> Erasure:
+            vault, now = self._instance.vault, datetime.now(UTC)
+            return erase_overdue(session, vault, now, record=record, permit=permit)
+
+        erased = 0
+        while self._has_overdue():
+            erased += self._erase(work).erased["faces"]
+        return erased
+
+    def _has_overdue(self) -> bool:
+        with self._instance.database.read() as session:
+            return self._instance.store.has_overdue(session, datetime.now(UTC))
+
+    def _erase(self, work: Callable[[Session, Record, Permit], Erasure]) -> Receipt:
+        # The one way in which the operator erases: permit, one transaction, indexes, receipt.
+        instance = self._instance
         with instance.permitted(instance.own_operation("erase")) as permit:
 
             def record(session: Session, erasure: Erasure) -> int:
@@ -194,20 +256,7 @@ class Registrar:
                     session, permit, "erased", subjects=erasure.subjects, counts=erasure.counts
                 )
 
-            def work(session: Session) -> Erasure:
-                consents.withdraw(session, instance.keyring, subject, datetime.now(UTC))
-                known = instance.vault.commitment(session, subject)
-                instance.record_act(session, "consent-withdraw", subjects=(known,))
-                return erase_subject(
-                    session,
-                    instance.vault,
-                    subject,
-                    reason="withdrawal",
-                    record=record,
-                    permit=permit,
-                )
-
-            erasure = instance.database.write(work)
+            erasure = instance.database.write(lambda session: work(session, record, permit))
             return complete_erasure(
                 erasure,
                 database=instance.database,
@@ -259,8 +308,8 @@ class Registrar:
 
 
 def _require_reference(subject: str) -> None:
-    if not 0 < len(subject) <= LONGEST_REFERENCE or not subject.isprintable():
+    if not _REFERENCE.fullmatch(subject):
         raise SettingsError(
-            "A subject's reference has 1 to 255 printable characters.",
+            "A subject's reference has 1 to 255 letters, digits, '_', '.', '-' and ':'.",
             mend="Use the ExternalImageId that the client enrols with.",
         )

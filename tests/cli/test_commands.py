@@ -198,14 +198,14 @@ def test_the_law_tests_pass() -> None:
 
 def test_a_read_only_master_key_in_the_environment(tmp_path: Path) -> None:
     made = str(tmp_path / "data")
-    key = {"RIGHTFACE_MASTER_KEY": "7f" * 32}
+    key: dict[str, Any] = {"RIGHTFACE_MASTER_KEY": "7f" * 32}
     run("init", "--data", made, "--sector", "private-entity", "--jurisdiction", "US-IL", "--yes",
         **key)  # fmt: skip
     assert not (tmp_path / "data/keys/master.key").exists()
     assert run("licence", "list", "--data", made, "--json", **key)
     told = run("licence", "list", "--data", made, "--json", status=1)
     assert told["error"] == "key"
-    wrong = {"RIGHTFACE_MASTER_KEY": "7e" * 32}
+    wrong: dict[str, Any] = {"RIGHTFACE_MASTER_KEY": "7e" * 32}
     assert run("licence", "list", "--data", made, "--json", status=1, **wrong)["error"] == "key"
 
 

@@ -13,7 +13,7 @@ from rightface.db import Database
 from rightface.keys import KeyRing
 from rightface.law import adoptions, consents, duties, licences
 from rightface.law.consents import Consent
-from rightface.law.gate import Gate
+from rightface.law.gate import Gate, Judged
 from rightface.law.library import InstrumentLibrary
 from rightface.law.licences import Licence
 from rightface.law.operation import Operation
@@ -57,8 +57,9 @@ class Instance:
             lambda: self.now,
         )
 
-    def record(self, operation: Operation, ruling: Ruling) -> int:
-        self.recorded.append((operation, ruling))
+    def record(self, operation: Operation, judged: Judged) -> int:
+        with self.database.read() as session:
+            self.recorded.append((operation, judged(session)))
         return len(self.recorded) - 1
 
     def licence(self, **changed: Any) -> Licence:
@@ -82,16 +83,18 @@ class Instance:
             "galleries": ["staff*"],
             "notice_digest": NOTICE,
             "retention_days": 365,
-            "obtained_at": NOW - timedelta(hours=1),
+            "obtained_at": self.now if self.now > NOW else NOW - timedelta(hours=1),
         } | changed
         return self.database.write(
             lambda session: consents.record(session, self.keyring, subject, **told)
         )
 
     def withdraw(self, subject: str) -> list[Consent]:
-        return self.database.write(
+        withdrawn = self.database.write(
             lambda session: consents.withdraw(session, self.keyring, subject, self.now)
         )
+        self.now += timedelta(seconds=1)  # what is agreed to next is agreed to later
+        return withdrawn
 
     def revoke(self, licence: Licence) -> Licence:
         return self.database.write(

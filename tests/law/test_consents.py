@@ -23,7 +23,7 @@ def covering(instance: Instance, subjects: list[str], **changed: Any) -> dict[st
         "purpose": "access-control",
         "gallery": "staff",
         "client": "acme",
-        "at": NOW,
+        "at": instance.now,
     } | changed
     with instance.database.read() as session:
         return consents.covering(session, instance.keyring, subjects, **told)
@@ -235,3 +235,14 @@ def test_any_history(instance: Instance, history: list[str]) -> None:
             standing.append(act)
     assert (subject in covering(instance, [subject])) is ("consent" in standing)
     assert suppressed(instance, subject) is ("withdraw" in history and not standing)
+
+
+def test_a_consent_older_than_the_withdrawal_does_not_lift_it(instance: Instance) -> None:
+    instance.consent("alice")
+    instance.withdraw("alice")
+    for earlier in (NOW - timedelta(days=400), NOW):
+        with pytest.raises(ConsentError, match="older than the person's withdrawal"):
+            instance.consent("alice", obtained_at=earlier)
+    assert suppressed(instance, "alice")
+    instance.consent("alice", obtained_at=NOW + timedelta(seconds=1))
+    assert not suppressed(instance, "alice")

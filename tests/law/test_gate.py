@@ -10,8 +10,9 @@ import pytest
 
 from rightface.errors import LawError, StorageError
 from rightface.law import adoptions, duties, licences
+from rightface.law.gate import Judged
 from rightface.law.operation import Operation, Party
-from rightface.law.ruling import STEPS, Obligation, Ruling
+from rightface.law.ruling import STEPS, Obligation
 from rightface.law.tables import LicenceRow
 from rightface.permit import Permit, Touch
 from tests.law.conftest import GOOD, NOW, Instance, jurisdiction, keys, operation
@@ -397,7 +398,7 @@ def test_consent_is_looked_at_again_at_each_use(instance: Instance) -> None:
         assert keys(refusal) == ["consent#missing"]
     refusal = instance.refused(operation(licence, "enroll", subjects=("a",)))
     assert keys(refusal) == ["consent#withdrawn", "consent#missing"]
-    instance.consent("a", obtained_at=NOW)
+    instance.consent("a", obtained_at=instance.now)
     instance.allowed(operation(licence, "enroll", subjects=("a",)))
 
 
@@ -474,7 +475,7 @@ def test_evidence_has_an_age_and_a_size(instance: Instance) -> None:
 def test_without_a_record_there_is_no_permit(instance: Instance) -> None:
     asked = operation(instance.licence())
 
-    def full(operation: Operation, ruling: Ruling) -> int:
+    def full(operation: Operation, judged: Judged) -> int:
         raise OSError("No space left on device")
 
     instance.record = full  # type: ignore[method-assign]
@@ -486,7 +487,7 @@ def test_without_a_record_there_is_no_permit(instance: Instance) -> None:
 @pytest.mark.parametrize("index", [None, -1, True, "7"])
 def test_a_recorder_that_names_no_place_gets_no_permit(instance: Instance, index: object) -> None:
     asked = operation(instance.licence())
-    instance.record = lambda asked, ruling: index  # type: ignore[method-assign,assignment,return-value]
+    instance.record = lambda asked, judged: index  # type: ignore[method-assign,assignment,return-value]
     with pytest.raises(StorageError, match="no place in the ledger"):
         instance.with_library(instance.library).decide(asked)
 

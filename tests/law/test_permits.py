@@ -240,7 +240,7 @@ def test_a_gate_that_records_nothing_still_needs_an_index(instance: Instance) ->
         instance.database,
         instance.keyring,
         instance.library,
-        lambda asked, ruling: None,  # type: ignore[arg-type,return-value]
+        lambda asked, judged: None,  # type: ignore[arg-type,return-value]
         lambda: instance.evidence,
         lambda: instance.now,
     )
@@ -252,12 +252,12 @@ def test_the_table_of_touches() -> None:
     told = {action: " ".join(sorted(touches)) for action, touches in TOUCHES.items()}
     assert told == {
         "detect": "detect",
-        "verify-1to1": "compare detect open template",
+        "verify-1to1": "compare detect template",
         "identify-1toN": "detect open read search template",
         "identify-live": "detect open read search template",
-        "enroll": "detect read store template",
+        "enroll": "detect index read store template",
         "erase": "erase read",
         "manage-gallery": "read",
-        "rebuild-index": "open read store",
-        "measure-accuracy": "compare detect search store template",
+        "rebuild-index": "index open read",
+        "measure-accuracy": "compare detect index search template",
     }

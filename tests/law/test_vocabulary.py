@@ -45,7 +45,7 @@ def test_its_own_words_hold_together() -> None:
             assert WORDS.value(condition.name, condition.default) == condition.default
         assert condition.definition.endswith(".")
     assert not {"*", "everyone"} & (set(WORDS.actors) | set(WORDS.groups))
-    assert len(list(Touch)) == 8
+    assert len(list(Touch)) == 9
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -39,14 +40,15 @@ def _asked(client: Any, photo: bytes) -> list[str]:
     """The outcome of each operation that takes an image: `ok` or the error's name."""
     image = {"Bytes": photo}
     outcomes = []
-    for ask in (
+    operations: tuple[Callable[[], Any], ...] = (
         lambda: client.detect_faces(Image=image),
         lambda: client.search_faces_by_image(CollectionId="bad-images", Image=image),
         lambda: client.index_faces(
             CollectionId="bad-images", Image=image, ExternalImageId="badly-seen"
         ),
         lambda: client.compare_faces(SourceImage=image, TargetImage={"Bytes": PHOTOS["JPEG"]}),
-    ):
+    )
+    for ask in operations:
         try:
             ask()
             outcomes.append("ok")

@@ -48,7 +48,7 @@ def _server(data: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
 class _Load:
     """Two clients that enrol and erase, and remember what was acknowledged."""
 
-    def __init__(self, key: dict[str, str]) -> None:
+    def __init__(self, key: dict[str, Any]) -> None:
         self._key = key
         self._photo = small(grace_hopper(), 120)
         self._subjects = iter(SUBJECTS)

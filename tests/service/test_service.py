@@ -53,26 +53,26 @@ def client(server: Server) -> Any:
 
 
 def test_enrolled_found_withdrawn_gone(server: Server, client: Any) -> None:
-    server.instance.consent("grace")
-    enrolled = _enrol(client, "grace", grace_hopper())
+    server.instance.consent("grace-of-the-service")
+    enrolled = _enrol(client, "grace-of-the-service", grace_hopper())
     (record,) = enrolled["FaceRecords"]
-    assert record["Face"]["ExternalImageId"] == "grace"
+    assert record["Face"]["ExternalImageId"] == "grace-of-the-service"
     (match,) = _search(client, degraded(grace_hopper()))
     assert match["Face"]["FaceId"] == record["Face"]["FaceId"]
     assert match["Similarity"] > 90
     assert _search(client, eileen_collins()) == []
 
-    receipt = server.instance.registrar.withdraw_consent("grace")
+    receipt = server.instance.registrar.withdraw_consent("grace-of-the-service")
     assert receipt.erased["faces"] == 1
     assert not any(receipt.remaining.values())
     assert _search(client, grace_hopper()) == []
     assert client.list_faces(CollectionId="staff")["Faces"] == []
-    message, headers = _refusal(lambda: _enrol(client, "grace", grace_hopper()))
+    message, headers = _refusal(lambda: _enrol(client, "grace-of-the-service", grace_hopper()))
     assert "withdrew" in message
     assert "consent#withdrawn" in headers["x-rightface-reasons"]
 
-    server.instance.consent("grace")
-    assert len(_enrol(client, "grace", grace_hopper())["FaceRecords"]) == 1
+    server.instance.consent("grace-of-the-service")
+    assert len(_enrol(client, "grace-of-the-service", grace_hopper())["FaceRecords"]) == 1
 
 
 def test_every_answer_carries_its_permit_and_its_record(server: Server, client: Any) -> None:

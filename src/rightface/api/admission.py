@@ -23,19 +23,19 @@ HELD_BYTES = 512 * 1024 * 1024
 BODY_SECONDS = 60.0  # for a body to arrive in full
 
 
-class Busy(RequestError):  # noqa: N818  # reads as what happened, like its neighbours in errors.py
+class Busy(RequestError):  # reads as what happened, like its neighbours in errors.py
     """No room now; try again."""
 
     code = "busy"
 
 
-class BodyTooLarge(RequestError):  # noqa: N818
+class BodyTooLarge(RequestError):
     """More bytes than this request may have."""
 
     code = "body-too-large"
 
 
-class BodyIncomplete(RequestError):  # noqa: N818
+class BodyIncomplete(RequestError):
     """The sender was too slow, or went away."""
 
     code = "body-incomplete"

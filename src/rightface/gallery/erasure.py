@@ -35,6 +35,7 @@ from rightface.gallery.vault import Vault
 from rightface.keys import KeyRing
 from rightface.permit import Permit, Touch, require
 
+OVERDUE_AT_ONCE = 500  # so that a great many do not hold up other writers
 _AT_ONCE = 500  # faces deleted by one statement
 _LEFT = "An erasure left something behind; it was taken back."
 _NAMED = 100  # subjects' commitments listed in a receipt; all are in its digest
@@ -155,6 +156,24 @@ def erase_collection(
     session.execute(delete(ChangeRow).where(ChangeRow.collection_id == collection.id))
     session.execute(delete(CollectionRow).where(CollectionRow.id == collection.id))
     return taken.finish("collection", reason, record, collection_id=collection.id)
+
+
+def erase_overdue(
+    session: Session, vault: Vault, at: datetime, *, record: Record, permit: Permit
+) -> Erasure:
+    """Erase faces whose retention date has passed, some at a time (`OVERDUE_AT_ONCE`). Needs ERASE.
+
+    Inside `Database.write`. Ask again until it erases nothing.
+
+    Raises:
+        GalleryError: something was left; nothing was kept of the erasure.
+    """
+    require(permit, Touch.ERASE)
+    due = select(FaceRow.id).where(FaceRow.retain_until <= at).order_by(FaceRow.retain_until)
+    face_ids = session.execute(due.limit(OVERDUE_AT_ONCE)).scalars().all()
+    taken = _Taken(session, vault)
+    taken.take_all(FaceRow.id.in_(face_ids))
+    return taken.finish("faces", "retention", record)
 
 
 def complete_erasure(

@@ -278,18 +278,10 @@ class Store:
                     found[face.face_id] = face
         return found
 
-    def overdue(self, session: Session, at: datetime, limit: int) -> dict[str, list[str]]:
-        """Faces whose retention date has passed, at most `limit`: their ids by collection id."""
-        query = (
-            select(FaceRow.collection_id, FaceRow.id)
-            .where(FaceRow.retain_until <= at)
-            .order_by(FaceRow.retain_until)
-            .limit(limit)
-        )
-        found: dict[str, list[str]] = {}
-        for collection_id, face_id in session.execute(query):
-            found.setdefault(collection_id, []).append(face_id)
-        return found
+    def has_overdue(self, session: Session, at: datetime) -> bool:
+        """Whether a face's retention date has passed. Cheap: one indexed query."""
+        query = select(FaceRow.id).where(FaceRow.retain_until <= at).limit(1)
+        return session.execute(query).first() is not None
 
     # ------------------------------------------------------------ rows and values
     def _sealed(

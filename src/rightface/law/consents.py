@@ -96,7 +96,7 @@ def record(
 
     Raises:
         LawError: an unknown purpose.
-        ConsentError: anything else that is malformed.
+        ConsentError: anything else that is malformed, or older than the person's withdrawal.
     """
     words = Vocabulary.load()
     if not subject:
@@ -113,8 +113,16 @@ def record(
         )
     if expires_at is not None and stamp(expires_at) <= stamp(obtained_at):
         raise ConsentError("The consent ends before it starts.", mend="Give a later end.")
+    commitment = keyring.commitment("subject", subject)
+    withdrawn = [row.withdrawn_at for row in _rows(session, [commitment]) if row.withdrawn_at]
+    if withdrawn and stamp(obtained_at) <= max(withdrawn):
+        raise ConsentError(
+            "The consent is older than the person's withdrawal.",
+            why="Only a consent that was given after the withdrawal lifts it.",
+            mend="Ask the person again, and give the date of the new consent.",
+        )
     row = ConsentRow(
-        subject=keyring.commitment("subject", subject),
+        subject=commitment,
         purposes=json.dumps(list(dict.fromkeys(words.purpose(p) for p in purposes))),
         galleries=json.dumps(list(dict.fromkeys(galleries))),
         client=client,

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from sqlalchemy.orm import Session
+
 from rightface.db import Database
 from rightface.errors import RightfaceError, StorageError
 from rightface.keys import KeyRing
@@ -30,8 +32,10 @@ from rightface.law.touches import touches_of
 from rightface.law.world import Evidence, Records, World, check_words
 from rightface.permit import Permit, take_mint
 
-Recorder = Callable[[Operation, Ruling], int]
-"""Writes the decision durably and returns its index in the ledger; raises if it cannot."""
+Judged = Callable[[Session], Ruling]
+Recorder = Callable[[Operation, Judged], int]
+"""Opens a writing transaction, has the operation judged in it, writes the decision, and returns its
+index in the ledger once that is durable; raises if it cannot."""
 Clock = Callable[[], datetime]
 
 _mint = take_mint()
@@ -84,10 +88,16 @@ class Gate:
             LawError: a word of the operation is not of the vocabulary. Nothing is recorded.
             StorageError: records cannot be read, or the decision cannot be recorded.
         """
-        # 0.–6.
-        ruling = judge(self._world(operation, live=True))
+        rulings: list[Ruling] = []
+
+        def judged(session: Session) -> Ruling:
+            # 0.–6. In the transaction of the record: what is judged is what stands at that moment.
+            rulings.append(judge(self._world(operation, session, live=True)))
+            return rulings[-1]
+
         # 7. The ledger: without a record there is no permit.
-        index = self._record(operation, ruling)
+        index = self._record(operation, judged)
+        ruling = rulings[-1]
         if not ruling.allowed:
             return Refusal(ruling=ruling, ledger_index=index, request_id=operation.request_id)
         # 8. The permit, for this operation alone.
@@ -117,7 +127,8 @@ class Gate:
 
     def world(self, operation: Operation, *, adopted: frozenset[str] | None = None) -> World:
         """What is known for a question, for those who vary it. Takes and raises as `consider`."""
-        return self._world(operation, live=False, adopted=adopted)
+        with self._database.read() as session:
+            return self._world(operation, session, live=False, adopted=adopted)
 
     def licence(self, client: str, licence_id: str | None, at: datetime) -> Licence | None:
         """The licence named, or the client's newest that holds at `at`; None if none is genuine."""
@@ -130,14 +141,18 @@ class Gate:
             return adopted_and_met(session, at)[0]
 
     def _world(
-        self, operation: Operation, *, live: bool, adopted: frozenset[str] | None = None
+        self,
+        operation: Operation,
+        session: Session,
+        *,
+        live: bool,
+        adopted: frozenset[str] | None = None,
     ) -> World:
         now = self._clock()
         as_of = now if live or operation.as_of is None else operation.as_of
         records: Records | None = None
         if live or operation.client is not None:
-            with self._database.read() as session:
-                records = read_records(session, self._keyring, operation, as_of, self._evidence)
+            records = read_records(session, self._keyring, operation, as_of, self._evidence)
         if adopted is None:
             adopted = self._library.commitments if records is None else records.adopted
         return World(
@@ -149,9 +164,9 @@ class Gate:
             adopted=adopted,
         )
 
-    def _record(self, operation: Operation, ruling: Ruling) -> int:
+    def _record(self, operation: Operation, judged: Judged) -> int:
         try:
-            index = self._recorder(operation, ruling)
+            index = self._recorder(operation, judged)
         except RightfaceError:
             raise
         except Exception as error:

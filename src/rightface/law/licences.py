@@ -26,7 +26,7 @@ from rightface.law.signed import canonical, sign, verifies
 from rightface.law.tables import LicenceRow, moment, stamp
 from rightface.law.vocabulary import Vocabulary
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # as long as a ledger's leaf takes
 _KEY_ALPHABET = string.ascii_uppercase + "234567"
 _SECRET_ALPHABET = string.ascii_letters + string.digits + "+/"
 
@@ -111,7 +111,8 @@ def issue(
     start = issued_at if valid_from is None else valid_from
     if not _NAME.fullmatch(client):
         raise LicenceError(
-            "The client's id is malformed.", mend="Use letters, digits, '.', '_' and '-'."
+            "The client's id is malformed.",
+            mend="Use at most 64 letters, digits, '.', '_' and '-'.",
         )
     if not purposes or not operations:
         raise LicenceError("A licence grants at least one purpose and one operation.")

@@ -10,19 +10,19 @@ from rightface.permit import Touch
 TOUCHES: Mapping[str, frozenset[Touch]] = MappingProxyType(
     {
         "detect": frozenset({Touch.DETECT}),
-        "verify-1to1": frozenset({Touch.DETECT, Touch.TEMPLATE, Touch.COMPARE, Touch.OPEN}),
+        "verify-1to1": frozenset({Touch.DETECT, Touch.TEMPLATE, Touch.COMPARE}),
         "identify-1toN": frozenset(
             {Touch.DETECT, Touch.TEMPLATE, Touch.SEARCH, Touch.OPEN, Touch.READ}
         ),
         "identify-live": frozenset(
             {Touch.DETECT, Touch.TEMPLATE, Touch.SEARCH, Touch.OPEN, Touch.READ}
         ),
-        "enroll": frozenset({Touch.DETECT, Touch.TEMPLATE, Touch.STORE, Touch.READ}),
+        "enroll": frozenset({Touch.DETECT, Touch.TEMPLATE, Touch.STORE, Touch.INDEX, Touch.READ}),
         "erase": frozenset({Touch.ERASE, Touch.READ}),
         "manage-gallery": frozenset({Touch.READ}),
-        "rebuild-index": frozenset({Touch.OPEN, Touch.STORE, Touch.READ}),
+        "rebuild-index": frozenset({Touch.OPEN, Touch.INDEX, Touch.READ}),
         "measure-accuracy": frozenset(
-            {Touch.DETECT, Touch.TEMPLATE, Touch.COMPARE, Touch.SEARCH, Touch.STORE}
+            {Touch.DETECT, Touch.TEMPLATE, Touch.COMPARE, Touch.SEARCH, Touch.INDEX}
         ),
     }
 )

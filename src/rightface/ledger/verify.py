@@ -145,7 +145,7 @@ def _untrusted(error: LedgerFileError, vkey: str, *, pinned: bool) -> Verificati
     return Verification(origin="", size=0, root=b"", vkey=vkey, pinned=pinned, problems=(problem,))
 
 
-class _Enough(Exception):  # noqa: N818  # it ends the check, it is no error
+class _Enough(Exception):  # it ends the check, it is no error
     pass
 
 

@@ -7,8 +7,6 @@ know: a wire format, a command line.
 
 from __future__ import annotations
 
-import logging
-import threading
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -24,12 +22,9 @@ from rightface.law.licences import Licence
 from rightface.service.collections import Collections
 from rightface.service.enrolment import Enrolment
 from rightface.service.identification import Identification
+from rightface.service.keeper import Keeper
 from rightface.service.verification import Verification
 from rightface.service_types import Caller
-
-_log = logging.getLogger(__name__)
-FOLLOW_SECONDS = 0.5
-"""How often a running server looks for what other processes wrote."""
 
 
 class Service(Collections, Enrolment, Identification, Verification):
@@ -37,9 +32,7 @@ class Service(Collections, Enrolment, Identification, Verification):
 
     def __init__(self, instance: Instance) -> None:
         super().__init__(instance)
-        self._stopping = threading.Event()
-        self._follower: threading.Thread | None = None
-        self._damage: RightfaceError | None = None
+        self._keeper = Keeper(instance)
 
     @classmethod
     def open(cls, data: Path) -> Self:
@@ -50,14 +43,11 @@ class Service(Collections, Enrolment, Identification, Verification):
         """Load what takes a moment, and start to follow what other processes write."""
         _ = self.instance.engine
         self.publish_ledger()
-        self._follower = threading.Thread(target=self._follow, name="rightface-follow", daemon=True)
-        self._follower.start()
+        self._keeper.start()
 
     def close(self) -> None:
         """Stop, publish, close. Idempotent."""
-        self._stopping.set()
-        if self._follower is not None:
-            self._follower.join()
+        self._keeper.stop()
         self.instance.close()
 
     def __enter__(self) -> Self:
@@ -65,24 +55,6 @@ class Service(Collections, Enrolment, Identification, Verification):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _follow(self) -> None:
-        self._audit()
-        while not self._stopping.wait(FOLLOW_SECONDS):
-            try:
-                self.instance.indexes.follow()
-                if self.instance.publisher.behind():
-                    self.instance.publisher.publish()
-            except RightfaceError as error:
-                _log.error("following the database failed: %s", error.code)
-
-    def _audit(self) -> None:
-        # Every row against every public file, once at start: publishing looks at some only.
-        try:
-            self.instance.publisher.audit()
-        except RightfaceError as error:
-            self._damage = error
-            _log.error("the ledger is damaged: %s", error.what)
 
     def authenticate(self, access_key_id: str) -> tuple[Licence, str] | None:
         """The licence of an access key and its secret; None: no such key."""
@@ -102,7 +74,10 @@ class Service(Collections, Enrolment, Identification, Verification):
                 named = client is None or each.client == client
                 if standing and named and action in each.operations:
                     return Caller(
-                        licence=each, purpose=purpose, subject=None, request_id=str(uuid.uuid4())
+                        licence=each,
+                        purpose=purpose,
+                        subject=None,
+                        request_id=f"cli-{uuid.uuid4()}",
                     )
         raise LicenceError(
             f"No standing licence grants {action}.",
@@ -113,7 +88,8 @@ class Service(Collections, Enrolment, Identification, Verification):
         """Each part that must work, with `ok` or what is wrong with it."""
         parts: dict[str, Callable[[], object]] = {
             "database": lambda: self.instance.database.write(lambda session: None),
-            "ledger": self._require_sound_ledger,
+            "ledger": self.publish_ledger,
+            "keeper": self._keeper.require_well,
             "weights": lambda: self.instance.pack,
         }
         state = {}
@@ -139,11 +115,6 @@ class Service(Collections, Enrolment, Identification, Verification):
         """Bring the public files up to date with what is recorded."""
         if self.instance.publisher.behind():
             self.instance.publisher.publish()
-
-    def _require_sound_ledger(self) -> None:
-        if self._damage is not None:
-            raise self._damage
-        self.publish_ledger()
 
     def public_policy(self) -> str:
         """The public retention policy."""

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
-from rightface.errors import NoFace, RightfaceError
+from rightface.errors import GalleryError, NoFace, RightfaceError
 from rightface.faces.face import Face, Template
 from rightface.faces.image import Pixels, decode
 from rightface.gallery.erasure import Erasure, complete_erasure
@@ -122,6 +122,22 @@ class Desk:
     def collection(self, session: Session, caller: Caller, name: str) -> Collection:
         """The caller's own collection of that name. Raises CollectionNotFound."""
         return self.instance.store.find_collection(session, client=caller.licence.client, name=name)
+
+    def searchable(self, session: Session, caller: Caller, name: str) -> Collection:
+        """The caller's own collection, if its templates are of the model pack in use.
+
+        Raises:
+            CollectionNotFound: there is none.
+            GalleryError: it was made with another model pack.
+        """
+        found = self.collection(session, caller, name)
+        if found.pack_digest != self.instance.pack.digest:
+            raise GalleryError(
+                "The collection was made with another model pack.",
+                why="Templates of different packs cannot be compared.",
+                mend="Enrol into a new collection, or run the rightface that made this one.",
+            )
+        return found
 
     def info(self, session: Session, collection: Collection) -> CollectionInfo:
         """What is told of a collection."""

@@ -13,7 +13,7 @@ from rightface.errors import FaceNotFound
 from rightface.faces.face import Face
 from rightface.faces.image import Pixels
 from rightface.gallery.store import Collection, NewFace
-from rightface.law import consents
+from rightface.law import consents, licences
 from rightface.permit import Permit
 from rightface.service.desk import (
     CONSENT,
@@ -50,7 +50,7 @@ class Enrolment(Desk):
         subjects = () if subject is None else (subject,)
         with self.permitted(caller, "enroll", gallery=collection, subjects=subjects) as permit:
             with self.instance.database.read() as session:
-                gallery = self.collection(session, caller, collection)
+                gallery = self.searchable(session, caller, collection)
             pixels = self.decode(image)
             faces = self.analyze([pixels], permit)[0]
             chosen = next((f for f in faces if fit(f, quality_filter)), None)
@@ -99,16 +99,17 @@ class Enrolment(Desk):
             confidence=told.confidence,
             quality={"sharpness": told.sharpness, "brightness": told.brightness},
             basis=caller.licence.basis,
+            purpose=purpose_of(caller) or "",
             enrolled_at=now,
             retain_until=_retain_until(permit, now),
             ledger_index=permit.ledger_index,
         )
 
         def work(session: Session) -> bool:
-            # Consent again, in the very transaction of the enrolment: it may have been withdrawn
-            # while the face was looked at.
+            # Licence and consent again, in the very transaction of the enrolment: either may have
+            # ended while the face was looked at.
             if not self._may_still_be_enrolled(session, caller, gallery.name, subject):
-                instance.record_outcome(session, permit, "consent-withdrawn")
+                instance.record_outcome(session, permit, "no-longer-allowed")
                 return False
             instance.store.insert_faces(session, gallery, [new], permit=permit)
             known = () if subject is None else (instance.vault.commitment(session, subject),)
@@ -124,15 +125,18 @@ class Enrolment(Desk):
         if not kept:
             with self.permitted(caller, "enroll", gallery=gallery.name, subjects=(subject or "",)):
                 pass  # the gate says why; if it permits again, consent came back meanwhile
-            raise FaceNotFound("Consent changed during the enrolment.", mend="Ask again.")
+            raise FaceNotFound("What allowed it changed during the enrolment.", mend="Ask again.")
         return record_of(new, new.subject)
 
     def _may_still_be_enrolled(
         self, session: Session, caller: Caller, gallery: str, subject: str | None
     ) -> bool:
+        keyring = self.instance.keyring
+        licence = licences.by_id(session, keyring, caller.licence.licence_id)
+        if licence is None or licence.revoked_at is not None:
+            return False
         if subject is None:
             return True
-        keyring = self.instance.keyring
         if consents.suppressed(session, keyring, subject):
             return False
         if caller.licence.basis != CONSENT:

@@ -37,9 +37,11 @@ class Identification(Desk):
         self, caller: Caller, collection: str, *, face_id: str, limit: int, similarity: float
     ) -> Answer[SearchResult]:
         """Search by an enrolled face; it is not its own candidate. Raises FaceNotFound."""
-        with self.permitted(caller, "identify-1toN", gallery=collection) as permit:
+        with self.permitted(
+            caller, "identify-1toN", gallery=collection, subjects=named(caller)
+        ) as permit:
             with self.instance.database.read() as session:
-                gallery = self.collection(session, caller, collection)
+                gallery = self.searchable(session, caller, collection)
                 found = self.instance.store.fetch_faces(
                     session, gallery.id, [face_id], permit=permit
                 )
@@ -51,7 +53,7 @@ class Identification(Desk):
             if template is None:
                 raise FaceNotFound("There is no such face that may be used here and now.")
             candidates, fmr = self._search(
-                caller, permit, gallery, template, limit, similarity, but=face_id
+                caller, permit, gallery, template, limit, similarity, probe=found[face_id]
             )
             return answer(permit, self._result(None, candidates), fmr=fmr)
 
@@ -70,7 +72,7 @@ class Identification(Desk):
             caller, "identify-1toN", gallery=collection, subjects=named(caller)
         ) as permit:
             with self.instance.database.read() as session:
-                gallery = self.collection(session, caller, collection)
+                gallery = self.searchable(session, caller, collection)
             pixels = self.decode(image)
             face = self.one_face(pixels, permit, quality_filter)
             candidates, fmr = self._search(
@@ -86,20 +88,21 @@ class Identification(Desk):
         template: Template,
         limit: int,
         similarity: float,
-        but: str | None = None,
+        probe: StoredFace | None = None,
     ) -> tuple[list[Candidate], float]:
         instance = self.instance
         obligations = strictest(permit)
         limit = int(min(limit, obligations.get("max-candidates", MOST_CANDIDATES)))
         fmr = min(fmr_of_similarity(similarity), obligations.get("similarity-floor", 1.0))
         calibration = instance.pack.calibration
-        probe = instance.pack.probe_vectors(template[None], permit=permit)
+        vectors = instance.pack.probe_vectors(template[None], permit=permit)
+        but = None if probe is None else probe.face_id
         candidates: list[Candidate] = []
         with self.times.of("search"), instance.database.read() as session:
             # Some of the nearest may have no standing consent: then look further.
             for depth in (2 * limit + 8, MOST_CANDIDATES):
                 k = min(depth, MOST_CANDIDATES)
-                hits = instance.indexes.search(session, gallery.id, probe, k, permit=permit)[0]
+                hits = instance.indexes.search(session, gallery.id, vectors, k, permit=permit)[0]
                 rates = {hit.id: calibration.rate(hit.score) for hit in hits if hit.id != but}
                 near = [face_id for face_id, rate in rates.items() if rate.fmr <= fmr]
                 found = instance.store.fetch_faces(session, gallery.id, near, permit=permit)
@@ -116,29 +119,44 @@ class Identification(Desk):
                 ][:limit]
                 if len(candidates) == limit or len(near) < len(rates) or len(hits) < k:
                     break
+            # Whose face was searched for, where that is on record, stands before the candidates.
+            concerned = [probe.subject] if probe else []
+            concerned += [candidate.record.subject for candidate in candidates]
             known = tuple(
                 instance.vault.commitment(session, each)
-                for each in dict.fromkeys(c.record.subject for c in candidates)
+                for each in dict.fromkeys(concerned)
                 if each is not None
             )
-        self.done(permit, "searched", subjects=known, counts={"candidates": len(candidates)})
+        counts = {"candidates": len(candidates), "probes": int(probe is not None)}
+        self.done(permit, "searched", subjects=known, counts=counts)
         return candidates, fmr
 
     def _usable(
         self, session: Session, caller: Caller, gallery: str, faces: Mapping[str, StoredFace]
     ) -> dict[str, StoredFace]:
-        """Those faces that may be used now: kept no longer than allowed, and with consent."""
+        """Those faces that may be used now: kept no longer than allowed, and on a standing basis.
+
+        Consent, where the face was enrolled on it or the caller relies on it; else the purpose that
+        the face was enrolled for.
+        """
         now = datetime.now(UTC)
         kept = {
             face_id: face
             for face_id, face in faces.items()
             if face.retain_until is None or now < face.retain_until
         }
+        purpose = purpose_of(caller) or ""
+        by_consent = {
+            face_id
+            for face_id, face in kept.items()
+            if CONSENT in (face.basis, caller.licence.basis)
+        }
+        references = {kept[face_id].subject for face_id in by_consent}
         covered = consents.covering(
             session,
             self.instance.keyring,
-            {face.subject for face in kept.values() if face.subject and face.basis == CONSENT},
-            purpose=purpose_of(caller) or "",
+            {subject for subject in references if subject},
+            purpose=purpose,
             gallery=gallery,
             client=caller.licence.client,
             at=now,
@@ -146,7 +164,7 @@ class Identification(Desk):
         return {
             face_id: face
             for face_id, face in kept.items()
-            if face.basis != CONSENT or face.subject in covered
+            if (face.subject in covered if face_id in by_consent else face.purpose == purpose)
         }
 
     def _result(self, probe: DetectedFace | None, candidates: Sequence[Candidate]) -> SearchResult:

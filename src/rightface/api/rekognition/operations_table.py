@@ -53,7 +53,7 @@ _WORKS = (
     ("CreateCollection", True, "A collection, bound to the model pack of its day."),
     ("DescribeCollection", False, "Count of faces, model pack, day of creation."),
     ("ListCollections", False, "The caller's own, by name, in pages."),
-    ("DeleteCollection", True, "Erases every face in it, with a signed receipt."),
+    ("DeleteCollection", True, "Erases every face in it; the ledger records it."),
     (
         "IndexFaces",
         True,

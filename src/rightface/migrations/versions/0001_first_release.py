@@ -144,6 +144,7 @@ def upgrade() -> None:
         sa.Column("confidence", sa.Float(), nullable=False),
         sa.Column("quality", sa.JSON(), nullable=False),
         sa.Column("basis", sa.String(length=64), nullable=False),
+        sa.Column("purpose", sa.String(length=64), nullable=False),
         sa.Column("enrolled_at", sa.DateTime(), nullable=False),
         sa.Column("retain_until", sa.DateTime(), nullable=True),
         sa.Column("ledger_index", sa.Integer(), nullable=False),

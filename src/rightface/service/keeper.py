@@ -1,0 +1,96 @@
+"""What a running server does by itself: follow the database, publish, forget, erase what is due.
+
+One thread; nothing in it may end it. Must never know: a wire format.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from rightface.errors import RightfaceError, StorageError
+from rightface.instance import Instance
+from rightface.registrar import Registrar
+
+_log = logging.getLogger(__name__)
+FOLLOW_SECONDS = 0.5
+"""How often it looks for what other processes wrote."""
+SWEEP_SECONDS = 60.0
+"""How often it erases what is past its retention date."""
+LATE_SECONDS = 30.0
+"""After this long without a good round it is not well."""
+
+
+class Keeper:
+    """Keeps one instance in order while it serves."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._registrar = Registrar(instance)
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._last_good = time.monotonic()
+        self._swept = float("-inf")
+        self._damage: RightfaceError | None = None
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread = threading.Thread(target=self._run, name="rightface-keeper", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop the thread, and wait for it. Idempotent."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def require_well(self) -> None:
+        """Whether it does its rounds, and found the ledger undamaged.
+
+        Raises:
+            RightfaceError: the damage that was found, or that it is late.
+        """
+        if self._damage is not None:
+            raise self._damage
+        if self._thread is not None and time.monotonic() - self._last_good > LATE_SECONDS:
+            raise StorageError("The keeper has not finished a round.", mend="Read the log.")
+
+    def _run(self) -> None:
+        self._try("audit", self._audit)
+        while not self._stopping.wait(FOLLOW_SECONDS):
+            tasks = (self._instance.indexes.follow, self._publish, self._forget, self._sweep)
+            went_well = [self._try(task.__name__, task) for task in tasks]  # each is tried
+            if all(went_well):
+                self._last_good = time.monotonic()
+
+    def _try(self, name: str, task: Callable[[], object]) -> bool:
+        try:
+            task()
+        except Exception as error:  # noqa: BLE001  # one task that fails must not end the others
+            code = error.code if isinstance(error, RightfaceError) else type(error).__name__
+            _log.error("the keeper's %s failed: %s", name.strip("_"), code)
+            return False
+        return True
+
+    def _audit(self) -> None:
+        # Every row against every public file, once at start: publishing looks at some only.
+        try:
+            self._instance.publisher.audit()
+        except RightfaceError as error:
+            self._damage = error
+            raise
+
+    def _publish(self) -> None:
+        if self._instance.publisher.behind():
+            self._instance.publisher.publish()
+
+    def _forget(self) -> None:
+        if self._instance.database.forgetting:
+            self._instance.database.forget_deleted()
+
+    def _sweep(self) -> None:
+        if time.monotonic() - self._swept >= SWEEP_SECONDS:
+            self._swept = time.monotonic()
+            self._registrar.erase_overdue()
