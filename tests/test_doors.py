@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import copy
+import importlib
 import inspect
 import pickle
+import pkgutil
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -14,18 +18,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-import rightface
+import rightface.faces
+import rightface.gallery
 from instance import TemporaryInstance
 from rightface import permit as permits
 from rightface.errors import PermitError
-from rightface.faces import engine, packs
-from rightface.gallery import erasure, exact_index, room, store, vault
 from rightface.law.operation import Operation
 from rightface.permit import Permit, Touch
 
 SOURCE = Path(rightface.__file__).parent
 # What an annotation looks like that lets a face or a template through a public door.
 TOUCHING = re.compile(r"\b(Template|Templates|Vector|Vectors|Pixels|SealedTemplate|NewFace|Face)\b")
+PIXELS_ONLY = {"decode"}  # makes pixels of bytes; knows of no face
 FORGETTING = {"remove", "forget", "forget_collection", "clear"}
 
 
@@ -41,25 +45,66 @@ def _public(module: ModuleType) -> Iterator[tuple[str, Any]]:
                     yield f"{name}.{inner}", method
 
 
-@pytest.mark.parametrize("module", [engine, packs, vault, store, erasure, exact_index, room])
-def test_every_door_that_a_face_goes_through_asks_for_a_permit(module: ModuleType) -> None:
-    open_doors = []
-    for name, function in _public(module):
-        signature = inspect.signature(function)
-        told = " ".join(str(p.annotation) for p in signature.parameters.values())
-        told += f" {signature.return_annotation}"
-        touches = TOUCHING.search(told) or name.split(".")[-1].startswith(("erase_", "search"))
-        asks = "permit" in signature.parameters
-        if touches and not asks and name.split(".")[-1] not in FORGETTING:
-            open_doors.append(name)
-    assert open_doors == []
+def _rooms() -> list[ModuleType]:
+    found = []
+    for room in (rightface.faces, rightface.gallery):
+        for each in pkgutil.iter_modules(room.__path__):
+            found.append(importlib.import_module(f"{room.__name__}.{each.name}"))
+    return found
 
 
-def test_the_check_of_doors_would_find_an_open_one() -> None:
-    names = [name for name, _ in _public(engine)]
-    assert "Engine.analyze" in names
-    assert any(name.endswith("open_template") for name, _ in _public(vault))
-    assert TOUCHING.search("images: collections.abc.Sequence[Pixels]")
+def _touches(name: str, function: Any) -> bool:
+    signature = inspect.signature(function)
+    told = " ".join(str(p.annotation) for p in signature.parameters.values())
+    told += f" {signature.return_annotation}"
+    named = name.rsplit(".", maxsplit=1)[-1]
+    if named in FORGETTING or name in PIXELS_ONLY:
+        return False
+    return bool(TOUCHING.search(told)) or named.startswith(("erase_", "search"))
+
+
+DOORS = sorted(
+    (f"{module.__name__.removeprefix('rightface.')}:{name}", function)
+    for module in _rooms()
+    for name, function in _public(module)
+    if _touches(name, function)
+)
+
+
+@pytest.mark.parametrize(("name", "door"), DOORS, ids=[name for name, _ in DOORS])
+def test_every_door_that_a_face_goes_through_checks_its_permit(name: str, door: Any) -> None:
+    signature = inspect.signature(door)
+    assert "permit" in signature.parameters, "it asks for no permit"
+    body = ast.parse(textwrap.dedent(inspect.getsource(door))).body[0]
+    assert isinstance(body, ast.FunctionDef)
+    calls = [node for node in ast.walk(body) if isinstance(node, ast.Call)]
+    required = any(getattr(call.func, "id", "") == "require" for call in calls)
+    handed_on = any(
+        keyword.arg == "permit" or getattr(keyword.value, "id", "") == "permit"
+        for call in calls
+        for keyword in call.keywords
+    )
+    protocol = "Protocol" in [base.__name__ for base in _owner(door).__mro__]
+    assert required or handed_on or protocol, "it takes a permit and does not look at it"
+
+
+def _owner(door: Any) -> type:
+    module = inspect.getmodule(door)
+    owner = vars(module).get(door.__qualname__.split(".")[0], object)
+    return owner if inspect.isclass(owner) else object
+
+
+def test_the_list_of_doors_is_not_empty() -> None:
+    names = {name for name, _ in DOORS}
+    assert {
+        "faces.engine:Engine.analyze",
+        "faces.detector:Detector.detect",
+        "faces.embedder:Embedder.templates",
+        "gallery.vault:Vault.open_template",
+        "gallery.store:Store.insert_faces",
+        "gallery.exact_index:ExactIndex.search",
+        "gallery.erasure:erase_subject",
+    } <= names
 
 
 def test_only_the_gate_takes_the_mint() -> None:

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import Self
 from sqlalchemy.orm import Session
 
 from rightface.db import Database
-from rightface.errors import Refused, RightfaceError, SettingsError, WeightsError
+from rightface.errors import Refused, RightfaceError, SettingsError, StorageError, WeightsError
 from rightface.faces.engine import Engine
 from rightface.faces.packs import ModelPack, load_pack
 from rightface.gallery.room import IndexRoom
@@ -172,6 +172,11 @@ class Instance:
         """
         settings = Settings.load(data)
         keyring = KeyRing.open(settings.keys_directory)
+        if not settings.database and not settings.sqlite_file.exists():
+            raise StorageError(
+                f"The database '{settings.sqlite_file.name}' is missing.",
+                mend="Restore it from a backup, with its keys.",
+            )
         database = Database(settings.database_url)
         try:
             migrate(database)
@@ -196,6 +201,8 @@ class Instance:
         except RightfaceError as error:
             _log.error("the ledger's files are behind its database: %s", error.what)
         finally:
+            with suppress(StorageError):
+                self.database.forget_deleted()  # also, everything is in the one file then
             self.database.close()
 
     def __enter__(self) -> Self:
@@ -273,6 +280,7 @@ class Instance:
     def _rebuild_permit(self) -> Iterator[Permit]:
         with self.permitted(self.own_operation("rebuild-index")) as permit:
             yield permit
+            self.database.submit(lambda session: self.record_outcome(session, permit, "rebuilt"))
 
     def _evidence(self) -> Evidence | None:
         try:

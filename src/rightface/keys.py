@@ -126,7 +126,14 @@ class KeyRing:
         wrapping = derive(master, "signing-keys")
         signers = {}
         for use in SIGNERS:
-            seed = unseal(wrapping, _read_hex(directory / f"{use}.key"), use.encode())
+            try:
+                seed = unseal(wrapping, _read_hex(directory / f"{use}.key"), use.encode())
+            except KeysError as error:
+                raise KeysError(
+                    f"The master key does not open '{use}.key'.",
+                    why="It is another instance's master key, or the file was changed.",
+                    mend=f"Restore the keys from a backup, or set {MASTER_VARIABLE} right.",
+                ) from error
             signers[use] = Signer(use, Ed25519PrivateKey.from_private_bytes(seed))
         return cls(master, signers)
 

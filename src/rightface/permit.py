@@ -16,11 +16,11 @@ import hmac
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any, NoReturn, Protocol
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from rightface.errors import PermitError
 
@@ -58,7 +58,6 @@ class Permit:
         "_expires",
         "_lock",
         "_seal",
-        "_state",
         "action",
         "client",
         "ledger_index",
@@ -76,7 +75,6 @@ class Permit:
     obligations: tuple[Any, ...]
     touches: frozenset[Touch]
     _expires: float
-    _state: str
     _lock: threading.Lock
     _seal: bytes
 
@@ -110,9 +108,9 @@ class Permit:
             PermitError: otherwise.
         """
         _require_genuine(self)
-        if self._state != _ACTIVE:
+        if _state_of[self] != _ACTIVE:
             raise PermitError(
-                f"The permit is {self._state}.",
+                f"The permit is {_state_of[self]}.",
                 why="A permit serves one operation, inside `with permit.exercise(operation)`.",
             )
         _require_in_time(self)
@@ -134,13 +132,13 @@ class Permit:
         if not hmac.compare_digest(operation.digest, self.operation_digest):
             raise PermitError("The permit was given for another operation.")
         with self._lock:
-            if self._state != _ISSUED:
+            if _state_of[self] != _ISSUED:
                 raise PermitError("The permit was used before.", mend="Ask the gate again.")
-            object.__setattr__(self, "_state", _ACTIVE)
+            _state_of[self] = _ACTIVE
         try:
             yield self
         finally:
-            object.__setattr__(self, "_state", _SPENT)
+            _state_of[self] = _SPENT
 
 
 def require(permit: object, touch: Touch) -> None:
@@ -159,8 +157,10 @@ def require(permit: object, touch: Touch) -> None:
 class Mint:
     """Makes permits. One per process; held by the gate. `issue` needs the ledger's index."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, key: bytes) -> None:
+        # A mint with another key makes nothing that passes for a permit.
+        self._key = key
+        self._clock = time.monotonic
 
     def issue(
         self,
@@ -184,19 +184,20 @@ class Mint:
             "obligations": obligations,
             "touches": touches,
             "_expires": self._clock() + seconds,
-            "_state": _ISSUED,
             "_lock": threading.Lock(),
         }
         for name, value in values.items():
             object.__setattr__(permit, name, value)
-        object.__setattr__(permit, "_seal", _seal(permit))
+        object.__setattr__(permit, "_seal", _seal(permit, self._key))
+        _state_of[permit] = _ISSUED
         _genuine[permit.permit_id] = permit
         return permit
 
 
 _secret = secrets.token_bytes(32)
+_state_of: WeakKeyDictionary[Permit, str] = WeakKeyDictionary()  # not on the permit itself
 _genuine: WeakValueDictionary[str, Permit] = WeakValueDictionary()
-_mint: list[Mint] = [Mint()]
+_mint: list[Mint] = [Mint(_secret)]
 
 
 def take_mint() -> Mint:
@@ -213,7 +214,7 @@ def take_mint() -> Mint:
         ) from None
 
 
-def _seal(permit: Permit) -> bytes:
+def _seal(permit: Permit, key: bytes) -> bytes:
     told = "\x1f".join(
         (
             permit.permit_id,
@@ -226,14 +227,14 @@ def _seal(permit: Permit) -> bytes:
             repr(permit._expires),
         )
     )
-    return hmac.digest(_secret, told.encode(), hashlib.sha256)
+    return hmac.digest(key, told.encode(), hashlib.sha256)
 
 
 def _require_genuine(permit: Permit) -> None:
     try:
         genuine = _genuine.get(permit.permit_id) is permit and hmac.compare_digest(
             permit._seal,
-            _seal(permit),
+            _seal(permit, _secret),
         )
     except AttributeError:
         genuine = False

@@ -161,6 +161,8 @@ class Comparison:
     matches: Sequence[Match]
     """Best first."""
     unmatched: Sequence[DetectedFace]
+    best: Match | None
+    """The nearest face of the target, whether it matches or not; None: the target has no face."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,7 +39,12 @@ class Settings:
     @property
     def database_url(self) -> str:
         """The SQLAlchemy URL that applies."""
-        return self.database or f"sqlite:///{self.data / 'rightface.db'}"
+        return self.database or f"sqlite:///{self.sqlite_file}"
+
+    @property
+    def sqlite_file(self) -> Path:
+        """Where the embedded database lies, if that is used."""
+        return self.data / "rightface.db"
 
     @property
     def keys_directory(self) -> Path:

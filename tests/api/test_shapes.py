@@ -114,6 +114,7 @@ def test_a_comparison_and_a_deletion() -> None:
         source=SEEN,
         matches=[Match(face=SEEN, similarity=97.5, fmr=3.9e-7, extrapolated=True)],
         unmatched=[SEEN],
+        best=None,
     )
     body = hold("CompareFaces", shapes.compared(value))
     assert body["FaceMatches"][0]["Similarity"] == 97.5

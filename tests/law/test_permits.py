@@ -72,7 +72,16 @@ def test_a_permit_filled_in_from_a_genuine_one_is_forged(
 
 
 def test_a_second_mint_makes_nothing_without_its_own_key(instance: Instance) -> None:
-    # A mint made beside the gate's is a hole that only the source can have: nobody calls Mint().
+    asked = operation(instance.licence())
+    forged = Mint(b"another key").issue(
+        operation=asked,
+        action=asked.action,
+        client="acme",
+        ledger_index=0,
+        touches=frozenset(Touch),
+    )
+    with pytest.raises(PermitError, match="forged"), forged.exercise(asked):
+        pass
     sources = [path for path in SOURCE.rglob("*.py") if path.name != "permit.py"]
     assert not [path for path in sources if "Mint(" in path.read_text()]
     assert isinstance(gate_module._mint, Mint)
@@ -157,6 +166,17 @@ def test_a_permit_is_spent_by_a_failure_too(instance: Instance, permit: Permit) 
         raise ValueError("broken")
     with pytest.raises(PermitError, match="used before"), permit.exercise(asked):
         pass
+
+
+def test_a_spent_permit_cannot_be_set_back(instance: Instance, permit: Permit) -> None:
+    asked = instance.recorded[0][0]
+    with permit.exercise(asked):
+        pass
+    for name in ("_state", "state"):
+        with pytest.raises(AttributeError):
+            object.__setattr__(permit, name, "issued")
+    with pytest.raises(PermitError, match="spent"):
+        permit.check(Touch.SEARCH)
 
 
 def test_a_permit_opens_once_however_many_try_at_a_time(instance: Instance) -> None:

@@ -34,8 +34,10 @@ def subjects_of(path: Path) -> list[str]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SettingsError(f"{path.name} cannot be read.", why=type(error).__name__) from error
     if not subjects or not all(subjects):
-        raise SettingsError(f"{path.name} has no subjects, or a row without one.")
-    return subjects
+        raise SettingsError(
+            f"{path.name} has no subjects, or a row without one.", mend="Mend the file."
+        )
+    return list(dict.fromkeys(subjects))
 
 
 @app.command()

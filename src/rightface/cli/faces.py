@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from rightface.cli.output import Data, Json, emit, reporting, say
-from rightface.errors import SettingsError
+from rightface.errors import NoFace, SettingsError
+from rightface.faces.calibration import fmr_of_similarity
+from rightface.faces.calibration import similarity as similarity_of
 from rightface.service import Service
 
 
@@ -26,8 +28,8 @@ def compare(
     ] = None,
     purpose: Annotated[str | None, typer.Option(help="Which of the licence's purposes.")] = None,
     fmr: Annotated[
-        float, typer.Option(help="The false match rate at which two faces count as a match.")
-    ] = 1e-3,
+        float, typer.Option(help="The false match rate at which two faces match; Rekognition's 80.")
+    ] = fmr_of_similarity(80.0),
     as_json: Json = False,
 ) -> None:
     """Compare the faces of two photographs, 1:1, through the same gate as every client."""
@@ -37,18 +39,23 @@ def compare(
         with Service.open(data) as service:
             caller = service.local_caller("verify-1to1", client=client, purpose=purpose)
             answer = service.compare_faces(
-                caller, source=_read(source), target=_read(target), similarity=0.0
+                caller, source=_read(source), target=_read(target), similarity=similarity_of(fmr)
             )
-        best = max(answer.value.matches, key=lambda match: match.similarity, default=None)
+        best = answer.value.best
+        if best is None:
+            raise NoFace("The second photograph has no face.", mend="Send one that has.")
         told = {
-            "match": best is not None and best.fmr <= fmr,
-            "similarity": best.similarity if best else 0.0,
-            "fmr": best.fmr if best else 1.0,
-            "extrapolated": best is not None and best.extrapolated,
-            "threshold_fmr": fmr,
+            "match": bool(answer.value.matches),
+            "similarity": best.similarity,
+            "fmr": best.fmr,
+            "extrapolated": best.extrapolated,
+            "threshold_fmr": answer.fmr,
             "faces": {
                 "source": answer.value.source,
-                "target": [match.face for match in answer.value.matches],
+                "target": [
+                    *(match.face for match in answer.value.matches),
+                    *answer.value.unmatched,
+                ],
             },
             "client": caller.licence.client,
             "permit": answer.permit_id,
@@ -56,9 +63,6 @@ def compare(
         }
 
         def human() -> None:
-            if best is None:
-                say("No match: the second photograph has no face.")
-                return
             verdict = "Match" if told["match"] else "No match"
             beyond = ", extrapolated beyond the calibration's pairs" if best.extrapolated else ""
             say(f"{verdict}: similarity {best.similarity:.1f}, FMR {best.fmr:.1e}{beyond}.")

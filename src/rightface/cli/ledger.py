@@ -5,36 +5,59 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
 from rightface.cli.output import Data, Json, emit, reporting, say
-from rightface.errors import LedgerError
+from rightface.errors import LedgerError, SettingsError
 from rightface.registrar import Registrar
 
 app = typer.Typer(
     help="The ledger, from its public files alone: a directory or an address.",
     no_args_is_help=True,
 )
-Source = Annotated[str, typer.Argument(help="A directory, or http(s)://HOST/ledger")]
+SourceOrNone = Annotated[
+    str | None,
+    typer.Argument(help="A directory, or http(s)://HOST/ledger; else that of --data."),
+]
+MaybeData = Annotated[
+    Path | None, typer.Option("--data", envvar="RIGHTFACE_DATA", help="An instance's directory.")
+]
 Vkey = Annotated[
     str | None, typer.Option(help="The ledger's key, pinned. Else the one published beside it.")
 ]
 _UNPINNED = "The key was not pinned: it came with the files. Give --vkey to know whose they are."
 
 
-def source_of(text: str) -> str | Path:
-    """An address stays text; anything else is a directory."""
-    return text if text.startswith(("http://", "https://")) else Path(text)
+def source_of(text: str | None, data: Path | None) -> str | Path:
+    """Where the public files are. An instance's directory or server stands for its ledger.
+
+    Raises:
+        SettingsError: neither a source nor a data directory is given.
+    """
+    if text is None and data is None:
+        raise SettingsError("Which ledger?", mend="Name a directory or an address, or give --data.")
+    if text is not None and text.startswith(("http://", "https://")):
+        return text if urlsplit(text).path.strip("/") else f"{text.rstrip('/')}/ledger"
+    directory = data if text is None else Path(text)
+    assert directory is not None
+    within = directory / "ledger"
+    return within if within.is_dir() and not (directory / "checkpoint").exists() else directory
 
 
 @app.command()
-def verify(source: Source, vkey: Vkey = None, as_json: Json = False) -> None:
+def verify(
+    source: SourceOrNone = None,
+    data: MaybeData = None,
+    vkey: Vkey = None,
+    as_json: Json = False,
+) -> None:
     """Check signature, entries, tiles and root. Says where it breaks; then exit status 4."""
     from rightface.ledger import verify as outside
 
     with reporting(as_json):
-        found = outside.verify(source_of(source), vkey)
+        found = outside.verify(source_of(source, data), vkey)
         told = {
             "ok": found.ok,
             "origin": found.origin,
@@ -60,8 +83,9 @@ def verify(source: Source, vkey: Vkey = None, as_json: Json = False) -> None:
 
 @app.command()
 def prove(
-    source: Source,
     index: Annotated[int, typer.Argument(min=0)],
+    source: SourceOrNone = None,
+    data: MaybeData = None,
     vkey: Vkey = None,
     as_json: Json = False,
 ) -> None:
@@ -69,7 +93,7 @@ def prove(
     from rightface.ledger import verify as outside
 
     with reporting(as_json):
-        proof = outside.prove(source_of(source), index, vkey)
+        proof = outside.prove(source_of(source, data), index, vkey)
         entry = json.loads(proof.entry)
         told = {
             "index": proof.index,
@@ -93,9 +117,10 @@ def prove(
 
 @app.command()
 def consistency(
-    source: Source,
     old: Annotated[int, typer.Argument(min=0)],
     new: Annotated[int, typer.Argument(min=0)],
+    source: SourceOrNone = None,
+    data: MaybeData = None,
     vkey: Vkey = None,
     as_json: Json = False,
 ) -> None:
@@ -103,7 +128,7 @@ def consistency(
     from rightface.ledger import verify as outside
 
     with reporting(as_json):
-        proof = outside.consistency(source_of(source), old, new, vkey)
+        proof = outside.consistency(source_of(source, data), old, new, vkey)
         told = {
             "old": proof.old,
             "old_root": proof.old_root,

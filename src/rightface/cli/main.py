@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from functools import cache
 
 import typer
 
 from rightface import __version__
+from rightface.errors import SettingsError
 
 app = typer.Typer(
     name="rightface",
@@ -35,7 +38,18 @@ def _root(
 
 def main() -> None:
     """Run the command line of this process."""
-    complete()()
+    try:
+        sys.exit(complete()(standalone_mode=False))
+    except Exception as error:
+        tell = getattr(error, "show", None)  # a usage error of the command-line library
+        if tell is None:
+            raise
+        if "--json" in sys.argv:
+            message = error.format_message() if hasattr(error, "format_message") else str(error)
+            typer.echo(json.dumps({"error": "usage", "message": message, "why": "", "mend": ""}))
+        else:
+            tell()
+        sys.exit(SettingsError.exit_status)
 
 
 @cache

@@ -18,6 +18,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from rightface.errors import Refused, RightfaceError
 
@@ -30,7 +31,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document inst
 
 def say(line: str = "") -> None:
     """One line of text for a person. Never interpreted as markup."""
-    Console(soft_wrap=True, highlight=False).print(line, markup=False)
+    Console(soft_wrap=True, highlight=False, emoji=False).print(line, markup=False)
 
 
 def show_table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
@@ -39,8 +40,8 @@ def show_table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(cell.replace("[", r"\[") for cell in row))
-    wide = Console(highlight=False)
+        table.add_row(*(Text(cell) for cell in row))
+    wide = Console(highlight=False, emoji=False)
     if not wide.is_terminal:
         wide.width = 200  # a pipe has no edge to fold at
     wide.print(table)
@@ -90,7 +91,7 @@ def reporting(as_json: bool = False) -> Iterator[None]:
                 told["refusal"] = plain(getattr(error.refusal, "ruling", None))
             typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
         else:
-            Console(stderr=True, soft_wrap=True, highlight=False).print(
+            Console(stderr=True, soft_wrap=True, highlight=False, emoji=False).print(
                 error.diagnostics(), markup=False
             )
         raise typer.Exit(error.exit_status) from error

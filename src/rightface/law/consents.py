@@ -7,6 +7,7 @@ it is cached. A withdrawn consent covers nothing, at any date, at once. Knows no
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from rightface.keys import KeyRing
 from rightface.law.tables import ConsentRow, moment, stamp
 from rightface.law.vocabulary import Vocabulary
 
+_log = logging.getLogger(__name__)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 OBJECTION = "objection"
 """How a row came about that records only that a person said no."""
@@ -235,7 +237,12 @@ def standing(
     for row in _rows(session, list(known)):
         # Ordered by id: the last row of each person says whether they are suppressed.
         withdrawn[row.subject] = row.withdrawn_at is not None
-        if use.covered_by(row):
+        try:
+            covered = use.covered_by(row)
+        except (ValueError, TypeError):
+            _log.error("a consent's record is damaged; it covers nothing")
+            covered = False
+        if covered:
             newest[row.subject] = row
     return Standing(
         covering={known[subject]: _consent(row) for subject, row in newest.items()},

@@ -277,9 +277,10 @@ def _consent_covers(operation: Operation, records: Records, words: Vocabulary) -
         return False
     if action in ("manage-gallery", "rebuild-index", "measure-accuracy"):
         return True
-    return basis != "consent-warranted" or (
-        not (enrolling and nobody_named)
-        and all(subject in records.consents for subject in operation.subjects)
+    if enrolling and nobody_named:
+        return False
+    return basis != "consent-warranted" or all(
+        subject in records.consents for subject in operation.subjects
     )
 
 

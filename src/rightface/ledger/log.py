@@ -122,6 +122,10 @@ def entries(session: Session, start: int, end: int) -> list[bytes]:
             raise LedgerError(f"Entry {start + offset} is missing from the database.")
     if len(rows) < end - start:
         raise LedgerError(f"Entry {start + len(rows)} is missing from the database.")
+    if not all(isinstance(body, bytes | memoryview) for _, body in rows):
+        raise LedgerError(
+            "An entry's row in the database was changed.", mend="rightface ledger audit"
+        )
     return [bytes(body) for _, body in rows]
 
 

@@ -33,6 +33,7 @@ class Keeper:
         self._thread: threading.Thread | None = None
         self._last_good = time.monotonic()
         self._swept = float("-inf")
+        self._troubles: dict[str, str] = {}
         self._damage: RightfaceError | None = None
 
     def start(self) -> None:
@@ -69,9 +70,12 @@ class Keeper:
         try:
             task()
         except Exception as error:  # noqa: BLE001  # one task that fails must not end the others
-            code = error.code if isinstance(error, RightfaceError) else type(error).__name__
-            _log.error("the keeper's %s failed: %s", name.strip("_"), code)
+            told = error.what if isinstance(error, RightfaceError) else type(error).__name__
+            if self._troubles.get(name) != told:  # once, not twice a second
+                _log.error("the keeper's %s failed: %s", name.strip("_"), told)
+            self._troubles[name] = told
             return False
+        self._troubles.pop(name, None)
         return True
 
     def _audit(self) -> None:

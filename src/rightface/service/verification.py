@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 from rightface.faces.calibration import fmr_of_similarity
 from rightface.faces.calibration import similarity as similarity_of
+from rightface.faces.face import Face
+from rightface.faces.image import Pixels
+from rightface.permit import Permit
 from rightface.service.desk import Desk, answer, named, strictest, template_of
 from rightface.service.sight import fit, seen
 from rightface.service_types import Answer, Caller, Comparison, DetectedFace, Match
@@ -40,27 +43,27 @@ class Verification(Desk):
             ]
             floor = strictest(permit).get("similarity-floor", 1.0)
             fmr = min(fmr_of_similarity(similarity), floor)
-            pack = self.instance.pack
-            matches, unmatched = [], []
-            for face in faces:
-                score = pack.compare(template_of(probe), template_of(face), permit=permit)
-                rate = pack.calibration.rate(score)
-                told = seen(face, pixels)
-                if rate.fmr <= fmr:
-                    matches.append(
-                        Match(
-                            face=told,
-                            similarity=similarity_of(rate.fmr),
-                            fmr=rate.fmr,
-                            extrapolated=rate.extrapolated,
-                        )
-                    )
-                else:
-                    unmatched.append(told)
-            matches.sort(key=lambda match: -match.similarity)
+            compared = [self._match(probe, face, pixels, permit) for face in faces]
+            compared.sort(key=lambda match: match.fmr)
+            matches = [match for match in compared if match.fmr <= fmr]
+            unmatched = [match.face for match in compared if match.fmr > fmr]
             counts = {"matches": len(matches), "unmatched": len(unmatched)}
             self.done(permit, "compared", counts=counts)
-            compared = Comparison(
-                source=seen(probe, probe_pixels), matches=matches, unmatched=unmatched
+            value = Comparison(
+                source=seen(probe, probe_pixels),
+                matches=matches,
+                unmatched=unmatched,
+                best=compared[0] if compared else None,
             )
-            return answer(permit, compared, fmr=fmr)
+            return answer(permit, value, fmr=fmr)
+
+    def _match(self, probe: Face, face: Face, pixels: Pixels, permit: Permit) -> Match:
+        pack = self.instance.pack
+        score = pack.compare(template_of(probe), template_of(face), permit=permit)
+        rate = pack.calibration.rate(score)
+        return Match(
+            face=seen(face, pixels),
+            similarity=similarity_of(rate.fmr),
+            fmr=rate.fmr,
+            extrapolated=rate.extrapolated,
+        )

@@ -31,7 +31,7 @@ def demo(as_json: Json = False) -> None:
     from rightface.cli.demo.story import tell
 
     started = time.monotonic()
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, emoji=False)
     steps: list[Step] = []
     with reporting(as_json), tempfile.TemporaryDirectory(prefix="rightface-demo-") as directory:
         chapter = ""

@@ -93,7 +93,7 @@ def _an_instance(stage: Stage, cast: Cast) -> Iterator[Step]:
             chapter,
             issued.line,
             f"Licence {issued.value['licence_id']}, access key {issued.value['access_key_id']}.",
-            "Signed. A changed row is refused; the secret is sealed at rest.",
+            "Signed: what it grants cannot be changed unseen. The secret is sealed at rest.",
             issued.status == 0,
         )
     adopted = stage.command("law", "adopt", "microsoft-police-commitment-2020")
@@ -326,11 +326,11 @@ def _proof(stage: Stage, cast: Cast) -> Iterator[Step]:
         "Signature, entries, tiles and root agree, from the public files alone.",
         checked.status == 0 and checked.value["ok"],
     )
-    proof = stage.command("ledger", "prove", ledger, str(cast.refused_at), data=False)
+    proof = stage.command("ledger", "prove", str(cast.refused_at), ledger, data=False)
     leaf = proof.value["entry"]
     yield Step(
         chapter,
-        f"rightface ledger prove {ledger} {cast.refused_at}",
+        f"rightface ledger prove {cast.refused_at} {ledger}",
         f"The refusal of step 4 is entry {cast.refused_at}: {leaf['operation']} by "
         f"{leaf['client']}, {leaf['outcome']}, {', '.join(leaf['reasons'])}.",
         f"{len(proof.value['hashes'])} hashes lead from it to the signed root.",

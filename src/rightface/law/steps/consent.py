@@ -51,10 +51,11 @@ def _reasons(world: World, records: Records) -> list[Reason]:
             f"{len(records.suppressed & named)} of {len(named)} named persons withdrew.",
             "They must consent anew: rightface consent record.",
         )
+    if operation.action == "enroll" and not named:
+        # On any basis: who is not named could never look up, withdraw or be erased.
+        refuse("nobody-named", "Nobody is named.", "Name the person to be enrolled.")
     if world.basis != CONSENT:
         return reasons
-    if operation.action == "enroll" and not named:
-        refuse("nobody-named", "Nobody is named who consented.", "Name the person to be enrolled.")
     lacking = len(named - records.consents.keys())
     if lacking:
         refuse(
