@@ -76,7 +76,11 @@ class Instance:
         self.vault = Vault(keyring)
         self.store = Store(keyring, self.vault)
         self.publisher = Publisher(
-            database, settings.ledger_directory, keyring.signer("ledger"), settings.origin
+            database,
+            settings.ledger_directory,
+            keyring.signer("ledger"),
+            settings.origin,
+            memory=settings.data,
         )
         self.gate = Gate(
             database,

@@ -175,6 +175,49 @@ def test_the_ledger_verifies_and_a_flipped_byte_is_told(data: Path) -> None:
     assert str(bundle.relative_to(ledger)) in json.dumps(told["problems"])
 
 
+def test_the_ledger_is_found_from_the_data_directory(data: Path) -> None:
+    environment: dict[str, Any] = {"RIGHTFACE_DATA": str(data)}
+    assert run("ledger", "verify", "--json", **environment)["ok"] is True
+    assert run("ledger", "verify", str(data), "--json")["ok"] is True
+    assert run("ledger", "prove", "0", "--json", **environment)["index"] == 0
+    assert run("ledger", "consistency", "1", "3", "--json", **environment)["new"] == 3
+    assert run("ledger", "audit", "--data", str(data), "--json")["ok"] is True
+    assert run("ledger", "verify", "--json", status=2)["error"] == "settings"
+
+
+def test_a_usage_error_is_json_too() -> None:
+    assert run("licence", "issue", "--json", status=2)["error"] == "usage"
+
+
+def test_what_is_done_is_told_even_if_the_ledgers_files_cannot_be_written(
+    data: Path, tmp_path: Path
+) -> None:
+    for path in sorted((data / "ledger").rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    (data / "ledger").rmdir()
+    (data / "ledger").write_text("in the way")
+    told = run("consent", "withdraw", "--data", str(data), "--subject", "alice", "--json")
+    assert told["what"] == "subject"
+
+
+def test_a_missing_database_is_not_made_anew(data: Path) -> None:
+    (data / "rightface.db").unlink()
+    told = run("consent", "show", "--data", str(data), "--subject", "alice", "--json", status=1)
+    assert told["error"] == "storage"
+    assert not (data / "rightface.db").exists()
+
+
+def test_compare_records_what_it_tells(data: Path, tmp_path: Path) -> None:
+    run("licence", "issue", "--data", str(data), *ACME, "--json")
+    (tmp_path / "a").write_bytes(grace_hopper())
+    (tmp_path / "b").write_bytes(eileen_collins())
+    told = run("compare", str(tmp_path / "a"), str(tmp_path / "b"), "--data", str(data), "--json")
+    assert told["match"] is False
+    size = run("ledger", "verify", str(data), "--json")["size"]
+    leaf = run("ledger", "prove", str(size - 1), str(data), "--json")["entry"]
+    assert leaf["counts"] == {"matches": 0, "unmatched": 1}
+
+
 def test_unknown_words_are_named_with_what_is_allowed(data: Path, tmp_path: Path) -> None:
     told = run(
         *("licence", "issue", "--data", str(data), "--client", "x", "--sector", "wizard"),

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
 
 from instance import TemporaryInstance
-from rightface.errors import ConsentError, GalleryError, LicenceError, Refused, StorageError
+from rightface.errors import (
+    ConsentError,
+    GalleryError,
+    LedgerError,
+    LicenceError,
+    Refused,
+    StorageError,
+)
 from rightface.gallery.rows import CollectionRow, FaceRow, SubjectRow
 from rightface.ledger.leaf import Leaf
 from rightface.ledger.log import entries, size
@@ -211,3 +219,20 @@ def test_one_task_that_fails_does_not_stop_the_keeper(
             keeper.require_well()
     finally:
         keeper.stop()
+
+
+def test_a_rewritten_ledger_is_not_signed_even_if_its_files_are_gone(
+    fresh: TemporaryInstance,
+) -> None:
+    instance = fresh.instance
+    size_then = instance.publisher.publish().size
+    shutil.rmtree(instance.settings.ledger_directory)
+    assert instance.publisher.publish().size == size_then  # a projection: it comes back
+    with instance.database.engine.begin() as connection:
+        connection.execute(text("DROP TRIGGER ledger_leaves_no_update"))
+        connection.execute(
+            text("UPDATE ledger_leaves SET body = CAST(replace(body, 'done', 'gone') AS BLOB)")
+        )
+    shutil.rmtree(instance.settings.ledger_directory)
+    with pytest.raises(LedgerError):
+        instance.publisher.publish()

@@ -35,6 +35,7 @@ from rightface.ledger.tiles import (
 )
 
 CHECKPOINT = "checkpoint"
+SIGNED = "signed"
 VKEY = "vkey"
 ROWS = 16 * WIDTH  # rows read, and old rows looked at again, in one go
 
@@ -47,9 +48,19 @@ class Publisher:
         directory: where the public files go; any web server may serve it as it is.
         signer: the instance's Ed25519 key for checkpoints, `keyring.signer("ledger")`.
         origin: the ledger's name, for example `example.com/ledger`.
+        memory: a directory outside of the public one, for a second copy of the last checkpoint
+            (`signed`): so that what was signed still binds when the public files are gone.
     """
 
-    def __init__(self, database: Database, directory: Path, signer: Signer, origin: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        directory: Path,
+        signer: Signer,
+        origin: str,
+        memory: Path | None = None,
+    ) -> None:
+        self._memory = None if memory is None else LedgerFiles(memory)
         self._database = database
         self._files = LedgerFiles(directory)
         self._signer = signer
@@ -68,6 +79,8 @@ class Publisher:
             LedgerError: the file is damaged, or signed with another key.
         """
         note = self._files.read(CHECKPOINT, NOTE_LIMIT)
+        if note is None and self._memory is not None:
+            note = self._memory.read(SIGNED, NOTE_LIMIT)
         if note is None:
             return None
         try:
@@ -186,6 +199,8 @@ class Publisher:
         self._publish_key()
         checkpoint = Checkpoint.sign(self._key, size, self._root(size, edge), self._signer)
         self._files.write([(CHECKPOINT, checkpoint.note)])
+        if self._memory is not None:
+            self._memory.write([(SIGNED, checkpoint.note)])
         return checkpoint
 
     def _news(self, old: int, edge: dict[int, bytes], size: int) -> Iterator[tuple[Tile, bytes]]:
