@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Row, Select, func, insert, select
+from sqlalchemy import Row, Select, bindparam, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -121,6 +121,16 @@ def _faces() -> Select[Any]:
     ).join(SubjectRow, SubjectRow.id == FaceRow.subject_id)
 
 
+# On the way of every request: built once.
+_COLLECTION = _collections().where(
+    CollectionRow.client == bindparam("client"), CollectionRow.name == bindparam("name")
+)
+_FACES_BY_ID = _faces().where(
+    FaceRow.collection_id == bindparam("collection_id"),
+    FaceRow.id.in_(bindparam("face_ids", expanding=True)),
+)
+
+
 class Store:
     """Collections and faces in SQL. Holds no state but keys; thread-safe."""
 
@@ -164,9 +174,8 @@ class Store:
         Raises:
             CollectionNotFound: there is none, or it is another client's.
         """
-        row = session.execute(
-            _collections().where(CollectionRow.client == client, CollectionRow.name == name)
-        ).one_or_none()
+        named = {"client": client, "name": name}
+        row = session.connection().execute(_COLLECTION, named).one_or_none()
         if row is None:
             raise CollectionNotFound("You have no collection of this name.")
         return Collection(**row._mapping)
@@ -271,8 +280,8 @@ class Store:
         found: dict[str, StoredFace] = {}
         for start in range(0, len(face_ids), _AT_ONCE):
             some = face_ids[start : start + _AT_ONCE]
-            query = _faces().where(FaceRow.collection_id == collection_id, FaceRow.id.in_(some))
-            for row in session.execute(query):
+            asked = {"collection_id": collection_id, "face_ids": list(some)}
+            for row in session.connection().execute(_FACES_BY_ID, asked):
                 face = self._stored(row, permit)
                 if face is not None:
                     found[face.face_id] = face

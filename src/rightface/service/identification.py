@@ -95,6 +95,7 @@ class Identification(Desk):
         limit = int(min(limit, obligations.get("max-candidates", MOST_CANDIDATES)))
         fmr = min(fmr_of_similarity(similarity), obligations.get("similarity-floor", 1.0))
         calibration = instance.pack.calibration
+        least = calibration.score_at(fmr) - 1e-6  # a little less: the rate itself decides
         vectors = instance.pack.probe_vectors(template[None], permit=permit)
         but = None if probe is None else probe.face_id
         candidates: list[Candidate] = []
@@ -103,7 +104,8 @@ class Identification(Desk):
             for depth in (2 * limit + 8, MOST_CANDIDATES):
                 k = min(depth, MOST_CANDIDATES)
                 hits = instance.indexes.search(session, gallery.id, vectors, k, permit=permit)[0]
-                rates = {hit.id: calibration.rate(hit.score) for hit in hits if hit.id != but}
+                close = [hit for hit in hits if hit.score >= least and hit.id != but]
+                rates = {hit.id: calibration.rate(hit.score) for hit in close}
                 near = [face_id for face_id, rate in rates.items() if rate.fmr <= fmr]
                 found = instance.store.fetch_faces(session, gallery.id, near, permit=permit)
                 usable = self._usable(session, caller, gallery.name, found)
@@ -117,7 +119,8 @@ class Identification(Desk):
                     for each in near
                     if each in usable
                 ][:limit]
-                if len(candidates) == limit or len(near) < len(rates) or len(hits) < k:
+                nothing_further = len(hits) < k or hits[-1].score < least or k == MOST_CANDIDATES
+                if len(candidates) == limit or nothing_further:
                     break
             # Whose face was searched for, where that is on record, stands before the candidates.
             concerned = [probe.subject] if probe else []
