@@ -278,6 +278,7 @@ def _serving(words: list[str]) -> Iterator[None]:
             watch.start()
             server.wait()
             watch.cancel()
+    assert server.returncode == 0, "it did not leave in good order"
 
 
 def test_five_minutes_as_the_readme_tells_them(
@@ -308,4 +309,5 @@ def test_five_minutes_as_the_readme_tells_them(
         assert float(told[2]) <= 1.01e-4
         receipt = run(*withdraw[1:])
         assert receipt["erased"]["faces"] == 1
+    assert not Path("DIR/rightface.db-wal").exists(), "the database was not closed"
     assert run(*compare[1:])["match"] is True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 from typing import Annotated
 
@@ -32,7 +33,14 @@ def serve(
         shown = f"[{host}]" if ":" in host else host
         line = f"rightface ready on http://{shown}:{listening.getsockname()[1]}"
         server = announcing(create_app(service), lambda: typer.echo(line))
+        # uvicorn raises the signal that stopped it once more: then to leave in good order.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _leave)
         asyncio.run(server.serve(sockets=[listening]))
+
+
+def _leave(_number: int, _frame: object) -> None:
+    raise SystemExit(0)
 
 
 def _listen(host: str, port: int) -> socket.socket:
