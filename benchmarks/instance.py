@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from rightface.instance import Instance
 from rightface.law.licences import IssuedLicence
@@ -59,21 +60,19 @@ class TemporaryInstance:
             )
         )
 
-    def consent(self, *subjects: str) -> None:
-        """Put consents for every gallery on record."""
-        self.registrar.record_consents(
-            subjects,
-            ConsentTerms(
-                purposes=(PURPOSE,),
-                galleries=("*",),
-                notice=b"A test.",
-                retention_days=30,
-                how="written-release",
-                obtained_at=None,
-                expires_at=None,
-                client=None,
-            ),
-        )
+    def consent(self, *subjects: str, **changed: Any) -> None:
+        """Put consents for every gallery on record; `changed`: other terms."""
+        told: dict[str, Any] = {
+            "purposes": (PURPOSE,),
+            "galleries": ("*",),
+            "notice": b"A test.",
+            "retention_days": 30,
+            "how": "written-release",
+            "obtained_at": None,
+            "expires_at": None,
+            "client": None,
+        }
+        self.registrar.record_consents(subjects, ConsentTerms(**(told | changed)))
 
     @contextmanager
     def permitted(self, action: str) -> Iterator[Permit]:

@@ -21,7 +21,6 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,47 +28,19 @@ import boto3
 from rich.console import Console
 from rich.table import Table
 
+from instance import PLACE, TemporaryInstance
 from rightface.cli.demo.stage import degraded, eileen_collins, grace_hopper
 from rightface.instance import Instance
-from rightface.registrar import ConsentTerms, LicenceTerms, Registrar
 from rightface.settings import Settings
-
-PURPOSE = "access-control"
 
 
 def prepare(data: Path) -> dict[str, Any]:
     """An instance with one client, and consents for everybody who will be enrolled."""
-    with Instance.create(
-        Settings(data=data, sector="private-entity", jurisdiction="US-TX")
-    ) as instance:
-        registrar = Registrar(instance)
-        issued = registrar.issue_licence(
-            LicenceTerms(
-                client="bench",
-                sector="private-entity",
-                jurisdiction="US-TX",
-                purposes=(PURPOSE,),
-                operations=("enroll", "identify-1toN"),
-                galleries=("*",),
-                on_behalf_of=(),
-                basis="consent-warranted",
-                valid_from=None,
-                valid_until=datetime.now(UTC) + timedelta(days=1),
-            )
-        )
-        registrar.record_consents(
-            [f"person-{number}" for number in range(100)],
-            ConsentTerms(
-                purposes=(PURPOSE,),
-                galleries=("*",),
-                notice=b"A benchmark.",
-                retention_days=1,
-                how="written-release",
-                obtained_at=None,
-                expires_at=None,
-                client=None,
-            ),
-        )
+    settings = Settings(data=data, sector="private-entity", jurisdiction=PLACE)
+    with Instance.create(settings) as instance:
+        prepared = TemporaryInstance(instance)
+        issued = prepared.licence("bench")
+        prepared.consent(*(f"person-{number}" for number in range(100)))
     return {
         "aws_access_key_id": issued.licence.access_key_id,
         "aws_secret_access_key": issued.secret_access_key,

@@ -19,8 +19,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from instance import TemporaryInstance
+from rightface.instance import Instance
 from rightface.ledger.verify import verify
-from rightface.registrar import ConsentTerms, LicenceTerms, Registrar
 from tests.portraits import grace_hopper, small
 
 ROUNDS = 30
@@ -111,9 +112,10 @@ def test_thirty_kills_lose_nothing_and_bring_nothing_back(tmp_path: Path) -> Non
         *("init", "--data", str(data), "--sector", "private-entity"),
         *("--jurisdiction", "US-TX", "--yes", "--json"),
     )
-    with Registrar.open(data) as registrar:
-        issued = registrar.issue_licence(_terms())
-        registrar.record_consents(SUBJECTS, _consent())
+    with Instance.open(data) as instance:
+        prepared = TemporaryInstance(instance)
+        issued = prepared.licence("acme")
+        prepared.consent(*SUBJECTS)
     load = _Load(
         {
             "aws_access_key_id": issued.licence.access_key_id,
@@ -145,33 +147,3 @@ def test_thirty_kills_lose_nothing_and_bring_nothing_back(tmp_path: Path) -> Non
         checked = verify(f"{url}/ledger")
     assert checked.ok, checked.problems
     assert len(load.enrolled) + len(load.erased) >= ROUNDS, "the load did nothing"
-
-
-def _terms() -> LicenceTerms:
-    from datetime import UTC, datetime, timedelta
-
-    return LicenceTerms(
-        client="acme",
-        sector="private-entity",
-        jurisdiction="US-TX",
-        purposes=("access-control",),
-        operations=("enroll", "identify-1toN"),
-        galleries=("*",),
-        on_behalf_of=(),
-        basis="consent-warranted",
-        valid_from=None,
-        valid_until=datetime.now(UTC) + timedelta(days=1),
-    )
-
-
-def _consent() -> ConsentTerms:
-    return ConsentTerms(
-        purposes=("access-control",),
-        galleries=("*",),
-        notice=b"A test.",
-        retention_days=30,
-        how="written-release",
-        obtained_at=None,
-        expires_at=None,
-        client=None,
-    )

@@ -13,7 +13,6 @@ from botocore.exceptions import ClientError
 from rightface.errors import LicenceError
 from rightface.ledger.leaf import Leaf
 from rightface.ledger.log import entries, size
-from rightface.registrar import ConsentTerms
 from tests.conftest import Server
 from tests.portraits import degraded, eileen_collins, grace_hopper, nobody, two_people
 
@@ -116,19 +115,7 @@ def test_nobody_named_nobody_enrolled(server: Server, client: Any) -> None:
 
 def test_an_expired_consent_is_not_found(server: Server, client: Any) -> None:
     soon = datetime.now(UTC) + timedelta(seconds=3)
-    server.instance.registrar.record_consents(
-        ["brief"],
-        ConsentTerms(
-            purposes=("access-control",),
-            galleries=("staff",),
-            notice=b"Briefly.",
-            retention_days=1,
-            how="written-release",
-            obtained_at=None,
-            expires_at=soon,
-            client=None,
-        ),
-    )
+    server.instance.consent("brief", galleries=("staff",), expires_at=soon)
     _enrol(client, "brief", grace_hopper())
     assert len(_search(client, grace_hopper())) == 1
     time.sleep(max(0.0, (soon - datetime.now(UTC)).total_seconds()) + 0.05)
@@ -137,19 +124,7 @@ def test_an_expired_consent_is_not_found(server: Server, client: Any) -> None:
 
 
 def test_consent_for_another_gallery_does_not_count(server: Server, client: Any) -> None:
-    server.instance.registrar.record_consents(
-        ["elsewhere"],
-        ConsentTerms(
-            purposes=("access-control",),
-            galleries=("visitors",),
-            notice=b"Elsewhere.",
-            retention_days=1,
-            how="written-release",
-            obtained_at=None,
-            expires_at=None,
-            client=None,
-        ),
-    )
+    server.instance.consent("elsewhere", galleries=("visitors",))
     _refusal(lambda: _enrol(client, "elsewhere", grace_hopper()))
 
 

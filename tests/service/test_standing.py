@@ -20,7 +20,6 @@ from rightface.errors import (
 from rightface.gallery.rows import CollectionRow, FaceRow, SubjectRow
 from rightface.ledger.leaf import Leaf
 from rightface.ledger.log import entries, size
-from rightface.registrar import ConsentTerms
 from rightface.service.keeper import Keeper
 from rightface.service_types import Answer, Caller, IndexedFaces, SearchResult
 from tests.portraits import grace_hopper
@@ -51,32 +50,18 @@ def _leaves(fresh: TemporaryInstance) -> list[Leaf]:
         return [Leaf.parse(body) for body in entries(session, 0, size(session))]
 
 
-def _terms(**changed: object) -> ConsentTerms:
-    told: dict[str, object] = {
-        "purposes": ("access-control",),
-        "galleries": ("*",),
-        "notice": b"A test.",
-        "retention_days": 30,
-        "how": "written-release",
-        "obtained_at": None,
-        "expires_at": None,
-        "client": None,
-    }
-    return ConsentTerms(**(told | changed))  # type: ignore[arg-type]
-
-
 def test_an_import_does_not_lift_a_withdrawal(fresh: TemporaryInstance) -> None:
     caller = _caller(fresh)
     fresh.service.create_collection(caller, "staff", {})
     fresh.consent("alice")
     fresh.registrar.withdraw_consent("alice")
     last_year = datetime.now(UTC) - timedelta(days=365)
-    for terms in (_terms(obtained_at=last_year), _terms()):
+    for obtained in (last_year, None):
         with pytest.raises(ConsentError):
-            fresh.registrar.record_consents(["alice", "bob"], terms)
+            fresh.consent("alice", "bob", obtained_at=obtained)
     with pytest.raises(ConsentError, match="future"):
         tomorrow = datetime.now(UTC) + timedelta(days=1)
-        fresh.registrar.record_consents(["alice"], _terms(obtained_at=tomorrow))
+        fresh.consent("alice", obtained_at=tomorrow)
     assert fresh.registrar.consents_of("bob") == []
     with pytest.raises(Refused, match="withdrew"):
         _enrol(fresh, caller, "alice")

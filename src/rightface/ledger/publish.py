@@ -33,10 +33,9 @@ from rightface.ledger.tiles import (
     parse_path,
     tile_at,
 )
+from rightface.ledger.trust import CHECKPOINT, VKEY
 
-CHECKPOINT = "checkpoint"
 SIGNED = "signed"
-VKEY = "vkey"
 ROWS = 16 * WIDTH  # rows read, and old rows looked at again, in one go
 
 

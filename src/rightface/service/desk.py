@@ -27,8 +27,6 @@ from rightface.service_types import Answer, Caller, CollectionInfo, FaceRecord, 
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
-CONSENT = "consent-warranted"
-"""The basis under which a named person's consent must stand at every use."""
 
 
 class Desk:

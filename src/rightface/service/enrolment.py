@@ -14,9 +14,9 @@ from rightface.faces.face import Face
 from rightface.faces.image import Pixels
 from rightface.gallery.store import Collection, NewFace
 from rightface.law import consents, licences
+from rightface.law.world import CONSENT
 from rightface.permit import Permit
 from rightface.service.desk import (
-    CONSENT,
     Desk,
     answer,
     purpose_of,

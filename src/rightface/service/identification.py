@@ -13,9 +13,9 @@ from rightface.faces.calibration import similarity as similarity_of
 from rightface.faces.face import Template
 from rightface.gallery.store import Collection, StoredFace
 from rightface.law import consents
+from rightface.law.world import CONSENT
 from rightface.permit import Permit
 from rightface.service.desk import (
-    CONSENT,
     Desk,
     answer,
     named,
