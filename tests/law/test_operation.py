@@ -36,6 +36,9 @@ OTHER: dict[str, Any] = {
     "device": "phone",
     "warrant": "warrant",
     "legal_basis": "public-task",
+    "known_at": datetime(2021, 1, 1, tzinfo=UTC),
+    "warrant_id": "wrt-1",
+    "findings": ("search:1",),
     "conditions": {"consent": True},
     "request_id": "r",
 }

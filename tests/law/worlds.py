@@ -83,8 +83,12 @@ def _value(rng: Random, name: str) -> Any:
         return rng.choice([-1, 0, 1, 1094, 1095, 1096, 10_000])
     if condition.kind == "duties":
         return list(subset(rng, sorted(WORDS.duties)))
+    if condition.kind == "facts":
+        return list(subset(rng, sorted(WORDS.facts)))
     if condition.kind == "actor":
         return rng.choice(ACTORS)
+    if condition.kind == "offence":
+        return rng.choice(sorted(WORDS.offences))
     return rng.choice(condition.words)
 
 

@@ -88,6 +88,7 @@ class FaceRow(Base):
         Index("ix_faces_collection_id_id", "collection_id", "id"),
         Index("ix_faces_subject_id", "subject_id"),
         Index("ix_faces_retain_until", "retain_until"),
+        Index("ix_faces_idle_until", "idle_until"),
     )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
@@ -108,6 +109,11 @@ class FaceRow(Base):
     """What the face was enrolled for, in the law's vocabulary."""
     enrolled_at: Mapped[datetime] = mapped_column(Moment)
     retain_until: Mapped[datetime | None] = mapped_column(Moment)
+    """Erased from then on, whatever happens in between."""
+    idle_days: Mapped[int | None] = mapped_column(Integer)
+    """Erased so many days after the person's last interaction; None: no such rule."""
+    idle_until: Mapped[datetime | None] = mapped_column(Moment)
+    """The last interaction and `idle_days` together."""
     ledger_index: Mapped[int] = mapped_column(Integer)
     """The decision that allowed the enrolment."""
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from rightface.errors import LawError
 from rightface.law.rule import Rule, confidence, make_rule, read_policies
@@ -50,7 +50,27 @@ _KNOWN = _NEEDED | {
     "sources",
     "contradictions",
     "amended_by",
+    "amends",
+    "supersedes",
+    "superseded_by",
+    "status",
+    "status_note",
+    "milestones",
+    "known_as",
+    "changes",
+    "observed",
+    "engineering_precedent",
+    "protects_against_actor",
+    "review",
 }
+
+
+class Known(NamedTuple):
+    """From `known_from` on it was known to bind in [start, until); None: without that end."""
+
+    known_from: date | None
+    start: date | None
+    until: date | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -70,6 +90,8 @@ class Instrument:
     effective_from: date | None
     """None: always for the baseline; never for everything else, such as a bill."""
     effective_until: date | None
+    known: tuple[Known, ...]
+    """Its interval as it was known at different times, the earliest first."""
     rules: tuple[Rule, ...]
     facts: Mapping[str, Any]
     """The whole of instrument.toml."""
@@ -85,12 +107,26 @@ class Instrument:
         """Whether any of it was not read at its source."""
         return self.confidence not in ("seen", "own")
 
-    def on(self, day: date) -> bool:
-        """Whether `day` lies within its interval."""
-        if self.effective_from is None:
-            return self.kind == BASELINE
-        return self.effective_from <= day and (
-            self.effective_until is None or day < self.effective_until
+    @property
+    def review(self) -> str:
+        """Who reviewed it as a lawyer."""
+        return str(self.facts.get("review", "none by counsel"))
+
+    def known_on(self, known: date) -> Known | None:
+        """Its interval as known on the day `known`; None: it was not known, or is no law."""
+        found = None
+        for one in self.known:
+            if one.known_from is None or one.known_from <= known:
+                found = one
+        return found
+
+    def on(self, day: date, known: date | None = None) -> bool:
+        """Whether `day` lies within its interval, as known on `known` (None: on that day)."""
+        told = self.known_on(known or day)
+        return (
+            told is not None
+            and (told.start is None or told.start <= day)
+            and (told.until is None or day < told.until)
         )
 
 
@@ -123,6 +159,7 @@ def read_instrument(folder: Path, words: Vocabulary) -> Instrument:
         adopted=told.get("adopted"),
         effective_from=start,
         effective_until=end,
+        known=_known(told, path),
         rules=_rules(folder, told, words, path),
         facts=MappingProxyType(told),
         folder=folder,
@@ -151,7 +188,16 @@ def _check_fields(told: dict[str, Any], folder: Path, path: Path) -> None:
         raise LawError(f"{path}: the id '{told['id']}' is not the folder's name.")
     if not (folder / "cases.yaml").is_file():
         raise LawError(f"{folder / 'cases.yaml'} is missing.", mend="Every instrument has cases.")
-    for name in ("versions", "exceptions", "duties", "remedies", "gaps", "contradictions"):
+    for name in (
+        "versions",
+        "exceptions",
+        "duties",
+        "remedies",
+        "gaps",
+        "contradictions",
+        "milestones",
+        "changes",
+    ):
         for entry in _tables(told, name, path):
             confidence(entry.get("c"), f"{path}: an entry of '{name}'")
     _tables(told, "sources", path)
@@ -184,6 +230,31 @@ def _dates(told: dict[str, Any], path: Path) -> tuple[date | None, date | None]:
     if start is None and end is not None:
         raise LawError(f"{path}: it has an end and no start.")
     return start, end
+
+
+def _known(told: dict[str, Any], path: Path) -> tuple[Known, ...]:
+    start, until = told.get("effective_from"), told.get("effective_until")
+    if start is None:
+        return (Known(None, None, None),) if told["kind"] == BASELINE else ()
+    entries = _tables(told, "known_as", path)
+    if not entries:
+        return (Known(told.get("adopted", start), start, until),)
+    found: list[Known] = []
+    for entry in entries:
+        where = f"{path}: an entry of 'known_as'"
+        confidence(entry.get("c"), where)
+        dates = [entry.get(n) for n in ("known_from", "effective_from", "effective_until")]
+        if any(one is not None and type(one) is not date for one in dates):
+            raise LawError(f"{where} has a date that is none.", mend="Write it like 2026-06-29.")
+        one = Known(*dates)
+        if one.known_from is None or one.start is None:
+            raise LawError(f"{where} lacks known_from or effective_from.", mend="Add the date.")
+        if one.until is not None and one.until <= one.start:
+            raise LawError(f"{where} ends before it starts.", mend="effective_until is excluded.")
+        if found and one.known_from <= (found[-1].known_from or one.known_from):
+            raise LawError(f"{where} is out of order.", mend="Write the earliest known first.")
+        found.append(one)
+    return tuple(found)
 
 
 def _rules(folder: Path, told: dict[str, Any], words: Vocabulary, path: Path) -> tuple[Rule, ...]:

@@ -21,8 +21,8 @@ from rightface.law.policies import RuleSet
 from rightface.law.rule import Rule
 from rightface.law.vocabulary import Vocabulary
 
-_KEPT = 2_048  # keys (date, jurisdictions, adoptions) whose rule set is remembered
-_Key = tuple[date, frozenset[str], frozenset[str]]
+_KEPT = 2_048  # keys (dates, jurisdictions, adoptions) whose rule set is remembered
+_Key = tuple[date, date, frozenset[str], frozenset[str]]
 
 
 class InstrumentLibrary:
@@ -97,9 +97,18 @@ class InstrumentLibrary:
         """
         return InstrumentLibrary([self.instrument(one) for one in instrument_ids])
 
-    def in_force(self, on: date, jurisdictions: frozenset[str], adopted: frozenset[str]) -> RuleSet:
-        """The rules that bind on `on` wherever `jurisdictions` lie, with these adoptions."""
-        key = (on, jurisdictions, adopted & self.commitments)
+    def in_force(
+        self,
+        on: date,
+        jurisdictions: frozenset[str],
+        adopted: frozenset[str],
+        known: date | None = None,
+    ) -> RuleSet:
+        """The rules that bind on `on` wherever `jurisdictions` lie, with these adoptions.
+
+        `known` is the day whose knowledge of the law counts; None: that day's own.
+        """
+        key = (on, known or on, jurisdictions, adopted & self.commitments)
         with self._lock:
             found = self._by_key.get(key)
             if found is not None:
@@ -115,30 +124,21 @@ class InstrumentLibrary:
                 self._by_key.popitem(last=False)
             return self._by_key[key]
 
-    def binds(
-        self,
-        instrument: Instrument,
-        on: date,
-        jurisdictions: Iterable[str],
-        adopted: frozenset[str],
-    ) -> bool:
-        """Whether an instrument binds on a day, in any of these jurisdictions."""
-        return (
-            instrument.on(on)
-            and (not instrument.is_commitment or instrument.instrument_id in adopted)
-            and any(self.vocabulary.contains(instrument.jurisdiction, j) for j in jurisdictions)
-        )
-
     def _binding(
-        self, on: date, jurisdictions: frozenset[str], adopted: frozenset[str]
+        self, on: date, known: date, jurisdictions: frozenset[str], adopted: frozenset[str]
     ) -> tuple[Rule, ...]:
         return tuple(
             rule
             for instrument in self.instruments.values()
-            if self.binds(instrument, on, jurisdictions, adopted)
+            if not instrument.is_commitment or instrument.instrument_id in adopted
+            if instrument.on(on, known)
             for rule in instrument.rules
-            if rule.in_force(on)
+            if rule.in_force(on, known)
+            and self._reaches(rule.jurisdiction or instrument.jurisdiction, jurisdictions)
         )
+
+    def _reaches(self, wide: str, jurisdictions: Iterable[str]) -> bool:
+        return any(self.vocabulary.contains(wide, place) for place in jurisdictions)
 
 
 SHIPPED = Path(str(files("rightface.law"))) / "instruments"

@@ -70,11 +70,17 @@ class Operation:
     """The collection's name; None where none is touched."""
     as_of: datetime | None = None
     """None: now. The gate gives permits for now only."""
+    known_at: datetime | None = None
+    """Whose knowledge of the law counts in a question; None: that of its own time."""
     subjects: tuple[str, ...] = ()
     """References of the persons who are named."""
     realtime: bool = False
     device: str = "unknown"
     warrant: str = "none"
+    warrant_id: str | None = None
+    """The recorded warrant, order or emergency that is relied on."""
+    findings: tuple[str, ...] = ()
+    """What an act on a match relies on: recorded findings, and searches as `search:INDEX`."""
     legal_basis: str | None = None
     """None: the licence's."""
     conditions: Mapping[str, Fact] = field(default_factory=dict)
@@ -85,14 +91,14 @@ class Operation:
         for name in ("action", "actor", "device", "warrant", "request_id", *_PLACES):
             if not isinstance(getattr(self, name), str):
                 raise LawError(f"The operation's {name} is not text.")
-        for name in ("client", "licence_id", "purpose", "gallery", "legal_basis"):
+        for name in ("client", "licence_id", "purpose", "gallery", "legal_basis", "warrant_id"):
             value = getattr(self, name)
             if value is not None and not isinstance(value, str):
                 raise LawError(f"The operation's {name} is neither text nor absent.")
-        if self.as_of is not None and (
-            not isinstance(self.as_of, datetime) or self.as_of.utcoffset() is None
-        ):
-            raise LawError("The operation's time has no time zone.", mend="Give it in UTC.")
+        for name in ("as_of", "known_at"):
+            told = getattr(self, name)
+            if told is not None and (not isinstance(told, datetime) or told.utcoffset() is None):
+                raise LawError(f"The operation's {name} has no time zone.", mend="Give it in UTC.")
         if not isinstance(self.realtime, bool):
             raise LawError("The operation's realtime is neither true nor false.")
         self._freeze()
@@ -102,7 +108,9 @@ class Operation:
         try:
             stated: Mapping[str, object] = self.conditions
             named: object = self.subjects
+            cited: object = self.findings
             parties, subjects = tuple(self.parties), tuple(self.subjects)
+            findings = tuple(self.findings)
             conditions = {
                 name: tuple(sorted(value)) if isinstance(value, list | set | frozenset) else value
                 for name, value in stated.items()
@@ -115,10 +123,13 @@ class Operation:
             raise LawError("The operation's parties are not parties.")
         if isinstance(named, str) or not all(isinstance(s, str) for s in subjects):
             raise LawError("The operation's subjects are not text.")
+        if isinstance(cited, str) or not all(isinstance(one, str) for one in findings):
+            raise LawError("The operation's findings are not text.")
         if not all(isinstance(n, str) and _is_fact(v) for n, v in conditions.items()):
             raise LawError("The operation's conditions are neither words, numbers nor truths.")
         object.__setattr__(self, "parties", parties)
         object.__setattr__(self, "subjects", subjects)
+        object.__setattr__(self, "findings", findings)
         object.__setattr__(self, "conditions", MappingProxyType(conditions))
 
     @property
@@ -132,8 +143,9 @@ class Operation:
         told = {f.name: getattr(self, f.name) for f in fields(self)}
         told["parties"] = [[party.name, party.actor] for party in self.parties]
         told["conditions"] = dict(self.conditions)
-        if self.as_of is not None:
-            told["as_of"] = self.as_of.astimezone(UTC).isoformat()
+        for name in ("as_of", "known_at"):
+            if told[name] is not None:
+                told[name] = told[name].astimezone(UTC).isoformat()
         text = json.dumps(told, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode("ascii")).hexdigest()
 

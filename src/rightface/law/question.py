@@ -23,6 +23,8 @@ from rightface.law.world import STATED_ELSEWHERE
 FIELDS: Mapping[str, str] = {
     "id": "A name for the question; it comes back with the answer.",
     "as_of": "A date, or a time in UTC. A date means its first moment. Absent: now.",
+    "known_at": "As known when: a date, or a time in UTC. Absent: as known at the time of as_of.",
+    "knowledge_as_of": "The same as known_at.",
     "actor": "What the client is. May be absent where a client is named.",
     "jurisdiction": "Where it happens. May be absent where a client is named.",
     "client_jurisdiction": "Where the client is; else as jurisdiction.",
@@ -32,6 +34,8 @@ FIELDS: Mapping[str, str] = {
     "purpose": "What for.",
     "consent": "Whether the people concerned consented: true, false or null.",
     "warrant": "The authorisation relied on; null is none.",
+    "warrant_id": "A recorded warrant of that client, instead of stating one.",
+    "findings": "Recorded findings of that client, and its searches as search:INDEX.",
     "parties": "Who stands behind the client: a list of NAME:ACTOR, or of {name, actor}.",
     "client": "A client of this instance: its licence and consent records join in.",
     "licence": "One licence of that client; else the newest that holds.",
@@ -62,6 +66,7 @@ class Question:
     place_jurisdiction: str | None
     gallery_jurisdiction: str | None
     as_of: datetime | None
+    known_at: datetime | None
     parties: tuple[Party, ...]
     purpose: str | None
     client: str | None
@@ -69,6 +74,8 @@ class Question:
     gallery: str | None
     subjects: tuple[str, ...]
     warrant: str
+    warrant_id: str | None
+    findings: tuple[str, ...]
     realtime: bool
     device: str
     legal_basis: str | None
@@ -110,10 +117,13 @@ class Question:
             purpose=self.purpose,
             gallery=self.gallery,
             as_of=self.as_of,
+            known_at=self.known_at,
             subjects=self.subjects,
             realtime=self.realtime,
             device=self.device,
             warrant=self.warrant,
+            warrant_id=self.warrant_id,
+            findings=self.findings,
             legal_basis=self.legal_basis,
             conditions=self.conditions,
         )
@@ -173,8 +183,12 @@ def _question(told: dict[str, Any], question_id: str, words: Vocabulary) -> Ques
     actor = told.get("actor")
     legal_basis, purpose = told.get("legal_basis"), told.get("purpose")
     client = _text(told, "client")
-    if client is None and (told.get("subjects") or told.get("licence")):
-        raise LawError("It names subjects or a licence, and no client.", mend="Name the client.")
+    if client is None:
+        for name in ("subjects", "licence", "warrant_id", "findings"):
+            if told.get(name):
+                raise LawError(f"It gives '{name}', and no client.", mend="Name the client.")
+    if "known_at" in told and "knowledge_as_of" in told:
+        raise LawError("'known_at' and 'knowledge_as_of' are the same.", mend="Give one of them.")
     return Question(
         question_id=question_id,
         action=words.operation(told["operation"]),
@@ -182,7 +196,8 @@ def _question(told: dict[str, Any], question_id: str, words: Vocabulary) -> Ques
         client_jurisdiction=_place(told, "client_jurisdiction", words) or place,
         place_jurisdiction=_place(told, "place_jurisdiction", words) or place,
         gallery_jurisdiction=_place(told, "gallery_jurisdiction", words) or place,
-        as_of=_time(told.get("as_of")),
+        as_of=_time(told.get("as_of"), "as_of"),
+        known_at=_time(told.get("known_at") or told.get("knowledge_as_of"), "known_at"),
         parties=tuple(_parties(told.get("parties") or [], words)),
         purpose=None if purpose is None else words.purpose(purpose),
         client=client,
@@ -190,6 +205,8 @@ def _question(told: dict[str, Any], question_id: str, words: Vocabulary) -> Ques
         gallery=_text(told, "gallery"),
         subjects=_texts(told, "subjects"),
         warrant=words.warrant(told.get("warrant") or "none"),
+        warrant_id=_text(told, "warrant_id"),
+        findings=_texts(told, "findings"),
         realtime=words.value("realtime", told.get("realtime") or False) is True,
         device=str(words.value("device", told.get("device") or "unknown")),
         legal_basis=None if legal_basis is None else words.basis(legal_basis),
@@ -238,19 +255,19 @@ def _place(told: dict[str, Any], name: str, words: Vocabulary) -> str | None:
     return None if value is None else words.place(value)
 
 
-def _time(told: object) -> datetime | None:
+def _time(told: object, name: str) -> datetime | None:
     if isinstance(told, str):
         try:
             told = datetime.fromisoformat(told)
         except ValueError:
-            raise LawError("'as_of' is no date.", mend="Write it like 2020-06-12.") from None
+            raise LawError(f"'{name}' is no date.", mend="Write it like 2020-06-12.") from None
     if told is None:
         return None
     if isinstance(told, datetime):
         return told if told.utcoffset() is not None else told.replace(tzinfo=UTC)
     if isinstance(told, date):
         return datetime.combine(told, time(), UTC)
-    raise LawError("'as_of' is no date.", mend="Write it like 2020-06-12.")
+    raise LawError(f"'{name}' is no date.", mend="Write it like 2020-06-12.")
 
 
 def _parties(told: object, words: Vocabulary) -> Iterator[Party]:

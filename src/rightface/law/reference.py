@@ -36,6 +36,7 @@ def verdict(
     records: Records | None = None,
     *,
     live: bool = False,
+    strict: bool = False,
 ) -> Verdict:
     """The decision on one operation.
 
@@ -46,6 +47,7 @@ def verdict(
         adopted: the commitments that are adopted.
         records: licence, consents and the rest; None: left out.
         live: whether a permit is asked for.
+        strict: whether rules that were not read at their source are refused.
     """
     words = Vocabulary.load()
     refused = live and (
@@ -53,13 +55,16 @@ def verdict(
         or operation.client is None
         or operation.licence_id is None
         or len(operation.conditions) > 0
-        or operation.warrant != "none"
+        or operation.known_at not in (None, as_of)
     )
     missing: set[str] = set()
     speaking: set[str] = set()
     obliging: set[str] = set()
 
     if records is not None:
+        relied_on = operation.warrant != "none" or operation.warrant_id is not None
+        if relied_on and (live or operation.warrant_id is not None):
+            refused = refused or not _warrant_covers(operation, as_of, records, live, words)
         refused = refused or not _licence_covers(operation, as_of, records, live, words)
         refused = refused or not _consent_covers(operation, records, words)
         if not _evidence_suffices(operation, as_of, records):
@@ -72,6 +77,11 @@ def verdict(
             speaking.add(instrument)
             refused = refused or rule["effect"] == "forbid"
             missing.update({rule["duty"]} if rule["effect"] == "duty" else ())
+
+    if strict:
+        for instrument in _resting_on_hearsay(operation, as_of, instruments, adopted, records):
+            refused = True
+            speaking.add(instrument)
 
     if refused:
         return Verdict("deny", frozenset(speaking), frozenset(missing))
@@ -92,13 +102,40 @@ def _applying(
     words = Vocabulary.load()
     if operation.action == "erase":
         return
-    facts = _facts(operation, records, live, words)
+    facts = _facts(operation, as_of, records, live, words)
     for instrument in instruments:
-        if _binds(instrument, operation, as_of, adopted, records, words):
+        if _binds(instrument, operation, as_of, adopted):
             for rule in instrument.facts["rules"]:
+                place = rule.get("jurisdiction", instrument.facts["jurisdiction"])
+                if not _happens_in(place, operation, records, words):
+                    continue
                 for actor in _chain(operation, records):
-                    if _applies(rule, actor, operation.action, as_of, facts, words):
+                    if _applies(rule, actor, operation, as_of, facts, words):
                         yield instrument.instrument_id, rule
+
+
+def _resting_on_hearsay(
+    operation: Operation,
+    as_of: datetime,
+    instruments: Iterable[Instrument],
+    adopted: frozenset[str],
+    records: Records | None,
+) -> Iterator[str]:
+    words = Vocabulary.load()
+    if operation.action == "erase":
+        return
+    for instrument in instruments:
+        if not _binds(instrument, operation, as_of, adopted):
+            continue
+        for rule in instrument.facts["rules"]:
+            place = rule.get("jurisdiction", instrument.facts["jurisdiction"])
+            if rule["c"] in ("recalled", "derived") and _happens_in(
+                place, operation, records, words
+            ):
+                bare = {name: rule[name] for name in rule if name not in ("when", "unless")}
+                for actor in _chain(operation, records):
+                    if _applies(bare, actor, operation, as_of, {}, words):
+                        yield instrument.instrument_id
 
 
 def _binds(
@@ -106,19 +143,36 @@ def _binds(
     operation: Operation,
     as_of: datetime,
     adopted: frozenset[str],
-    records: Records | None,
-    words: Vocabulary,
 ) -> bool:
     told = instrument.facts
     today = as_of.astimezone(UTC).date()
     if told["kind"] == "corporate-commitment" and told["id"] not in adopted:
         return False
-    if told["kind"] != "baseline" and "effective_from" not in told:
+    if told["kind"] == "baseline":
+        return True
+    if "effective_from" not in told:
         return False
-    if "effective_from" in told and today < told["effective_from"]:
+    # Without a history it was known from its adoption, or else from its first day.
+    history = told.get("known_as") or [
+        {**told, "known_from": told.get("adopted", told["effective_from"])}
+    ]
+    heard_of = [one for one in history if one["known_from"] <= _known_day(operation, as_of)]
+    if not heard_of:
         return False
-    if "effective_until" in told and today >= told["effective_until"]:
+    newest = max(heard_of, key=lambda one: one["known_from"])
+    if today < newest["effective_from"]:
         return False
+    return "effective_until" not in newest or today < newest["effective_until"]
+
+
+def _known_day(operation: Operation, as_of: datetime) -> date:
+    known = as_of if operation.known_at is None else operation.known_at
+    return known.astimezone(UTC).date()
+
+
+def _happens_in(
+    wide: str, operation: Operation, records: Records | None, words: Vocabulary
+) -> bool:
     places = [
         operation.client_jurisdiction,
         operation.place_jurisdiction,
@@ -126,7 +180,7 @@ def _binds(
     ]
     if records is not None and records.licence is not None:
         places.append(records.licence.jurisdiction)
-    return any(_lies_in(place, told["jurisdiction"], words) for place in places)
+    return any(_lies_in(place, wide, words) for place in places)
 
 
 def _lies_in(place: str, wide: str, words: Vocabulary) -> bool:
@@ -152,7 +206,7 @@ def _chain(operation: Operation, records: Records | None) -> set[str]:
 def _applies(
     rule: Mapping[str, Any],
     actor: str,
-    action: str,
+    operation: Operation,
     as_of: datetime,
     facts: Mapping[str, Any],
     words: Vocabulary,
@@ -162,6 +216,12 @@ def _applies(
         return False
     if "until" in rule and today >= rule["until"]:
         return False
+    known = _known_day(operation, as_of)
+    if "known_from" in rule and known < rule["known_from"]:
+        return False
+    if "known_until" in rule and known >= rule["known_until"]:
+        return False
+    action = operation.action
     if not any(
         name in ("everyone", actor) or name in words.groups_of(actor) for name in rule["actors"]
     ):
@@ -179,6 +239,8 @@ def _holds(alternative: Mapping[str, Any], action: str, facts: Mapping[str, Any]
         if isinstance(wanted, dict):
             if "over" in wanted and not value > wanted["over"]:
                 return False
+            if "under" in wanted and not value < wanted["under"]:
+                return False
             if "has" in wanted and wanted["has"] not in value:
                 return False
             if "lacks" in wanted and wanted["lacks"] in value:
@@ -192,7 +254,11 @@ def _holds(alternative: Mapping[str, Any], action: str, facts: Mapping[str, Any]
 
 
 def _facts(
-    operation: Operation, records: Records | None, live: bool, words: Vocabulary
+    operation: Operation,
+    as_of: datetime,
+    records: Records | None,
+    live: bool,
+    words: Vocabulary,
 ) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     for name, condition in words.conditions.items():
@@ -205,12 +271,29 @@ def _facts(
     facts["realtime"] = operation.realtime or operation.action == "identify-live"
     facts["device"] = operation.device
     if records is not None:
+        for name, value in records.standing.items():
+            facts[name] = value
+        if live or operation.warrant_id is not None:
+            facts["warrant"] = "none"
+            if records.warrant is not None and _warrant_covers(
+                operation, as_of, records, live, words
+            ):
+                facts["warrant"] = records.warrant.kind
+                facts.update(_case_facts(records, as_of))
+        if records.other_evidence is not None:
+            facts["other_evidence"] = records.other_evidence
+        facts["facts"] = tuple(records.facts)
         facts["duties"] = tuple(records.duties)
-        consented = written = True
+        consented = written = explicit = True
+        clicked = False
         for subject in operation.subjects:
             consent = records.consents.get(subject)
             consented = consented and consent is not None
             written = written and consent is not None and words.how[consent.how]
+            explicit = explicit and consent is not None and consent.how != "implied"
+            clicked = clicked or (consent is not None and consent.how == "electronic-signature")
+        facts["explicit_consent"] = explicit and len(operation.subjects) > 0
+        facts["electronic_signature"] = consented and clicked
         if operation.subjects:
             facts["consent"], facts["written_release"] = consented, written
         else:
@@ -219,7 +302,52 @@ def _facts(
     if not live:
         for name, value in operation.conditions.items():
             facts[name] = value
+    facts["offence_violent"] = words.offences[facts["offence"]].violent
+    facts["offence_felony"] = words.offences[facts["offence"]].felony
     return facts
+
+
+# ---------------------------------------------------------------- warrant
+def _warrant_covers(
+    operation: Operation, as_of: datetime, records: Records, live: bool, words: Vocabulary
+) -> bool:
+    warrant = records.warrant
+    if warrant is None or warrant.client != operation.client:
+        return False
+    if operation.warrant not in ("none", warrant.kind):
+        return False
+    if not warrant.valid_from <= as_of < warrant.valid_until:
+        return False
+    if warrant.ended_at is not None and (live or warrant.ended_at <= as_of):
+        return False
+    if warrant.limit_hours is not None:
+        due = warrant.valid_from + timedelta(hours=warrant.limit_hours)
+        for done in (warrant.requested_at, warrant.reported_at):
+            if as_of >= due and (done is None or done > as_of):
+                return False
+    covered = set(warrant.operations)
+    for name in warrant.operations:
+        covered.update(words.operations[name].implies)
+    gallery = operation.gallery
+    return (
+        operation.action in covered
+        and operation.purpose in warrant.purposes
+        and (gallery is None or any(fnmatchcase(gallery, one) for one in warrant.galleries))
+        and any(_lies_in(operation.place_jurisdiction, one, words) for one in warrant.jurisdictions)
+    )
+
+
+def _case_facts(records: Records, as_of: datetime) -> dict[str, Any]:
+    warrant = records.warrant
+    assert warrant is not None
+    requested = -1
+    if warrant.requested_at is not None and warrant.requested_at <= as_of:
+        requested = max(0, (warrant.requested_at - warrant.valid_from) // timedelta(hours=1))
+    return {
+        **warrant.conditions,
+        "hours_since_start": max(0, (as_of - warrant.valid_from) // timedelta(hours=1)),
+        "authorisation_requested_after_hours": requested,
+    }
 
 
 # ---------------------------------------------------------------- licence, consent, evidence

@@ -18,11 +18,13 @@ import cedarpy
 from rightface.errors import LawError
 from rightface.law.ruling import Confidence, Obligation
 from rightface.law.schema import schema
-from rightface.law.vocabulary import Vocabulary
+from rightface.law.vocabulary import SETS, Vocabulary
 
 Effect = Literal["forbid", "duty", "oblige"]
 OBLIGATIONS: Mapping[str, type] = {
     "retention-days": int,
+    "retention-minutes": int,
+    "retention-idle-days": int,
     "similarity-floor": float,
     "human-review": int,
     "max-candidates": int,
@@ -46,11 +48,18 @@ class Facts:
     """The duty that cures it; empty unless the effect is `duty`."""
     start: date | None
     until: date | None
+    known_from: date | None
+    known_until: date | None
+    jurisdiction: str | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Rule:
-    """One rule. Dates: half-open, [start, until); None: as the instrument's."""
+    """One rule. Dates: half-open, [start, until); None: as the instrument's.
+
+    It has two clocks: `start` and `until` say when it binds, `known_from` and `known_until` while
+    it was known to be the rule.
+    """
 
     key: str
     """`instrument#id`."""
@@ -66,15 +75,32 @@ class Rule:
     obligation: Obligation | None
     start: date | None
     until: date | None
+    known_from: date | None
+    known_until: date | None
+    jurisdiction: str | None
+    """Where it binds, if not where its instrument does."""
     policy: str
     """The policy as canonical Cedar JSON."""
     attributes: frozenset[str]
     """The conditions that the policy looks at."""
+    actions: frozenset[str] | None
+    """The operations in the policy's head; None: any."""
     facts: Facts
 
-    def in_force(self, on: date) -> bool:
-        """Whether this rule, within its instrument, has its day on `on`."""
-        return (self.start is None or self.start <= on) and (self.until is None or on < self.until)
+    @property
+    def unverified(self) -> bool:
+        """Whether it was not read at its source."""
+        return self.confidence not in ("seen", "own")
+
+    def in_force(self, on: date, known: date) -> bool:
+        """Whether this rule, within its instrument, has its day on `on`, as known on `known`."""
+        return _within(on, self.start, self.until) and _within(
+            known, self.known_from, self.known_until
+        )
+
+
+def _within(day: date, start: date | None, until: date | None) -> bool:
+    return (start is None or start <= day) and (until is None or day < until)
 
 
 def read_policies(path: Path, words: Vocabulary) -> list[dict[str, Any]]:
@@ -148,8 +174,12 @@ def make_rule(
         obligation=_obligation(notes, instrument, where) if effect == "oblige" else None,
         start=facts.start,
         until=facts.until,
+        known_from=facts.known_from,
+        known_until=facts.known_until,
+        jurisdiction=facts.jurisdiction,
         policy=json.dumps(policy, sort_keys=True, separators=(",", ":")),
         attributes=frozenset(_attributes(policy["conditions"])),
+        actions=_actions(policy["action"]),
         facts=facts,
     )
 
@@ -207,7 +237,8 @@ def _check_words(policy: dict[str, Any], words: Vocabulary, where: str) -> None:
             elif kind == "Group":
                 words.members([name])
         for name, value in _compared(policy["conditions"]):
-            words.value(name, [value] if name == "duties" else value)
+            is_set = words.condition(name).kind in SETS
+            words.value(name, [value] if is_set else value)
     except LawError as error:
         raise LawError(f"{where}: {error.what}", why=error.why, mend=error.mend) from error
 
@@ -234,6 +265,13 @@ def _attributes(node: object) -> Iterator[str]:
     elif isinstance(node, list):
         for value in node:
             yield from _attributes(value)
+
+
+def _actions(head: Mapping[str, Any]) -> frozenset[str] | None:
+    # The head of a policy names its actions: action == X, action in [X, Y], or any.
+    if head["op"] == "All":
+        return None
+    return frozenset(name for kind, name in _entities(head) if kind == "Action")
 
 
 def _compared(node: object) -> Iterator[tuple[str, object]]:
@@ -263,7 +301,7 @@ def _constants(node: object) -> Iterator[object]:
 
 def _facts(told: Mapping[str, Any], words: Vocabulary, where: str) -> Facts:
     known = {"id", "effect", "duty", "actors", "operations", "from", "until", "when", "unless"}
-    known |= {"c", "s", "note"}
+    known |= {"known_from", "known_until", "jurisdiction", "c", "s", "note"}
     unknown = sorted(set(told) - known)
     if unknown:
         raise LawError(f"{where}: unknown field '{unknown[0]}'.", why=f"Allowed: {sorted(known)}.")
@@ -278,6 +316,9 @@ def _facts(told: Mapping[str, Any], words: Vocabulary, where: str) -> Facts:
             duty=words.duty(told["duty"]) if "duty" in told else "",
             start=_date(told.get("from"), where),
             until=_date(told.get("until"), where),
+            known_from=_date(told.get("known_from"), where),
+            known_until=_date(told.get("known_until"), where),
+            jurisdiction=_place(told.get("jurisdiction"), words),
         )
         for alternative in (*facts.when, *facts.unless):
             for name, wanted in alternative.items():
@@ -292,14 +333,19 @@ def _facts(told: Mapping[str, Any], words: Vocabulary, where: str) -> Facts:
         ) from error
     if not facts.actors:
         raise LawError(f"{where} binds nobody.", mend="Name actors or groups.")
-    if facts.start is not None and facts.until is not None and facts.until <= facts.start:
-        raise LawError(f"{where} ends before it starts.", mend="'until' is excluded.")
+    for start, until in ((facts.start, facts.until), (facts.known_from, facts.known_until)):
+        if start is not None and until is not None and until <= start:
+            raise LawError(f"{where} ends before it starts.", mend="The end is excluded.")
     return facts
+
+
+def _place(told: str | None, words: Vocabulary) -> str | None:
+    return told if told in (None, "*") else words.place(told)
 
 
 def _check_wanted(name: str, wanted: object, words: Vocabulary) -> None:
     if isinstance(wanted, dict):
-        if set(wanted) - {"over", "has", "lacks", "operation"}:
+        if set(wanted) - {"over", "under", "has", "lacks"}:
             raise LawError(f"The condition '{name}' asks for something unknown.")
         for bound, value in wanted.items():
             words.value(name, [value] if bound in ("has", "lacks") else value)
@@ -330,6 +376,6 @@ def _obligation(notes: Mapping[str, str], instrument: str, where: str) -> Obliga
 def _date(told: object, where: str) -> date | None:
     if told is not None and type(told) is not date:
         raise LawError(
-            f"{where}: 'from' and 'until' are dates.", mend="Write them like 2020-01-19."
+            f"{where}: 'from', 'until' and 'known_…' are dates.", mend="Write them like 2020-01-19."
         )
     return told

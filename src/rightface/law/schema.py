@@ -13,7 +13,12 @@ from cedarpy import Entities, Schema
 
 from rightface.law.vocabulary import Condition, Kind, Vocabulary
 
-_TYPES: dict[Kind, str] = {"bool": "Bool", "int": "Long", "duties": "Set<String>"}
+_TYPES: dict[Kind, str] = {
+    "bool": "Bool",
+    "int": "Long",
+    "duties": "Set<String>",
+    "facts": "Set<String>",
+}
 
 
 def schema_text(words: Vocabulary) -> str:

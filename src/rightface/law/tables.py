@@ -1,4 +1,4 @@
-"""The law's SQL tables: licences, consents, adoptions, duties on record. No rule, no logic.
+"""The law's SQL tables: licences, consents, warrants, facts and the rest. No rule, no logic.
 
 Times are UTC, as ISO 8601 text of fixed width, so that their order is the order of time in every
 database. `moment` and `stamp` convert.
@@ -85,6 +85,12 @@ class AdoptionRow(Base):
     adopted_at: Mapped[str] = mapped_column(String(TIME))
     withdrawn_at: Mapped[str | None] = mapped_column(String(TIME))
     by: Mapped[str] = mapped_column(String(128))
+    body: Mapped[str | None] = mapped_column(Text)
+    """The act as canonical JSON; this is what is signed. None: made before acts were signed."""
+    signature: Mapped[bytes | None] = mapped_column(LargeBinary(64))
+    withdrawal: Mapped[str | None] = mapped_column(Text)
+    """The withdrawal as canonical JSON."""
+    withdrawal_signature: Mapped[bytes | None] = mapped_column(LargeBinary(64))
 
 
 class DutyRow(Base):
@@ -100,3 +106,54 @@ class DutyRow(Base):
     recorded_at: Mapped[str] = mapped_column(String(TIME))
     ended_at: Mapped[str | None] = mapped_column(String(TIME))
     by: Mapped[str] = mapped_column(String(128))
+    body: Mapped[str | None] = mapped_column(Text)
+    """The duty as canonical JSON; this is what is signed."""
+    signature: Mapped[bytes | None] = mapped_column(LargeBinary(64))
+
+
+class WarrantRow(Base):
+    """One warrant, order or emergency: the signed text, and what happened to it since."""
+
+    __tablename__ = "warrants"
+
+    warrant_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    client: Mapped[str] = mapped_column(String(128), index=True)
+    body: Mapped[str] = mapped_column(Text)
+    """The record as canonical JSON; this is what is signed."""
+    signature: Mapped[bytes] = mapped_column(LargeBinary(64))
+    recorded_at: Mapped[str] = mapped_column(String(TIME))
+    requested_at: Mapped[str | None] = mapped_column(String(TIME))
+    reported_at: Mapped[str | None] = mapped_column(String(TIME))
+    ended_at: Mapped[str | None] = mapped_column(String(TIME))
+
+
+class FactRow(Base):
+    """A state of the world, or a standing condition of a client or gallery, with its attester."""
+
+    __tablename__ = "facts_on_record"
+    __table_args__ = (Index("facts_by_name", "name", "recorded_at"),)
+
+    fact_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64))
+    client: Mapped[str | None] = mapped_column(String(128))
+    """None: whoever asks."""
+    body: Mapped[str] = mapped_column(Text)
+    """The fact as canonical JSON: value, scope, dates, attester, document; what is signed."""
+    signature: Mapped[bytes] = mapped_column(LargeBinary(64))
+    attestation: Mapped[str | None] = mapped_column(Text)
+    """The attester's own signed answers to the checklist, where the fact has one."""
+    recorded_at: Mapped[str] = mapped_column(String(TIME))
+    ended_at: Mapped[str | None] = mapped_column(String(TIME))
+
+
+class FindingRow(Base):
+    """Something found in a case, and what it was derived from."""
+
+    __tablename__ = "findings"
+
+    finding_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    client: Mapped[str] = mapped_column(String(128), index=True)
+    body: Mapped[str] = mapped_column(Text)
+    """The finding as canonical JSON: kind, parents, dates, document; what is signed."""
+    signature: Mapped[bytes] = mapped_column(LargeBinary(64))
+    recorded_at: Mapped[str] = mapped_column(String(TIME))

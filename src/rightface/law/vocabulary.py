@@ -19,7 +19,10 @@ from typing import Any, Literal, TypeVar
 from rightface.errors import LawError
 
 Fact = bool | int | str | tuple[str, ...]
-Kind = Literal["bool", "int", "word", "purpose", "warrant", "basis", "actor", "duties"]
+Kind = Literal[
+    "bool", "int", "word", "purpose", "warrant", "basis", "actor", "offence", "duties", "facts"
+]
+SETS: frozenset[Kind] = frozenset({"duties", "facts"})
 V = TypeVar("V")
 _PLACE = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,16}){0,4}")
 
@@ -62,8 +65,32 @@ class Duty:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WorldFact:
+    """A state of the world that rules wait for. Checklist: only a signed attestation shows it."""
+
+    name: str
+    definition: str
+    jurisdiction: str
+    checklist: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offence:
+    """What may be investigated."""
+
+    name: str
+    definition: str
+    violent: bool = False
+    felony: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Condition:
-    """One fact that a rule may ask for. Derived: found by the gate, never stated in a question."""
+    """One fact that a rule may ask for.
+
+    Derived: found by the gate, never stated in a question. Recordable: the operator may put it on
+    record as standing, for a client or a gallery.
+    """
 
     name: str
     definition: str
@@ -71,6 +98,7 @@ class Condition:
     default: Fact
     words: tuple[str, ...] = ()
     derived: bool = False
+    recordable: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,8 +114,12 @@ class Vocabulary:
     bases: Mapping[str, frozenset[str]]
     """Legal basis → the operations that it can carry; empty: any."""
     duties: Mapping[str, Duty]
+    facts: Mapping[str, WorldFact]
+    offences: Mapping[str, Offence]
     how: Mapping[str, bool]
     """How a consent was obtained → whether that is a written release."""
+    explicit: frozenset[str]
+    """Ways of obtaining a consent that make it an explicit one."""
     conditions: Mapping[str, Condition]
     countries: frozenset[str]
     unions: Mapping[str, frozenset[str]]
@@ -127,6 +159,10 @@ class Vocabulary:
     def duty(self, word: str) -> str:
         """`word`, if it is a duty. Raises LawError."""
         return _one_of("duty", word, self.duties)
+
+    def fact(self, word: str) -> str:
+        """`word`, if it is a fact that rules wait for. Raises LawError."""
+        return _one_of("fact", word, self.facts)
 
     def place(self, word: str) -> str:
         """`word`, if it has the form of a jurisdiction: country or union, then narrower parts.
@@ -190,10 +226,11 @@ class Vocabulary:
             LawError: no such condition, or a value that it cannot have.
         """
         condition = self.condition(name)
-        if condition.kind == "duties":
+        if condition.kind in SETS:
             if not isinstance(value, list | tuple | set | frozenset):
-                raise _wrong(condition, value, "a list of duties")
-            return tuple(sorted({self.duty(word) for word in value}))
+                raise _wrong(condition, value, f"a list of {condition.kind}")
+            known = self.duty if condition.kind == "duties" else self.fact
+            return tuple(sorted({known(word) for word in value}))
         if condition.kind == "bool":
             if not isinstance(value, bool):
                 raise _wrong(condition, value, "true or false")
@@ -212,6 +249,7 @@ class Vocabulary:
             "warrant": self.warrants,
             "basis": self.bases,
             "actor": self.actors,
+            "offence": self.offences,
         }[condition.kind]
         return _one_of(f"{name}", value, allowed)
 
@@ -295,7 +333,10 @@ def _from_toml(words: dict[str, Any], purposes: dict[str, Any]) -> Vocabulary:
         warrants=_frozen((n, w["definition"]) for n, w in table("warrants").items()),
         bases=_frozen((n, frozenset(w.get("only", ()))) for n, w in table("bases").items()),
         duties=_frozen((n, Duty(name=n, **w)) for n, w in table("duties").items()),
+        facts=_frozen((n, WorldFact(name=n, **w)) for n, w in table("facts").items()),
+        offences=_frozen((n, Offence(name=n, **w)) for n, w in table("offences").items()),
         how=_frozen((n, w["written"]) for n, w in table("how").items()),
+        explicit=frozenset(n for n, w in table("how").items() if w["explicit"]),
         conditions=_frozen((n, _condition(n, w)) for n, w in table("conditions").items()),
         countries=frozenset(words["jurisdictions"]["countries"].split()),
         unions=_frozen(
@@ -314,6 +355,7 @@ def _condition(name: str, told: dict[str, Any]) -> Condition:
         default=tuple(default) if isinstance(default, list) else default,
         words=tuple(told.get("words", ())),
         derived=told.get("derived", False),
+        recordable=told.get("recordable", False),
     )
 
 

@@ -19,6 +19,7 @@ from rightface.law.licences import Licence
 from rightface.law.operation import Operation
 from rightface.law.policies import RuleSet
 from rightface.law.vocabulary import Fact
+from rightface.law.warrants import Warrant, problems
 
 CONSENT = "consent-warranted"
 FACELESS = frozenset({"erase", "manage-gallery", "rebuild-index", "measure-accuracy"})
@@ -50,6 +51,14 @@ class Records:
     suppressed: frozenset[str] = frozenset()
     """Subjects who withdrew and have not consented anew."""
     evidence: Evidence | None = None
+    warrant: Warrant | None = None
+    """The warrant that the operation relies on, if it is on record and its signature is good."""
+    facts: frozenset[str] = frozenset()
+    """The states of the world on record as holding, as known at the time that counts."""
+    standing: Mapping[str, Fact] = field(default_factory=dict)
+    """Conditions on record for this client and gallery."""
+    other_evidence: str | None = None
+    """What the cited findings amount to; None: none is cited."""
 
 
 class Judged(NamedTuple):
@@ -71,11 +80,28 @@ class World:
     records: Records | None
     """None: a question that names no client; licences and consent records are left out."""
     adopted: frozenset[str]
+    strict: bool = False
+    """Whether to refuse to rely on rules that were not read at their source."""
 
     @cached_property
     def day(self) -> date:
         """The day, in UTC, whose law applies."""
         return self.as_of.astimezone(UTC).date()
+
+    @cached_property
+    def known_day(self) -> date:
+        """The day, in UTC, whose knowledge of the law counts."""
+        return (self.operation.known_at or self.as_of).astimezone(UTC).date()
+
+    @cached_property
+    def authorisation(self) -> str:
+        """The authorisation that counts: as stated in a question, else the record that covers."""
+        told = self.operation
+        if self.records is None or (not self.live and told.warrant_id is None):
+            return told.warrant
+        warrant = self.records.warrant
+        uncovered = any(True for _ in problems(warrant, told, self.as_of, live=self.live))
+        return "none" if warrant is None or uncovered else warrant.kind
 
     @cached_property
     def licence(self) -> Licence | None:
@@ -110,7 +136,9 @@ class World:
     @cached_property
     def rules(self) -> RuleSet:
         """The rules in force here and now."""
-        return self.library.in_force(self.day, frozenset(self.jurisdictions), self.adopted)
+        return self.library.in_force(
+            self.day, frozenset(self.jurisdictions), self.adopted, self.known_day
+        )
 
     def facts(self, *, licensed: bool) -> Mapping[str, Fact]:
         """Every condition with its value: from the records, from the question, else its default."""
@@ -121,7 +149,7 @@ class World:
             "licensed": licensed,
             "purpose": purpose or "",
             "consequential": bool(purpose) and words.purposes[purpose or ""].consequential,
-            "warrant": operation.warrant,
+            "warrant": self.authorisation,
             "legal_basis": self.basis,
             "realtime": operation.realtime or operation.action == "identify-live",
             "device": operation.device,
@@ -129,15 +157,29 @@ class World:
         if self.records is not None:
             named, consents = operation.subjects, self.records.consents
             covered = all(subject in consents for subject in named)
+            facts |= self.records.standing
+            if self.records.warrant is not None and self.authorisation != "none":
+                facts |= self.records.warrant.facts(self.as_of)
             facts |= {
+                "facts": tuple(sorted(self.records.facts)),
+                "other_evidence": self.records.other_evidence or facts["other_evidence"],
                 "duties": tuple(sorted(self.records.duties)),
                 # Nobody named: the licence says whether the client warrants their consent.
                 "consent": covered if named else self.basis == CONSENT,
                 "written_release": bool(named)
                 and covered
                 and all(consents[subject].written for subject in named),
+                "explicit_consent": bool(named)
+                and covered
+                and all(consents[subject].how in words.explicit for subject in named),
+                "electronic_signature": covered
+                and any(consents[subject].how == "electronic-signature" for subject in named),
             }
-        return facts if self.live else {**facts, **operation.conditions}
+        if not self.live:
+            facts |= operation.conditions
+        offence = words.offences[str(facts["offence"])]
+        facts |= {"offence_violent": offence.violent, "offence_felony": offence.felony}
+        return facts
 
 
 STATED_ELSEWHERE = frozenset({"purpose", "warrant", "legal_basis", "realtime", "device"})

@@ -28,7 +28,7 @@ def check(world: World, *, licensed: bool) -> StepResult:
     obligations: dict[Obligation, None] = {}
     spoke: dict[str, None] = {}
     for judged, said in zip(chain, answers, strict=True):
-        for reason in _reasons(judged, said, licensed):
+        for reason in (*_reasons(judged, said, licensed), *_unverified(world, judged)):
             reasons.setdefault(reason.key, reason)
         for rule in said.fired:
             spoke[rule.instrument] = None
@@ -43,6 +43,26 @@ def _reasons(judged: Judged, said: Said, licensed: bool) -> list[Reason]:
     if not said.permitted and not found and licensed:
         found.append(_broken(""))
     return found
+
+
+def _unverified(world: World, judged: Judged) -> list[Reason]:
+    # Strict: a rule that bears on this, and was not read at its source, is not relied on. What it
+    # would say counts for nothing; that nobody has verified it refuses.
+    return [
+        own_reason(
+            2,
+            rule.instrument,
+            f"{rule.rule_id}-unverified",
+            "In strict mode nothing rests on a rule that was not read at its source.",
+            "Verify the rule at its source and mark it 'seen', or ask without strict mode.",
+            citation=rule.citation,
+        )
+        for rule in world.rules.rules
+        if world.strict
+        and rule.unverified
+        and judged.actor in rule.facts.actors
+        and world.operation.action in rule.facts.operations
+    ]
 
 
 def _reason(judged: Judged, rule: Rule) -> Reason:

@@ -23,6 +23,12 @@ def check(world: World) -> StepResult:
                 "A permit is for now; this asks about another time.",
                 "Ask without a time, or ask it as a question.",
             )
+        if operation.known_at is not None and operation.known_at != world.as_of:
+            refuse(
+                "not-as-known",
+                "A permit goes by what is known now; this asks for an earlier state of knowledge.",
+                "Ask without it, or ask it as a question.",
+            )
         if operation.client is None or operation.licence_id is None:
             refuse("no-client", "Nobody is named who asks.", "Name the client and its licence.")
         if operation.conditions:

@@ -1,29 +1,28 @@
-"""Step 4: whether a warrant, order or emergency that is relied on is on record.
+"""Step 4: whether the warrant, order or emergency that is relied on is on record and covers this.
 
-This version keeps no records of warrants, so a permit never rests on one.
+In a question a kind of warrant may be stated without a record; a permit rests on records alone.
 """
 
 from __future__ import annotations
 
-from rightface.law.ruling import Reason, StepResult
+from rightface.law.ruling import StepResult
 from rightface.law.steps.reasons import outcome_of, own_reason
+from rightface.law.warrants import problems
 from rightface.law.world import World
+
+_CITATION = "rightface: what is relied on must be on record"
 
 
 def check(world: World) -> StepResult:
-    """In a question a warrant counts as stated; for a permit it would have to be on record."""
-    stated, reasons = world.operation.warrant, list[Reason]()
-    if world.live and stated != "none":
-        reasons.append(
-            own_reason(
-                4,
-                "warrant",
-                "not-on-record",
-                f"It relies on a {stated}, and none is on record.",
-                "Ask without it; warrants cannot be recorded in this version.",
-                citation="rightface: what is relied on must be on record",
-            )
-        )
-    return outcome_of(
-        4, reasons, "None is relied on." if stated == "none" else f"As stated: {stated}."
-    )
+    """Every way in which the record does not cover the operation is a reason of its own."""
+    operation = world.operation
+    if operation.warrant == "none" and operation.warrant_id is None:
+        return outcome_of(4, [], "None is relied on.")
+    if world.records is None or (not world.live and operation.warrant_id is None):
+        return outcome_of(4, [], f"As stated: {operation.warrant}.")
+    found = problems(world.records.warrant, operation, world.as_of, live=world.live)
+    reasons = [
+        own_reason(4, "warrant", rule, text, change, citation=_CITATION)
+        for rule, text, change in found
+    ]
+    return outcome_of(4, reasons, f"On record: {world.authorisation}.")
