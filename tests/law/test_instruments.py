@@ -23,11 +23,6 @@ CASES = [
     for one in LIBRARY.instruments
     for case in cases_of(LIBRARY, one)
 ]
-FROM_THE_TABLES = {
-    "microsoft-police-commitment-2020": {f"MS20-{n}" for n in range(1, 6)},
-    "us-il-bipa-2008": {f"BIPA-{n}" for n in range(1, 7)},
-    "us-ca-sf-19b": {f"SF-{n}" for n in range(1, 6)},
-}
 
 
 @pytest.mark.parametrize(("instrument", "case"), CASES)
@@ -36,11 +31,6 @@ def test_case(instrument: str, case: Question) -> None:
     assert (result.outcome, result.reference_outcome) == (result.expected, result.expected)
     if result.missing_expected is not None:
         assert result.missing == result.missing_expected
-
-
-def test_every_case_of_the_tables_is_there() -> None:
-    for instrument, ids in FROM_THE_TABLES.items():
-        assert ids <= {case.question_id for case in cases_of(LIBRARY, instrument)}
 
 
 @pytest.mark.parametrize("instrument", LIBRARY.instruments)
@@ -56,8 +46,9 @@ def test_every_rule_is_reached_by_a_case(instrument: str) -> None:
             world.facts(licensed=True),
         ):
             reached |= {rule.key for rule in said.fired}
-    # An obligation is reached where the case is allowed.
-    assert reached == {rule.key for rule in LIBRARY.instrument(instrument).rules}
+    # An obligation is reached where the case is allowed. A bill is no law: nothing of it is reached.
+    one = LIBRARY.instrument(instrument)
+    assert reached == ({rule.key for rule in one.rules} if one.known else set())
 
 
 @pytest.mark.parametrize("instrument", LIBRARY.instruments)
@@ -65,13 +56,19 @@ def test_cases_lie_on_each_side_of_every_date(instrument: str) -> None:
     one = LIBRARY.instrument(instrument)
     edges = {one.effective_from, one.effective_until}
     edges |= {edge for rule in one.rules for edge in (rule.start, rule.until)}
-    days = {case.as_of.date() for case in cases_of(LIBRARY, instrument) if case.as_of}
-    outcomes = {case.expect for case in cases_of(LIBRARY, instrument)}
+    edges |= {edge for known in one.known for edge in (known.start, known.until)}
+    cases = cases_of(LIBRARY, instrument)
+    days = {case.as_of.date() for case in cases if case.as_of}
     for edge in edges - {None}:
         assert edge is not None
         assert edge in days
         assert edge - timedelta(days=1) in days
-    assert {"allow", "deny"} <= outcomes
+    heard = days | {case.known_at.date() for case in cases if case.known_at}
+    for known in one.known[1:]:
+        assert known.known_from is not None
+        assert known.known_from in heard
+        assert known.known_from - timedelta(days=1) in heard
+    assert {case.expect for case in cases} >= ({"allow", "deny"} if one.known else {"allow"})
 
 
 @pytest.mark.parametrize("one", LIBRARY.instruments.values(), ids=lambda one: one.instrument_id)
