@@ -46,7 +46,7 @@ def test_every_rule_is_reached_by_a_case(instrument: str) -> None:
             world.facts(licensed=True),
         ):
             reached |= {rule.key for rule in said.fired}
-    # An obligation is reached where the case is allowed. A bill is no law: nothing of it is reached.
+    # An obligation is reached where the case is allowed; of a bill, which is no law, nothing is.
     one = LIBRARY.instrument(instrument)
     assert reached == ({rule.key for rule in one.rules} if one.known else set())
 
