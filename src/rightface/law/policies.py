@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 import cedarpy
 
@@ -21,6 +21,13 @@ from rightface.law.schema import entities
 from rightface.law.vocabulary import Fact
 
 _BASE = "gate#licensed"
+
+
+class _Compiled(NamedTuple):
+    rules: tuple[Rule, ...]
+    policies: cedarpy.PolicySet
+    needed: list[str]
+    """The conditions that any of the rules looks at."""
 
 
 @dataclass(frozen=True)
@@ -36,25 +43,25 @@ class Said:
 
 
 class RuleSet:
-    """Some rules, compiled once, evaluated often. Thread-safe."""
+    """Some rules, evaluated often. Thread-safe.
+
+    Each operation is judged by the rules whose policy's head admits it; they are compiled when it
+    is first asked about. Cedar would skip the others, only more slowly.
+    """
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.rules = tuple(rules)
         self.instruments = tuple(dict.fromkeys(rule.instrument for rule in rules))
-        told = {_BASE: _base(), **{rule.key: json.loads(rule.policy) for rule in rules}}
-        text = json.dumps(
-            {"staticPolicies": told, "templates": {}, "templateLinks": []}, sort_keys=True
-        )
+        text = _policy_set(rules)
         self.digest = hashlib.sha256(text.encode()).hexdigest()
-        self._compiled = cedarpy.PolicySet.from_json_str(text)
-        self._by_key = {rule.key: rule for rule in rules}
-        self._needed = sorted({"licensed"}.union(*(rule.attributes for rule in rules)))
+        self._by_action: dict[str, _Compiled] = {}
 
     def ask(
         self, actors: Sequence[str], action: str, place: str, facts: Mapping[str, Fact]
     ) -> list[Said]:
         """What the rules say of `action` in `place` by each of `actors`, given the facts."""
-        context = json.dumps({name: facts[name] for name in self._needed if name in facts})
+        compiled = self._compiled(action)
+        context = json.dumps({name: facts[name] for name in compiled.needed if name in facts})
         requests = [
             {
                 "principal": {"type": "Actor", "id": actor},
@@ -64,21 +71,41 @@ class RuleSet:
             }
             for actor in actors
         ]
-        answers = cedarpy.is_authorized_batch(requests, self._compiled, entities())
-        return [self._said(answer) for answer in answers]
+        answers = cedarpy.is_authorized_batch(requests, compiled.policies, entities())
+        return [_said(compiled.rules, answer) for answer in answers]
 
-    def _said(self, answer: Any) -> Said:
-        reasons: list[str] = answer.diagnostics.reasons
-        errors: list[str] = answer.diagnostics.errors
-        fired = tuple(rule for rule in self.rules if rule.key in reasons)
-        return Said(
-            fired=fired,
-            broken=tuple(self._blamed(error) for error in errors),
-            permitted=answer.allowed and _BASE in reasons and not errors,
-        )
+    def _compiled(self, action: str) -> _Compiled:
+        found = self._by_action.get(action)
+        if found is None:
+            rules = tuple(r for r in self.rules if r.actions is None or action in r.actions)
+            found = _Compiled(
+                rules=rules,
+                policies=cedarpy.PolicySet.from_json_str(_policy_set(rules)),
+                needed=sorted({"licensed"}.union(*(rule.attributes for rule in rules))),
+            )
+            self._by_action[action] = found  # two threads may both compile: the same
+        return found
 
-    def _blamed(self, error: str) -> str:
-        return next((key for key in self._by_key if f"`{key}`" in error), "")
+
+def _policy_set(rules: Sequence[Rule]) -> str:
+    told = {_BASE: _base(), **{rule.key: json.loads(rule.policy) for rule in rules}}
+    return json.dumps(
+        {"staticPolicies": told, "templates": {}, "templateLinks": []}, sort_keys=True
+    )
+
+
+def _said(rules: tuple[Rule, ...], answer: Any) -> Said:
+    reasons: list[str] = answer.diagnostics.reasons
+    errors: list[str] = answer.diagnostics.errors
+    return Said(
+        fired=tuple(rule for rule in rules if rule.key in reasons),
+        broken=tuple(_blamed(rules, error) for error in errors),
+        permitted=answer.allowed and _BASE in reasons and not errors,
+    )
+
+
+def _blamed(rules: tuple[Rule, ...], error: str) -> str:
+    return next((rule.key for rule in rules if f"`{rule.key}`" in error), "")
 
 
 @lru_cache(maxsize=1)
