@@ -36,6 +36,9 @@ LEAVES = st.builds(
     policy=st.none() | DIGESTS,
     pack=st.none() | DIGESTS,
     subjects=st.lists(DIGESTS, max_size=4),
+    records=st.lists(
+        st.sampled_from(["wrt-" + "0a" * 12, "fnd-" + "b1" * 12, "search:7"]), max_size=3
+    ),
     request=st.none() | st.uuids().map(str),
     counts=st.dictionaries(WORDS.filter(lambda word: len(word) <= 32), COUNTS, max_size=4),
 )
@@ -92,6 +95,8 @@ FREE_TEXT: dict[str, dict[str, Any]] = {
     "a_string_for_a_list": {"jurisdictions": "US IL"},
     "too_many_reasons": {"reasons": ("x",) * 129},
     "too_many_subjects": {"subjects": ("0" * 64,) * 801},
+    "a_number_of_a_warrant": {"records": ("2026-CR-17",)},
+    "a_person_as_record": {"records": ("fnd-alice",)},
     "a_name_as_count": {"counts": {"alice example": 1}},
     "text_as_count": {"counts": {"faces": "two"}},
     "a_truth_as_count": {"counts": {"faces": True}},

@@ -125,6 +125,10 @@ class WarrantRow(Base):
     requested_at: Mapped[str | None] = mapped_column(String(TIME))
     reported_at: Mapped[str | None] = mapped_column(String(TIME))
     ended_at: Mapped[str | None] = mapped_column(String(TIME))
+    ended_as: Mapped[str | None] = mapped_column(String(16))
+    """`ended`, or `refused` by the court."""
+    course_signature: Mapped[bytes] = mapped_column(LargeBinary(64))
+    """The signature of what happened since: the four columns above, as canonical JSON."""
 
 
 class FactRow(Base):

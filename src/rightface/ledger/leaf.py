@@ -30,6 +30,7 @@ _WORD = re.compile(r"[a-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)*", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
 _PLACE = re.compile(r"[A-Z0-9]+(?:-[A-Z0-9]+)*", re.ASCII)
 _REASON = re.compile(r"[a-z0-9][A-Za-z0-9.-]*(?:#[A-Za-z0-9._()-]+)?", re.ASCII)
+_RECORD = re.compile(r"(?:wrt|fnd)-[0-9a-f]{24}|search:[0-9]{1,16}", re.ASCII)
 _REQUEST = re.compile(r"[A-Za-z0-9-]+", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
@@ -50,6 +51,7 @@ _LISTS = {  # field: (pattern, longest, most)
     "jurisdictions": (_PLACE, 32, 32),
     "reasons": (_REASON, 128, 128),
     "subjects": (_DIGEST, 64, 800),
+    "records": (_RECORD, 32, 256),
 }
 _COUNTS = 16
 _LARGEST = 2**53 - 1  # what JSON numbers carry exactly (RFC 8785, 3.2.2.3)
@@ -87,6 +89,8 @@ class Leaf:
     """SHA-256 of the model pack, hex."""
     subjects: tuple[str, ...] = ()
     """Keyed commitments (hex), never references."""
+    records: tuple[str, ...] = ()
+    """What it rests on or is about, by id alone: warrants, findings, searches (`search:7`)."""
     request: str | None = None
     of: int | None = None
     """The index of the decision that this outcome belongs to."""

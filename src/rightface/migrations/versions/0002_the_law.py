@@ -35,6 +35,8 @@ def upgrade() -> None:
         sa.Column("requested_at", sa.String(length=27), nullable=True),
         sa.Column("reported_at", sa.String(length=27), nullable=True),
         sa.Column("ended_at", sa.String(length=27), nullable=True),
+        sa.Column("ended_as", sa.String(length=16), nullable=True),
+        sa.Column("course_signature", sa.LargeBinary(length=64), nullable=False),
         sa.PrimaryKeyConstraint("warrant_id"),
     )
     op.create_index("ix_warrants_client", "warrants", ["client"], unique=False)
