@@ -72,7 +72,7 @@ class Instance:
         self.settings = settings
         self.keyring = keyring
         self.database = database
-        self.library = InstrumentLibrary.load()
+        self.library = InstrumentLibrary.load(settings.instruments_directory)
         self.vault = Vault(keyring)
         self.store = Store(keyring, self.vault)
         self.publisher = Publisher(
@@ -88,6 +88,7 @@ class Instance:
             self.library,
             recorder=self._record_decision,
             evidence=self._evidence,
+            strict=settings.strict_law,
         )
         self._loading = threading.RLock()
         self._closed = False

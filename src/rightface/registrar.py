@@ -282,13 +282,17 @@ class Registrar:
         return self._instance.publisher.rebuild().size
 
     # ------------------------------------------------------------ the law
-    def desk(self, instruments: Sequence[str] | None = None) -> Desk:
+    def desk(self, instruments: Sequence[str] | None = None, *, strict: bool = False) -> Desk:
         """Where questions about the law are answered, with this instance's records.
 
         Args:
             instruments: what these alone say; None: all that bind.
+            strict: whether rules that were not read at their source are refused. An instance whose
+                setting `strict_law` is on is strict in any case.
         """
-        return Desk(self._instance.library, self._instance.gate, instruments=instruments)
+        return Desk(
+            self._instance.library, self._instance.gate, instruments=instruments, strict=strict
+        )
 
     def adopt(self, instrument: str) -> Adoption:
         """Bind the instance to a commitment from now on.

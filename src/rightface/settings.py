@@ -35,6 +35,10 @@ class Settings:
     """Threads for inference; 0: one per core this process may use."""
     keep_crops: bool = False
     """Keep an encrypted 150-pixel crop of each enrolled face (for review and re-embedding)."""
+    instruments: str = ""
+    """A directory of the operator's own instruments; empty: none. Relative: to the data directory."""
+    strict_law: bool = False
+    """Whether to refuse wherever the answer rests on a rule that was not read at its source."""
 
     @property
     def database_url(self) -> str:
@@ -45,6 +49,11 @@ class Settings:
     def sqlite_file(self) -> Path:
         """Where the embedded database lies, if that is used."""
         return self.data / "rightface.db"
+
+    @property
+    def instruments_directory(self) -> Path | None:
+        """Where the operator's own instruments lie, if there are any."""
+        return self.data / self.instruments if self.instruments else None
 
     @property
     def keys_directory(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,6 +30,12 @@ def init(
     keep_crops: Annotated[
         bool, typer.Option(help="Keep an encrypted crop of each enrolled face.")
     ] = False,
+    instruments: Annotated[
+        Path | None, typer.Option(help="A directory of your own instruments, beside those shipped.")
+    ] = None,
+    strict_law: Annotated[
+        bool, typer.Option(help="Refuse where a rule was not read at its source.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -46,6 +53,8 @@ def init(
             jurisdiction=jurisdiction,
             database=database,
             keep_crops=keep_crops,
+            instruments=str(instruments.absolute()) if instruments else "",
+            strict_law=strict_law,
             origin=origin or Settings.origin,
         )
         with Instance.create(settings) as instance:

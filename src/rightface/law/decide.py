@@ -66,6 +66,8 @@ class Desk:
         library: the instruments.
         gate: needed for questions that name a client, or say `commitments: recorded`.
         instruments: what these alone say; None: all that bind.
+        strict: whether rules that were not read at their source are refused; a gate that is strict
+            stays so.
         clock: what 'now' is for questions without a date.
     """
 
@@ -75,12 +77,14 @@ class Desk:
         gate: Gate | None = None,
         *,
         instruments: Sequence[str] | None = None,
+        strict: bool = False,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.library = library if instruments is None else library.only(instruments)
         self._gate = gate
         self._alone = instruments is not None
         self._clock = clock
+        self._strict = strict or (gate is not None and gate.strict)
 
     def answer(self, question: Question) -> Answer:
         """The answer to one question.
@@ -102,7 +106,7 @@ class Desk:
         operation = self._operation(question, as_of)
         adopted = self._adopted(question, as_of)
         if operation.client is not None and self._gate is not None:
-            return self._gate.world(operation, adopted=adopted)
+            return replace(self._gate.world(operation, adopted=adopted), strict=self._strict)
         return World(
             operation=operation,
             as_of=as_of,
@@ -110,6 +114,7 @@ class Desk:
             library=self.library,
             records=None,
             adopted=self.library.commitments if adopted is None else adopted,
+            strict=self._strict,
         )
 
     def again(self, question: Question, world: World) -> World:
@@ -117,7 +122,7 @@ class Desk:
         if world.records is None or self._gate is None:
             return world
         adopted = self._adopted(question, world.as_of)
-        return self._gate.world(world.operation, adopted=adopted)
+        return replace(self._gate.world(world.operation, adopted=adopted), strict=world.strict)
 
     def _operation(self, question: Question, as_of: datetime) -> Operation:
         if question.client is None:

@@ -73,7 +73,11 @@ class Gate:
         recorder: Recorder,
         evidence: Callable[[], Evidence | None],
         clock: Clock = lambda: datetime.now(UTC),
+        *,
+        strict: bool = False,
     ) -> None:
+        self.strict = strict
+        """Whether rules that were not read at their source are refused."""
         self._database = database
         self._keyring = keyring
         self._library = library
@@ -162,6 +166,7 @@ class Gate:
             library=self._library,
             records=records,
             adopted=adopted,
+            strict=self.strict,
         )
 
     def _record(self, operation: Operation, judged: Judged) -> int:

@@ -7,6 +7,7 @@ file, the place and how to mend it.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ KINDS = (
     "operator-rule",
     BASELINE,
 )
+_TOML_LINE, _QUOTED = re.compile(r"at line (\d+)"), re.compile(r"'([^'\n]+)'")
 _NEEDED = {"id", "name", "kind", "jurisdiction", "citation", "confidence", "summary", "rules"}
 _KNOWN = _NEEDED | {
     "adopted",
@@ -134,8 +136,35 @@ def read_instrument(folder: Path, words: Vocabulary) -> Instrument:
     """The instrument of a folder.
 
     Raises:
-        LawError: a file is missing or malformed; the message names it and the mend.
+        LawError: a file is missing or malformed; the message names it, the line if there is one
+            to name, and the mend.
     """
+    try:
+        return _read(folder, words)
+    except LawError as error:
+        mend = error.mend or "Mend the file named; then: rightface law lint"
+        what = _with_line(error.what, error.why, folder / "instrument.toml")
+        raise LawError(what, why=error.why, mend=mend) from error
+
+
+def _with_line(what: str, why: str, path: Path) -> str:
+    # The last quoted word that stands in the file is what is wrong; the rule's id comes before it.
+    if not what.startswith(str(path)) or ", line " in what:
+        return what
+    rest = what.removeprefix(str(path))
+    told = _TOML_LINE.search(why)
+    line = int(told[1]) if told else 0
+    lines = path.read_text("utf-8", errors="replace").splitlines() if path.is_file() else []
+    start = 0
+    for word in _QUOTED.findall(rest):
+        for number, text in enumerate(lines[start:], start + 1):
+            if word in text:
+                line, start = number, number - 1
+                break
+    return f"{path}, line {line}{rest}" if line else what
+
+
+def _read(folder: Path, words: Vocabulary) -> Instrument:
     path = folder / "instrument.toml"
     told = _toml(path)
     _check_fields(told, folder, path)

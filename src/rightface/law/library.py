@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from rightface.errors import LawError
-from rightface.law.instrument import Instrument, read_instrument
+from rightface.law.instrument import BASELINE, Instrument, read_instrument
 from rightface.law.policies import RuleSet
 from rightface.law.rule import Rule
 from rightface.law.vocabulary import Vocabulary
@@ -47,6 +47,12 @@ class InstrumentLibrary:
         words = Vocabulary.load()
         found = {one.instrument_id: one for one in _folder(SHIPPED, words)}
         for one in _folder(extra, words) if extra is not None else ():
+            if one.kind == BASELINE:
+                raise LawError(
+                    f"{one.folder / 'instrument.toml'}: the kind '{BASELINE}' is not yours to use.",
+                    why="The baseline binds everybody everywhere; there is one, and it ships.",
+                    mend='Write kind = "operator-rule".',
+                )
             if one.instrument_id in found:
                 raise LawError(
                     f"{one.folder}: the id '{one.instrument_id}' is taken.",

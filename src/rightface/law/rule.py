@@ -7,6 +7,7 @@ evaluates neither.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -118,7 +119,9 @@ def read_policies(path: Path, words: Vocabulary) -> list[dict[str, Any]]:
         checked = cedarpy.validate_policies(text, schema())
     except ValueError as error:
         raise LawError(
-            f"{path} is not Cedar.", why=str(error), mend="Mend the policy's syntax."
+            f"{path}{_broken_line(text)} is not Cedar.",
+            why=str(error),
+            mend="Mend the policy's syntax.",
         ) from error
     names = {key: policy["annotations"].get("id", key) for key, policy in _static(told).items()}
     if told.get("templates") or not _static(told):
@@ -201,6 +204,17 @@ def line_of(text: str, rule_id: str) -> str:
     """`, line N` of the annotation `@id("rule_id")`, or nothing."""
     at = text.find(f'@id("{rule_id}")')
     return "" if at < 0 or not rule_id else f", line {text.count(chr(10), 0, at) + 1}"
+
+
+def _broken_line(text: str) -> str:
+    # Cedar tells no line: the first policy, from one @id to the next, that is none by itself.
+    starts = [found.start() for found in re.finditer(r"^@id\(", text, re.MULTILINE)]
+    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+        try:
+            cedarpy.policies_to_json_str(text[start:end])
+        except ValueError:
+            return f", the policy from line {text.count(chr(10), 0, start) + 1} on,"
+    return ""
 
 
 def _static(told: dict[str, Any]) -> dict[str, dict[str, Any]]:
