@@ -116,6 +116,7 @@ class Vocabulary:
     duties: Mapping[str, Duty]
     facts: Mapping[str, WorldFact]
     offences: Mapping[str, Offence]
+    findings: Mapping[str, str]
     how: Mapping[str, bool]
     """How a consent was obtained → whether that is a written release."""
     explicit: frozenset[str]
@@ -163,6 +164,10 @@ class Vocabulary:
     def fact(self, word: str) -> str:
         """`word`, if it is a fact that rules wait for. Raises LawError."""
         return _one_of("fact", word, self.facts)
+
+    def finding(self, word: str) -> str:
+        """`word`, if it is a kind of finding. Raises LawError."""
+        return _one_of("kind of finding", word, self.findings)
 
     def place(self, word: str) -> str:
         """`word`, if it has the form of a jurisdiction: country or union, then narrower parts.
@@ -335,6 +340,7 @@ def _from_toml(words: dict[str, Any], purposes: dict[str, Any]) -> Vocabulary:
         duties=_frozen((n, Duty(name=n, **w)) for n, w in table("duties").items()),
         facts=_frozen((n, WorldFact(name=n, **w)) for n, w in table("facts").items()),
         offences=_frozen((n, Offence(name=n, **w)) for n, w in table("offences").items()),
+        findings=_frozen((n, w["definition"]) for n, w in table("findings").items()),
         how=_frozen((n, w["written"]) for n, w in table("how").items()),
         explicit=frozenset(n for n, w in table("how").items() if w["explicit"]),
         conditions=_frozen((n, _condition(n, w)) for n, w in table("conditions").items()),
