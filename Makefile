@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint typecheck unit bench clean
+.PHONY: demo test lint typecheck unit bench law-fuzz clean
 
 demo: .venv/demo.stamp  ## install, then tell the whole story on embedded defaults
 	$(BIN)/rightface demo
@@ -24,6 +24,10 @@ unit: .venv/test.stamp
 
 bench: .venv/bench.stamp  ## every benchmark, tables only
 	for each in benchmarks/[a-z]*.py; do grep -q __main__ $$each || continue; $(BIN)/python $$each || exit 1; done
+
+DRAWS ?= 1000000
+law-fuzz: .venv/test.stamp  ## the gate against the reference on drawn worlds: DRAWS=1000000 SEED=20261122
+	$(BIN)/python -m tests.law.fuzz --draws $(DRAWS) $(if $(SEED),--seed $(SEED))
 
 .venv/pyvenv.cfg:
 	$(PYTHON) -m venv .venv

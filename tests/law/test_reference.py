@@ -1,36 +1,34 @@
-"""The gate against the reference: thousands of worlds, one answer."""
+"""The gate against the reference: twenty thousand worlds and more, one answer."""
 
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from random import Random
 
 import pytest
 from hypothesis import event, given, settings
 
-from rightface.law.gate import judge
-from rightface.law.reference import verdict
+from rightface.law.library import InstrumentLibrary
 from rightface.law.world import World
-from tests.law.worlds import LIBRARY, gate_world, question_world, questions, seeds, worlds
+from tests.law.fuzz import compare, drawn_world
+from tests.law.synthetic import libraries
+from tests.law.worlds import LIBRARY, questions, seeds, worlds
 
-EACH = 25  # worlds of one seed
+EACH = 50  # worlds of one seed
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> list[InstrumentLibrary]:
+    folder: Path = tmp_path_factory.mktemp("drawn")
+    return libraries(Random(20261122), folder, number=60, shipped=LIBRARY)
 
 
 def agree(world: World) -> str:
     """The outcome, if gate and reference agree on it, the instruments and the missing duties."""
-    ruling = judge(world)
-    told = verdict(
-        world.operation,
-        world.as_of,
-        LIBRARY.instruments.values(),
-        world.adopted,
-        world.records,
-        live=world.live,
-    )
-    assert ruling.outcome == told.outcome, world
-    assert set(ruling.missing) == told.missing, world
-    assert set(ruling.instruments) == told.instruments, world
-    return ruling.outcome
+    outcome, wrong = compare(world)
+    assert not wrong, world
+    return outcome
 
 
 @settings(max_examples=300, deadline=None)
@@ -45,27 +43,28 @@ def test_what_the_gate_says(world: World) -> None:
     event(agree(world))
 
 
-@settings(max_examples=200, deadline=None)
-@given(seeds)
-def test_five_thousand_questions(seed: int) -> None:
+@settings(max_examples=400, deadline=None)
+@given(seed=seeds)
+def test_twenty_thousand_worlds(pool: list[InstrumentLibrary], seed: int) -> None:
     rng = Random(seed)
     for _ in range(EACH):
-        agree(question_world(rng))
+        agree(drawn_world(rng, pool))
 
 
-@settings(max_examples=200, deadline=None)
-@given(seeds)
-def test_five_thousand_worlds(seed: int) -> None:
-    rng = Random(seed)
-    for _ in range(EACH):
-        agree(gate_world(rng))
-
-
-@pytest.mark.parametrize("draw", [question_world, gate_world])
-def test_the_worlds_are_worth_drawing(draw: object) -> None:
+def test_the_worlds_are_worth_drawing(pool: list[InstrumentLibrary]) -> None:
     # A generator that only ever draws refusals would prove little.
     rng = Random(20261122)
-    outcomes = Counter(agree(draw(rng)) for _ in range(2_000))  # type: ignore[operator]
-    assert outcomes["deny"] > 300
-    assert outcomes["allow"] > 200
-    assert outcomes["require-duty"] > 40
+    outcomes: Counter[str] = Counter()
+    strict = live = known = drawn = warrants = 0
+    for _ in range(3_000):
+        world = drawn_world(rng, pool)
+        outcomes[agree(world)] += 1
+        strict += world.strict
+        live += world.live
+        known += world.operation.known_at is not None
+        drawn += any(one.startswith("drawn-") for one in world.library.instruments)
+        warrants += world.records is not None and world.records.warrant is not None
+    assert outcomes["deny"] > 400
+    assert outcomes["allow"] > 300
+    assert outcomes["require-duty"] > 60
+    assert min(strict, live, known, drawn, warrants) > 100

@@ -155,6 +155,12 @@ def make_rule(
     """
     notes: dict[str, str] = policy["annotations"]
     facts = _facts(told, words, where)
+    if "licensed" in _attributes(policy["conditions"]):
+        raise LawError(
+            f"{where}: it asks whether there is a licence.",
+            why="Licences permit; instruments only take away from what they permit.",
+            mend="Leave 'licensed' out.",
+        )
     effect: Effect = "duty" if "duty" in notes else "forbid"
     if policy["effect"] == "permit":
         effect = "oblige"
