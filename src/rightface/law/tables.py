@@ -150,6 +150,22 @@ class FactRow(Base):
     ended_at: Mapped[str | None] = mapped_column(String(TIME))
 
 
+class AttesterRow(Base):
+    """Somebody whose signed attestations this instance trusts, by their public key."""
+
+    __tablename__ = "attesters"
+
+    id: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
+    )
+    name: Mapped[str] = mapped_column(String(128), index=True)
+    body: Mapped[str] = mapped_column(Text)
+    """Name, public key and dates as canonical JSON; this is what is signed."""
+    signature: Mapped[bytes] = mapped_column(LargeBinary(64))
+    added_at: Mapped[str] = mapped_column(String(TIME))
+    ended_at: Mapped[str | None] = mapped_column(String(TIME))
+
+
 class FindingRow(Base):
     """Something found in a case, and what it was derived from."""
 

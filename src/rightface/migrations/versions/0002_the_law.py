@@ -54,6 +54,22 @@ def upgrade() -> None:
     )
     op.create_index("facts_by_name", "facts_on_record", ["name", "recorded_at"], unique=False)
     op.create_table(
+        "attesters",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("signature", sa.LargeBinary(length=64), nullable=False),
+        sa.Column("added_at", sa.String(length=27), nullable=False),
+        sa.Column("ended_at", sa.String(length=27), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("ix_attesters_name", "attesters", ["name"], unique=False)
+    op.create_table(
         "findings",
         sa.Column("finding_id", sa.String(length=40), nullable=False),
         sa.Column("client", sa.String(length=128), nullable=False),
