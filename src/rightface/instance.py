@@ -22,7 +22,14 @@ from typing import Self
 from sqlalchemy.orm import Session
 
 from rightface.db import Database
-from rightface.errors import Refused, RightfaceError, SettingsError, StorageError, WeightsError
+from rightface.errors import (
+    LedgerError,
+    Refused,
+    RightfaceError,
+    SettingsError,
+    StorageError,
+    WeightsError,
+)
 from rightface.faces.engine import Engine
 from rightface.faces.packs import ModelPack, load_pack
 from rightface.gallery.room import IndexRoom
@@ -30,6 +37,7 @@ from rightface.gallery.store import Store
 from rightface.gallery.vault import Vault
 from rightface.keys import KeyRing
 from rightface.law import duties, licences
+from rightface.law.findings import SEARCHES
 from rightface.law.gate import Gate, Judged
 from rightface.law.library import InstrumentLibrary
 from rightface.law.operation import Operation
@@ -53,15 +61,20 @@ POLICY = """# Biometric data: what is kept, why, and until when
 This server makes templates of faces (scans of face geometry) for the purposes that each person was
 told of and agreed to, or that a law sets.
 
-- A template is destroyed when consent is withdrawn, when the client deletes it, or on its retention
-  date, whichever comes first. The retention date is set at enrolment: the term that the person
-  agreed to, and never later than 1,095 days (three years).
+- A template is destroyed when consent is withdrawn, when the client deletes it, when the purpose
+  that it was taken for is met, or when one of its two clocks runs out, whichever comes first.
+- The first clock is fixed at enrolment: the term that the person agreed to, or that a law sets (in
+  days or in minutes), the shorter of them.
+- The second clock starts anew with each interaction of the person with whoever enrolled them, and
+  runs for the time that a law sets: 1,095 days (three years) where 740 ILCS 14/15(a) binds. To be
+  enrolled again is an interaction; to be searched for, or found, is none.
 - Destroying means: the encrypted template, the crop if one was kept, the key that opened them, and
   the entry in the search index. A signed receipt says so.
 - Templates are not sold, leased or traded.
 - Every use is recorded in a log that anyone can verify. The log holds no personal data.
 
-Retention schedule: as agreed, at most 1,095 days.
+Retention schedule: as agreed or as a law sets; and, where 740 ILCS 14/15(a) binds, at most 1,095
+days from the last interaction.
 """
 
 
@@ -88,6 +101,7 @@ class Instance:
             self.library,
             recorder=self._record_decision,
             evidence=self._evidence,
+            searched=self.searched,
             strict=settings.strict_law,
         )
         self._loading = threading.RLock()
@@ -319,6 +333,7 @@ class Instance:
                     basis=operation.legal_basis,
                     gallery=self._gallery_commitment(operation),
                     jurisdictions=ruling.jurisdictions,
+                    records=ruling.relied_on[:_RECORDS_PER_LEAF],
                     outcome="permitted" if ruling.allowed else "refused",
                     reasons=tuple(dict.fromkeys(reason.key for reason in ruling.reasons)),
                     policy=ruling.policy_digest,
@@ -338,6 +353,19 @@ class Instance:
             return None
         named = f"{operation.client}\x1f{operation.gallery}"
         return self.keyring.commitment("gallery", named)
+
+    def searched(self, session: Session, client: str, index: int) -> bool:
+        """Whether the ledger's entry `index` is a permitted identification of `client`."""
+        try:
+            leaf = log.leaf_at(session, index)
+        except LedgerError:
+            return False
+        return (
+            leaf.kind == "decision"
+            and leaf.client == client
+            and leaf.operation in SEARCHES
+            and leaf.outcome == "permitted"
+        )
 
     def record_outcome(
         self,
@@ -381,6 +409,7 @@ class Instance:
         reasons: tuple[str, ...] = (),
         subjects: tuple[str, ...] = (),
         counts: Mapping[str, int] | None = None,
+        records: tuple[str, ...] = (),
     ) -> int:
         """Append an act of the operator (a licence issued, a consent recorded), with its change."""
         return log.append(
@@ -390,6 +419,7 @@ class Instance:
                 kind="act",
                 operation=act,
                 client=client or OPERATOR,
+                records=records,
                 licence=licence,
                 outcome="done",
                 reasons=reasons,
@@ -416,3 +446,4 @@ class Instance:
 
 
 _SUBJECTS_PER_LEAF = 500
+_RECORDS_PER_LEAF = 256

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,13 +17,7 @@ from typing import Self
 from sqlalchemy.orm import Session
 
 from rightface.errors import ConsentError, LicenceError, SettingsError
-from rightface.gallery.erasure import (
-    Erasure,
-    Record,
-    complete_erasure,
-    erase_overdue,
-    erase_subject,
-)
+from rightface.gallery.erasure import Erasure, Record, erase_subject
 from rightface.gallery.receipts import Receipt
 from rightface.instance import OPERATOR, Instance
 from rightface.law import adoptions, consents, licences
@@ -33,6 +27,7 @@ from rightface.law.decide import Desk
 from rightface.law.licences import IssuedLicence, Licence
 from rightface.law.operation import Party
 from rightface.permit import Permit
+from rightface.retention import RetentionDesk, erase_as_operator
 
 _REFERENCE = re.compile(r"[a-zA-Z0-9_.\-:]{1,255}")  # Rekognition's ExternalImageId
 
@@ -224,45 +219,15 @@ class Registrar:
                 session, instance.vault, subject, reason="withdrawal", record=record, permit=permit
             )
 
-        return self._erase(work)
+        return erase_as_operator(instance, work)
 
     def erase_overdue(self) -> int:
-        """Erase every face whose retention date has passed; how many there were.
+        """Erase every face that is past one of its dates; how many there were.
 
         Raises:
             Refused: the gate refused the erasure. StorageError, GalleryError: it was not done.
         """
-
-        def work(session: Session, record: Record, permit: Permit) -> Erasure:
-            vault, now = self._instance.vault, datetime.now(UTC)
-            return erase_overdue(session, vault, now, record=record, permit=permit)
-
-        erased = 0
-        while self._has_overdue():
-            erased += self._erase(work).erased["faces"]
-        return erased
-
-    def _has_overdue(self) -> bool:
-        with self._instance.database.read() as session:
-            return self._instance.store.has_overdue(session, datetime.now(UTC))
-
-    def _erase(self, work: Callable[[Session, Record, Permit], Erasure]) -> Receipt:
-        # The one way in which the operator erases: permit, one transaction, indexes, receipt.
-        instance = self._instance
-        with instance.permitted(instance.own_operation("erase")) as permit:
-
-            def record(session: Session, erasure: Erasure) -> int:
-                return instance.record_outcome(
-                    session, permit, "erased", subjects=erasure.subjects, counts=erasure.counts
-                )
-
-            erasure = instance.database.write(lambda session: work(session, record, permit))
-            return complete_erasure(
-                erasure,
-                database=instance.database,
-                room=instance.indexes,
-                keyring=instance.keyring,
-            )
+        return sum(receipt.erased["faces"] for receipt in RetentionDesk(self._instance).sweep())
 
     # ------------------------------------------------------------ the ledger
     def audit_ledger(self) -> int:

@@ -7,11 +7,13 @@ import os
 import re
 import shlex
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ import pytest
 from rightface.errors import GalleryError
 from rightface.gallery.receipts import verify_receipt
 from rightface.keys import KeyRing
+from rightface.registrar import ConsentTerms, LicenceTerms, Registrar
+from rightface.service import Service
 from tests.portraits import degraded, eileen_collins, grace_hopper
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
@@ -311,3 +315,76 @@ def test_five_minutes_as_the_readme_tells_them(
         assert receipt["erased"]["faces"] == 1
     assert not Path("DIR/rightface.db-wal").exists(), "the database was not closed"
     assert run(*compare[1:])["match"] is True
+
+
+def test_retention_by_commands(data: Path, tmp_path: Path) -> None:
+    nothing = run("retention", "due", "--data", str(data), "--json")
+    assert nothing == {"within_days": 30, "overdue": 0, "galleries": [], "due": []}
+    _enrolled_staff(data)
+    told = run("retention", "due", "--data", str(data), "--within", "400", "--json")
+    assert told["galleries"] == [{"client": "acme", "gallery": "staff", "faces": 1}]
+    assert [(one["faces"], one["overdue"]) for one in told["due"]] == [(1, 0)]
+    at = ("--data", str(data), "--gallery", "staff", "--json")
+    assert run("retention", "interaction", "alice", *at)["faces"] == 1
+    assert run("retention", "interaction", "nobody", *at, status=1)["error"] == "face-not-found"
+    with sqlite3.connect(data / "rightface.db") as database:
+        database.execute("UPDATE faces SET idle_days = 1, idle_until = '2026-01-01 00:00:00.0'")
+    database.close()
+    late = run("retention", "due", "--data", str(data), "--json", status=1)
+    assert (late["overdue"], late["due"][0]["clock"]) == (1, "idle")
+    assert "ALARM: 1 face overdue" in run("retention", "due", "--data", str(data), status=1)
+    assert run("retention", "interaction", "alice", *at)["moved"] == 0
+    swept = run("retention", "sweep", "--data", str(data), "--json")
+    assert (swept["faces"], swept["receipts"][0]["reason"]) == (1, "retention")
+    assert run("retention", "sweep", "--data", str(data)) == "Nothing was overdue."
+    _enrolled_staff(data)
+    ended = run("retention", "purpose-ended", "--client", "acme", *at)
+    assert ended["faces_due"] == 1
+    public = KeyRing.open(data / "keys").signer("receipt").public_bytes
+    assert verify_receipt(ended["receipts"][0], public).erased["faces"] == 1
+
+
+def _enrolled_staff(data: Path) -> None:
+    """One person, enrolled for a year, by the service itself."""
+    with Service.open(data) as service:
+        registrar = Registrar(service.instance)
+        if not [each for each in registrar.licences() if each.client == "acme"]:
+            registrar.issue_licence(
+                LicenceTerms(
+                    client="acme",
+                    sector="private-entity",
+                    jurisdiction="US-IL",
+                    purposes=("access-control",),
+                    operations=("enroll", "identify-1toN"),
+                    galleries=("staff*",),
+                    on_behalf_of=(),
+                    basis="consent-warranted",
+                    valid_from=None,
+                    valid_until=datetime(2030, 1, 1, tzinfo=UTC),
+                )
+            )
+            registrar.record_consents(
+                ["alice"],
+                ConsentTerms(
+                    purposes=("access-control",),
+                    galleries=("staff*",),
+                    notice=b"We keep it for a year.",
+                    retention_days=365,
+                    how="written-release",
+                    obtained_at=None,
+                    expires_at=None,
+                    client=None,
+                ),
+            )
+            caller = service.local_caller("enroll", client="acme", purpose=None)
+            service.create_collection(caller, "staff", {})
+        caller = service.local_caller("enroll", client="acme", purpose=None)
+        enrolled = service.index_faces(
+            caller,
+            "staff",
+            image=grace_hopper(),
+            subject="alice",
+            max_faces=None,
+            quality_filter="AUTO",
+        )
+        assert len(enrolled.value.enrolled) == 1

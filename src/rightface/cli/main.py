@@ -55,12 +55,22 @@ def main() -> None:
 @cache
 def complete() -> typer.Typer:
     """The whole command, every subject's commands added once."""
-    from rightface.cli import consent, faces, instance, law, ledger, licence, serve
+    from rightface.cli import (
+        consent,
+        faces,
+        instance,
+        law,
+        ledger,
+        licence,
+        retention,
+        serve,
+    )
     from rightface.cli.demo import command as demo
 
     instance.add_to(app)
     app.add_typer(licence.app, name="licence")
     app.add_typer(consent.app, name="consent")
+    app.add_typer(retention.app, name="retention")
     app.add_typer(law.app, name="law")
     app.add_typer(ledger.app, name="ledger")
     faces.add_to(app)

@@ -28,6 +28,7 @@ from sqlalchemy.orm import Session
 from rightface.db import Database
 from rightface.errors import CollectionNotFound, GalleryError, KeysError
 from rightface.gallery.receipts import Receipt, sign_receipt
+from rightface.gallery.retention import overdue
 from rightface.gallery.room import IndexRoom
 from rightface.gallery.rows import REMOVE, ChangeRow, CollectionRow, FaceRow, SubjectRow
 from rightface.gallery.store import Collection
@@ -48,7 +49,7 @@ class Erasure:
     what: str
     """`faces`, `subject` or `collection`."""
     reason: str
-    """A controlled word: `withdrawal`, `request`, `retention`, …"""
+    """A controlled word: `withdrawal`, `request`, `retention`, `purpose-ended`, …"""
     faces: int
     crops: int
     keys: int
@@ -159,21 +160,31 @@ def erase_collection(
 
 
 def erase_overdue(
-    session: Session, vault: Vault, at: datetime, *, record: Record, permit: Permit
+    session: Session,
+    vault: Vault,
+    at: datetime,
+    *,
+    collection_id: str | None = None,
+    reason: str = "retention",
+    record: Record,
+    permit: Permit,
 ) -> Erasure:
-    """Erase faces whose retention date has passed, some at a time (`OVERDUE_AT_ONCE`). Needs ERASE.
+    """Erase faces that are past a date, some at a time (`OVERDUE_AT_ONCE`). Needs ERASE.
 
-    Inside `Database.write`. Ask again until it erases nothing.
+    Inside `Database.write`. Of one collection only, if it is named. Ask again until it erases
+    nothing.
 
     Raises:
         GalleryError: something was left; nothing was kept of the erasure.
     """
     require(permit, Touch.ERASE)
-    due = select(FaceRow.id).where(FaceRow.retain_until <= at).order_by(FaceRow.retain_until)
+    due = select(FaceRow.id).where(overdue(at))
+    if collection_id is not None:
+        due = due.where(FaceRow.collection_id == collection_id)
     face_ids = session.execute(due.limit(OVERDUE_AT_ONCE)).scalars().all()
     taken = _Taken(session, vault)
     taken.take_all(FaceRow.id.in_(face_ids))
-    return taken.finish("faces", "retention", record)
+    return taken.finish("faces", reason, record)
 
 
 def complete_erasure(

@@ -11,7 +11,7 @@ import logging
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Row, Select, bindparam, func, insert, select
@@ -61,6 +61,8 @@ class NewFace:
     purpose: str
     enrolled_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     retain_until: datetime | None = None
+    idle_days: int | None = None
+    """Days that it is kept after the person's last interaction; the enrolment is the first."""
     ledger_index: int
 
 
@@ -83,7 +85,12 @@ class StoredFace:
     purpose: str
     enrolled_at: datetime
     retain_until: datetime | None
+    idle_until: datetime | None
     ledger_index: int
+
+    def kept(self, at: datetime) -> bool:
+        """Whether both its dates are still to come at `at`."""
+        return all(date is None or at < date for date in (self.retain_until, self.idle_until))
 
 
 @dataclass(frozen=True)
@@ -115,6 +122,7 @@ def _faces() -> Select[Any]:
         FaceRow.purpose,
         FaceRow.enrolled_at,
         FaceRow.retain_until,
+        FaceRow.idle_until,
         FaceRow.ledger_index,
         SubjectRow.wrapped_key,
         SubjectRow.sealed_reference,
@@ -287,10 +295,17 @@ class Store:
                     found[face.face_id] = face
         return found
 
-    def has_overdue(self, session: Session, at: datetime) -> bool:
-        """Whether a face's retention date has passed. Cheap: one indexed query."""
-        query = select(FaceRow.id).where(FaceRow.retain_until <= at).limit(1)
-        return session.execute(query).first() is not None
+    def has_overdue(
+        self, session: Session, at: datetime, *, collection_id: str | None = None
+    ) -> bool:
+        """Whether a face (of that collection) is past one of its dates. A query for each date."""
+        for date in (FaceRow.retain_until, FaceRow.idle_until):
+            query = select(FaceRow.id).where(date <= at).limit(1)
+            if collection_id is not None:
+                query = query.where(FaceRow.collection_id == collection_id)
+            if session.execute(query).first() is not None:
+                return True
+        return False
 
     # ------------------------------------------------------------ rows and values
     def _sealed(
@@ -322,6 +337,12 @@ class Store:
             "purpose": face.purpose,
             "enrolled_at": face.enrolled_at,
             "retain_until": face.retain_until,
+            "idle_days": face.idle_days,
+            "idle_until": (
+                None
+                if face.idle_days is None
+                else face.enrolled_at + timedelta(days=face.idle_days)
+            ),
             "ledger_index": face.ledger_index,
         }
 

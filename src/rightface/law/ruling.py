@@ -67,7 +67,8 @@ class Obligation:
     """What must hold while the permit is used. `value` is a count, days or a rate, by its kind."""
 
     kind: str
-    """retention-days · similarity-floor (a false match rate) · human-review (reviewers) ·
+    """retention-days and retention-minutes (from enrolment), retention-idle-days (from the person's
+    last interaction) · similarity-floor (a false match rate) · human-review (reviewers) ·
     max-candidates."""
     value: int | float
     instrument: str
@@ -109,6 +110,8 @@ class Ruling:
     policy_digest: str
     """Hex SHA-256 over the rules in force."""
     jurisdictions: tuple[str, ...]
+    relied_on: tuple[str, ...] = ()
+    """The warrant, findings and searches on record that it rests on, by id."""
 
     @property
     def allowed(self) -> bool:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from rightface.errors import FaceNotFound
 from rightface.faces.face import Face
 from rightface.faces.image import Pixels
+from rightface.gallery.retention import interacted
 from rightface.gallery.store import Collection, NewFace
 from rightface.law import consents, licences
 from rightface.law.world import CONSENT
@@ -102,6 +103,7 @@ class Enrolment(Desk):
             purpose=purpose_of(caller) or "",
             enrolled_at=now,
             retain_until=_retain_until(permit, now),
+            idle_days=_idle_days(permit),
             ledger_index=permit.ledger_index,
         )
 
@@ -112,6 +114,10 @@ class Enrolment(Desk):
                 instance.record_outcome(session, permit, "no-longer-allowed")
                 return False
             instance.store.insert_faces(session, gallery, [new], permit=permit)
+            if subject is not None:  # coming to be enrolled is an interaction
+                interacted(
+                    session, instance.vault, gallery, subject, at=now, now=now, permit=permit
+                )
             known = () if subject is None else (instance.vault.commitment(session, subject),)
             instance.record_outcome(
                 session, permit, "enrolled", subjects=known, counts={"faces": 1}
@@ -159,8 +165,18 @@ class Enrolment(Desk):
 
 
 def _retain_until(permit: Permit, now: datetime) -> datetime | None:
-    days = strictest(permit).get("retention-days")
-    return None if days is None else now + timedelta(days=days)
+    terms = strictest(permit)
+    ends = [
+        now + timedelta(**{unit: terms[kind]})
+        for kind, unit in (("retention-days", "days"), ("retention-minutes", "minutes"))
+        if kind in terms
+    ]
+    return min(ends, default=None)
+
+
+def _idle_days(permit: Permit) -> int | None:
+    days = strictest(permit).get("retention-idle-days")
+    return None if days is None else int(days)
 
 
 def _why_not(face: Face, quality_filter: str) -> list[str]:

@@ -143,11 +143,7 @@ class Identification(Desk):
         the face was enrolled for.
         """
         now = datetime.now(UTC)
-        kept = {
-            face_id: face
-            for face_id, face in faces.items()
-            if face.retain_until is None or now < face.retain_until
-        }
+        kept = {face_id: face for face_id, face in faces.items() if face.kept(now)}
         purpose = purpose_of(caller) or ""
         by_consent = {
             face_id
