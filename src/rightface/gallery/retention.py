@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
-from sqlalchemy import ColumnElement, Select, or_, select, update
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
 from rightface.gallery.rows import CollectionRow, FaceRow, SubjectRow
@@ -126,19 +126,17 @@ def due(session: Session, *, at: datetime, until: datetime) -> list[Due]:
 
 
 def _dates(session: Session, until: datetime) -> Iterator[tuple[str, str, datetime, Clock]]:
-    query: Select[tuple[str, str, Any, Any]] = (
+    query = (
         select(CollectionRow.client, CollectionRow.name, FaceRow.retain_until, FaceRow.idle_until)
         .join(CollectionRow, CollectionRow.id == FaceRow.collection_id)
         .where(overdue(until))
         .execution_options(yield_per=_AT_ONCE)
     )
-    clock: Clock
     for client, gallery, fixed, idle in session.execute(query):
-        if idle is None or (fixed is not None and fixed <= idle):
-            clock, when = "fixed", fixed
-        else:
-            clock, when = "idle", idle
-        yield client, gallery, when, clock
+        if fixed is not None and (idle is None or fixed <= idle):
+            yield client, gallery, fixed, "fixed"
+        elif idle is not None:
+            yield client, gallery, idle, "idle"
 
 
 def _gone(at: datetime) -> ColumnElement[bool]:
