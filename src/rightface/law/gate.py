@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from rightface.db import Database
 from rightface.errors import RightfaceError, StorageError
 from rightface.keys import KeyRing
+from rightface.law.findings import Searched
 from rightface.law.library import InstrumentLibrary
 from rightface.law.licences import Licence
 from rightface.law.operation import Operation
@@ -75,6 +76,7 @@ class Gate:
         clock: Clock = lambda: datetime.now(UTC),
         *,
         strict: bool = False,
+        searched: Searched = lambda *_: False,
     ) -> None:
         self.strict = strict
         """Whether rules that were not read at their source are refused."""
@@ -84,6 +86,7 @@ class Gate:
         self._recorder = recorder
         self._evidence = evidence
         self._clock = clock
+        self._searched = searched
 
     def decide(self, operation: Operation) -> Permit | Refusal:
         """A permit for exactly this operation, now, or the reasons why not. Either is on record.
@@ -156,7 +159,9 @@ class Gate:
         as_of = now if live or operation.as_of is None else operation.as_of
         records: Records | None = None
         if live or operation.client is not None:
-            records = read_records(session, self._keyring, operation, as_of, self._evidence)
+            records = read_records(
+                session, self._keyring, operation, as_of, self._evidence, self._searched
+            )
         if adopted is None:
             adopted = self._library.commitments if records is None else records.adopted
         return World(
@@ -203,4 +208,5 @@ def _ruling(world: World, results: list[StepResult]) -> Ruling:
         steps=tuple(results),
         policy_digest=world.rules.digest,
         jurisdictions=world.jurisdictions,
+        relied_on=world.relied_on,
     )

@@ -15,9 +15,12 @@ from sqlalchemy.orm import Session
 from rightface.errors import LicenceError
 from rightface.keys import KeyRing
 from rightface.law import consents
+from rightface.law.findings import Searched, trace
 from rightface.law.licences import Licence, by_id, of_client
 from rightface.law.operation import Operation
+from rightface.law.provenance import Provenance
 from rightface.law.tables import AdoptionRow, DutyRow, stamp
+from rightface.law.warrant_records import find as find_warrant
 from rightface.law.world import FACELESS, Evidence, Records
 
 
@@ -27,10 +30,12 @@ def read_records(
     operation: Operation,
     at: datetime,
     evidence: Callable[[], Evidence | None],
+    searched: Searched = lambda *_: False,
 ) -> Records:
     """The records that matter to `operation` at `at`.
 
-    A question that names no licence gets the client's newest one that holds at `at`.
+    A question that names no licence gets the client's newest one that holds at `at`. `searched`
+    asks the ledger whether a search took place.
     """
     licence, broken = find_licence(
         session, keyring, operation.client or "", operation.licence_id, at
@@ -45,6 +50,11 @@ def read_records(
         client=operation.client,
         at=at,
     )
+    client, named = operation.client or "", operation.warrant_id
+    warrant = None if named is None else find_warrant(session, keyring, named)
+    provenance = Provenance()
+    if operation.findings:
+        provenance = trace(session, keyring, client, operation.findings, searched)
     return Records(
         licence=licence,
         licence_broken=broken,
@@ -53,6 +63,9 @@ def read_records(
         consents=people.covering,
         suppressed=people.suppressed,
         evidence=evidence(),
+        warrant=None if warrant is None else warrant.warrant,
+        warrant_damaged=warrant is not None and warrant.warrant is None,
+        provenance=provenance,
     )
 
 

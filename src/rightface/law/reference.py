@@ -63,10 +63,16 @@ def verdict(
 
     if records is not None:
         relied_on = operation.warrant != "none" or operation.warrant_id is not None
+        if operation.action == "erase":
+            relied_on = False
         if relied_on and (live or operation.warrant_id is not None):
             refused = refused or not _warrant_covers(operation, as_of, records, live, words)
         refused = refused or not _licence_covers(operation, as_of, records, live, words)
         refused = refused or not _consent_covers(operation, records, words)
+        if operation.action != "erase":
+            refused = refused or any(
+                _origin(f, operation, records) == "" for f in operation.findings
+            )
         if not _evidence_suffices(operation, as_of, records):
             missing.add("accuracy-evidence")
 
@@ -280,8 +286,8 @@ def _facts(
             ):
                 facts["warrant"] = records.warrant.kind
                 facts.update(_case_facts(records, as_of))
-        if records.other_evidence is not None:
-            facts["other_evidence"] = records.other_evidence
+        if operation.findings:
+            facts["other_evidence"] = _other_evidence(operation, records)
         facts["facts"] = tuple(records.facts)
         facts["duties"] = tuple(records.duties)
         consented = written = explicit = True
@@ -312,7 +318,7 @@ def _warrant_covers(
     operation: Operation, as_of: datetime, records: Records, live: bool, words: Vocabulary
 ) -> bool:
     warrant = records.warrant
-    if warrant is None or warrant.client != operation.client:
+    if warrant is None or operation.warrant_id is None or warrant.client != operation.client:
         return False
     if operation.warrant not in ("none", warrant.kind):
         return False
@@ -348,6 +354,32 @@ def _case_facts(records: Records, as_of: datetime) -> dict[str, Any]:
         "hours_since_start": max(0, (as_of - warrant.valid_from) // timedelta(hours=1)),
         "authorisation_requested_after_hours": requested,
     }
+
+
+# ---------------------------------------------------------------- findings
+def _other_evidence(operation: Operation, records: Records) -> str:
+    origins = [_origin(cited, operation, records) for cited in operation.findings]
+    if "independent" in origins:
+        return "independent"
+    return "derived-from-match" if "derived" in origins else "none"
+
+
+def _origin(cited: str, operation: Operation, records: Records) -> str:
+    """search, derived or independent; empty: it is not on record, or something behind it is not."""
+    if cited in records.provenance.searches:
+        return "search"
+    behind: set[str] = set()
+    open_ = {cited}
+    while open_:
+        one = open_.pop()
+        behind.add(one)
+        if one in records.provenance.searches:
+            continue
+        finding = records.provenance.findings.get(one)
+        if finding is None or finding.client != operation.client:
+            return ""
+        open_.update(parent for parent in finding.parents if parent not in behind)
+    return "derived" if behind & records.provenance.searches else "independent"
 
 
 # ---------------------------------------------------------------- licence, consent, evidence

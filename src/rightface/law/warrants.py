@@ -1,23 +1,26 @@
 """Warrants, orders and emergencies on record, and whether one covers an operation.
 
 A record says who issued it, under which number, for which operations, purposes, galleries and
-places, from when to when; sealed ones are never shown beyond their id and kind. An emergency
-(`exigent`) has a limit in hours: past it, without the authorisation asked for and the report filed
-after the fact, it lifts nothing any more.
+places, from when to when. Of a sealed one only id, kind, client and state are ever told. An
+emergency (`exigent`) has a limit in hours: past it, without the authorisation asked for and the
+report filed after the fact, it lifts nothing any more. How they are kept: `warrant_records.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, fields
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
+from typing import Any, Literal
 
 from rightface.law.operation import Operation
 from rightface.law.vocabulary import Fact, Vocabulary
 
 Problem = tuple[str, str, str]
 """A rule's name, what is wrong, and what would have to change."""
+EXIGENT = "exigent"
+State = Literal["holds", "not-yet-valid", "expired", "ended", "refused", "overdue"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +30,9 @@ class Warrant:
     warrant_id: str
     kind: str
     """A word of the vocabulary's warrants other than none."""
-    issuer: str
+    issuer: str = field(repr=False)
     """The court, judge or authority; for an emergency the officer who declared it."""
-    number: str
+    number: str = field(repr=False)
     client: str
     operations: tuple[str, ...]
     purposes: tuple[str, ...]
@@ -38,7 +41,7 @@ class Warrant:
     jurisdictions: tuple[str, ...]
     valid_from: datetime
     valid_until: datetime
-    document_digest: str
+    document_digest: str = field(repr=False)
     """Hex SHA-256 of the document."""
     recorded_at: datetime
     sealed: bool = False
@@ -51,6 +54,48 @@ class Warrant:
     reported_at: datetime | None = None
     """When the emergency was reported after the fact, if it was."""
     ended_at: datetime | None = None
+    ended_as: str | None = None
+    """`ended`, or `refused` by the court."""
+
+    @property
+    def due(self) -> datetime | None:
+        """When authorisation and report are due; None: it is no emergency."""
+        hours = self.limit_hours
+        return None if hours is None else self.valid_from + timedelta(hours=hours)
+
+    def unreported(self, at: datetime) -> bool:
+        """Whether it is an emergency whose limit has run at `at` without a report."""
+        return self.due is not None and at >= self.due and _missing(self.reported_at, at)
+
+    def overdue(self, at: datetime) -> bool:
+        """Whether its limit has run at `at`, and authorisation request or report is missing."""
+        return (self.due is not None and at >= self.due) and (
+            _missing(self.requested_at, at) or _missing(self.reported_at, at)
+        )
+
+    def state(self, at: datetime) -> State:
+        """How it stands at `at`; an end counts before everything else."""
+        if self.ended_at is not None and self.ended_at <= at:
+            return "refused" if self.ended_as == "refused" else "ended"
+        if at < self.valid_from:
+            return "not-yet-valid"
+        if self.overdue(at):
+            return "overdue"
+        return "holds" if at < self.valid_until else "expired"
+
+    def told(self, at: datetime) -> dict[str, Any]:
+        """What may be shown of it: everything, or of a sealed one id, kind, client and state."""
+        shown: dict[str, Any] = {
+            "warrant_id": self.warrant_id,
+            "kind": self.kind,
+            "client": self.client,
+            "sealed": self.sealed,
+            "state": self.state(at),
+        }
+        if self.sealed:
+            return shown
+        hidden = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {**shown, **hidden, "conditions": dict(self.conditions), "due": self.due}
 
     def facts(self, at: datetime) -> dict[str, Fact]:
         """The conditions that it proves at `at`, the hours since its start among them."""
@@ -65,18 +110,40 @@ class Warrant:
 
 
 def problems(
-    warrant: Warrant | None, operation: Operation, at: datetime, *, live: bool
+    warrant: Warrant | None,
+    operation: Operation,
+    at: datetime,
+    *,
+    live: bool,
+    damaged: bool = False,
 ) -> Iterator[Problem]:
-    """Why a record does not cover `operation` at `at`; nothing: it does."""
-    if warrant is None:
+    """Why a record does not cover `operation` at `at`; nothing: it does.
+
+    Args:
+        warrant: the record that is relied on; None: there is none.
+        operation: what is asked.
+        at: the time that counts.
+        live: whether a permit is asked for; an end then counts at once.
+        damaged: whether there is a record, and its signature is broken.
+    """
+    if warrant is None and damaged:
+        yield (
+            "signature",
+            "The record of the authorisation does not bear this instance's signature.",
+            "Put the authorisation on record again: rightface warrant record.",
+        )
+        return
+    if warrant is None or operation.warrant_id is None:
         yield (
             "not-on-record",
-            "The authorisation that is relied on is not on record, or its record is damaged.",
-            "Put it on record: rightface warrant record.",
+            "The authorisation that is relied on is not on record.",
+            "Put it on record: rightface warrant record; then name its id.",
         )
         return
     if warrant.client != operation.client:
+        # Nothing more is said of it: it is not theirs to know.
         yield "other-client", "The authorisation was given to another client.", "Use the right one."
+        return
     if operation.warrant not in ("none", warrant.kind):
         yield (
             "other-kind",
@@ -89,32 +156,30 @@ def problems(
 
 def _dates(warrant: Warrant, at: datetime, *, live: bool) -> Iterator[Problem]:
     if at < warrant.valid_from:
-        yield (
-            "not-yet-valid",
-            f"The authorisation holds from {warrant.valid_from.isoformat()}.",
-            "Wait until then.",
-        )
+        when = "" if warrant.sealed else f": it does from {warrant.valid_from.isoformat()}"
+        yield "not-yet-valid", f"The authorisation does not hold yet{when}.", "Wait until it does."
     if at >= warrant.valid_until:
+        when = "" if warrant.sealed else f" on {warrant.valid_until.isoformat()}"
         yield (
             "expired",
-            f"The authorisation ended on {warrant.valid_until.isoformat()}.",
+            f"The authorisation expired{when}.",
             "Obtain a new one and put it on record.",
         )
     # As with licences: for a permit an end counts at once.
     if warrant.ended_at is not None and (live or warrant.ended_at <= at):
-        yield "ended", "The authorisation was ended or refused.", "Obtain a new one."
-    limit = warrant.limit_hours
-    if limit is not None and _hours(warrant.valid_from, at) >= limit:
-        late = [one for one in (warrant.requested_at, warrant.reported_at) if _after(one, at)]
-        if late:
-            yield (
-                "overdue",
-                f"The emergency's {limit} hours have run; authorisation or report is missing.",
-                "Ask for the authorisation, and report the use: rightface warrant report.",
-            )
+        how = "refused by the court" if warrant.ended_as == "refused" else "ended"
+        yield "ended", f"The authorisation was {how}.", "Obtain a new one."
+    if warrant.overdue(at):
+        yield (
+            "overdue",
+            f"The emergency's {warrant.limit_hours} hours have run; the request for authorisation"
+            " or the report is missing.",
+            "Ask for the authorisation and report the use: rightface warrant request, rightface"
+            " warrant report.",
+        )
 
 
-def _after(told: datetime | None, at: datetime) -> bool:
+def _missing(told: datetime | None, at: datetime) -> bool:
     return told is None or told > at
 
 

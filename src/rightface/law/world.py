@@ -18,6 +18,7 @@ from rightface.law.library import InstrumentLibrary
 from rightface.law.licences import Licence
 from rightface.law.operation import Operation
 from rightface.law.policies import RuleSet
+from rightface.law.provenance import Provenance
 from rightface.law.vocabulary import Fact
 from rightface.law.warrants import Warrant, problems
 
@@ -53,12 +54,19 @@ class Records:
     evidence: Evidence | None = None
     warrant: Warrant | None = None
     """The warrant that the operation relies on, if it is on record and its signature is good."""
+    warrant_damaged: bool = False
+    """There is a record of that id, and its signature is broken."""
     facts: frozenset[str] = frozenset()
     """The states of the world on record as holding, as known at the time that counts."""
     standing: Mapping[str, Fact] = field(default_factory=dict)
     """Conditions on record for this client and gallery."""
-    other_evidence: str | None = None
-    """What the cited findings amount to; None: none is cited."""
+    provenance: Provenance = field(default_factory=Provenance)
+    """What the findings that the operation cites rest on."""
+
+    @property
+    def other_evidence(self) -> str | None:
+        """What the cited findings amount to; None: none is cited."""
+        return self.provenance.other_evidence
 
 
 class Judged(NamedTuple):
@@ -99,9 +107,24 @@ class World:
         told = self.operation
         if self.records is None or (not self.live and told.warrant_id is None):
             return told.warrant
+        return "none" if self.warrant is None else self.warrant.kind
+
+    @cached_property
+    def warrant(self) -> Warrant | None:
+        """The warrant on record that the operation names, if it covers the operation."""
+        warrant = None if self.records is None else self.records.warrant
+        found = problems(warrant, self.operation, self.as_of, live=self.live)
+        return None if any(True for _ in found) else warrant
+
+    @cached_property
+    def relied_on(self) -> tuple[str, ...]:
+        """The warrant, findings and searches that it names and that are this client's, by id."""
+        if self.records is None:
+            return ()
         warrant = self.records.warrant
-        uncovered = any(True for _ in problems(warrant, told, self.as_of, live=self.live))
-        return "none" if warrant is None or uncovered else warrant.kind
+        own = warrant is not None and warrant.client == self.operation.client
+        first = (warrant.warrant_id,) if warrant is not None and own else ()
+        return (*first, *self.records.provenance.known)
 
     @cached_property
     def licence(self) -> Licence | None:
@@ -158,8 +181,8 @@ class World:
             named, consents = operation.subjects, self.records.consents
             covered = all(subject in consents for subject in named)
             facts |= self.records.standing
-            if self.records.warrant is not None and self.authorisation != "none":
-                facts |= self.records.warrant.facts(self.as_of)
+            if self.warrant is not None:
+                facts |= self.warrant.facts(self.as_of)
             facts |= {
                 "facts": tuple(sorted(self.records.facts)),
                 "other_evidence": self.records.other_evidence or facts["other_evidence"],

@@ -1,15 +1,19 @@
-"""Step 5: whether the model's error rates were measured, recently and on enough pairs.
+"""Step 5: whether the model's error rates were measured, and the findings cited are on record.
 
-Identification rests on error rates. Without a measurement of this model pack nobody is identified.
+Identification rests on error rates: without a measurement of this model pack, recent and on enough
+pairs, nobody is identified. An act on a match rests on findings: one that cannot be traced to its
+origin counts as none, and refuses.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 
-from rightface.law.ruling import StepResult
+from rightface.law.findings import shown
+from rightface.law.ruling import Reason, StepResult
 from rightface.law.steps.reasons import outcome_of, own_reason
-from rightface.law.world import Evidence, World
+from rightface.law.world import Evidence, Records, World
 
 NEEDS_EVIDENCE = frozenset({"identify-1toN", "identify-live"})
 OLDEST_YEARS = 2
@@ -19,27 +23,49 @@ FEWEST_PAIRS = 100_000
 
 
 def check(world: World) -> StepResult:
-    """The evidence behind an identification."""
-    if world.operation.action not in NEEDS_EVIDENCE:
+    """The evidence behind an identification, or behind an act on one."""
+    operation, records = world.operation, world.records
+    searching = operation.action in NEEDS_EVIDENCE
+    if operation.action == "erase" or (not searching and not operation.findings):
         return StepResult(step=5, outcome="pass", note="None is needed: nobody is searched for.")
-    if world.records is None:
+    if records is None:
         return StepResult(
             step=5, outcome="left-out", note="No client is named: evidence is left out."
         )
-    evidence = world.records.evidence
-    problem = _problem(evidence, world.day)
-    if not problem:
-        return StepResult(step=5, outcome="pass", note="The model was measured well enough.")
-    reason = own_reason(
-        5,
-        "evidence",
-        "accuracy",
-        problem,
-        f"Measure the model in use on at least {FEWEST_PAIRS:,} pairs, every {OLDEST_YEARS} years.",
-        citation="ISO/IEC 19795-1",
-        duty="accuracy-evidence",
-    )
-    return outcome_of(5, [reason], "")
+    reasons = list(_untraced(records))
+    notes = []
+    if operation.findings:
+        notes.append(f"The findings cited amount to: {records.other_evidence}.")
+    if searching:
+        notes.append("The model was measured well enough.")
+        problem = _problem(records.evidence, world.day)
+        if problem:
+            reasons.append(
+                own_reason(
+                    5,
+                    "evidence",
+                    "accuracy",
+                    problem,
+                    f"Measure the model in use on at least {FEWEST_PAIRS:,} pairs, every"
+                    f" {OLDEST_YEARS} years.",
+                    citation="ISO/IEC 19795-1",
+                    duty="accuracy-evidence",
+                )
+            )
+    return outcome_of(5, reasons, " ".join(notes))
+
+
+def _untraced(records: Records) -> Iterator[Reason]:
+    for one in records.provenance.unknown:
+        yield own_reason(
+            5,
+            "evidence",
+            "unknown-finding",
+            f"The finding {shown(one)} is not on record for this client, or what it was derived"
+            " from is not.",
+            "Put it on record with its parents: rightface finding record.",
+            citation="rightface: a match is only a lead",
+        )
 
 
 def _problem(evidence: Evidence | None, day: date) -> str:

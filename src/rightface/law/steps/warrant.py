@@ -16,11 +16,20 @@ _CITATION = "rightface: what is relied on must be on record"
 def check(world: World) -> StepResult:
     """Every way in which the record does not cover the operation is a reason of its own."""
     operation = world.operation
+    if operation.action == "erase":
+        return outcome_of(4, [], "Forgetting needs none.")
     if operation.warrant == "none" and operation.warrant_id is None:
         return outcome_of(4, [], "None is relied on.")
     if world.records is None or (not world.live and operation.warrant_id is None):
         return outcome_of(4, [], f"As stated: {operation.warrant}.")
-    found = problems(world.records.warrant, operation, world.as_of, live=world.live)
+    records = world.records
+    found = problems(
+        records.warrant,
+        operation,
+        world.as_of,
+        live=world.live,
+        damaged=records.warrant_damaged,
+    )
     reasons = [
         own_reason(4, "warrant", rule, text, change, citation=_CITATION)
         for rule, text, change in found
