@@ -36,7 +36,7 @@ class Settings:
     keep_crops: bool = False
     """Keep an encrypted 150-pixel crop of each enrolled face (for review and re-embedding)."""
     instruments: str = ""
-    """A directory of the operator's own instruments; empty: none. Relative: to the data directory."""
+    """A directory of the operator's own instruments; empty: none. Relative: to `data`."""
     strict_law: bool = False
     """Whether to refuse wherever the answer rests on a rule that was not read at its source."""
 

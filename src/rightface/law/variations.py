@@ -1,12 +1,14 @@
 """What would change the gate's answer: found by asking it again with things changed.
 
-Tries every single change of the facts, records, date and place that the rules in force could look
-at; then the smallest groups of changes that lead to `allow`. Changes no record and makes no permit.
+Tries every single change of the conditions, facts, authorisation, records, date, knowledge and
+place that the rules could look at; then the smallest groups of changes that lead to `allow`. Rules that
+cannot speak of this operation or of anybody in the chain are left aside first: that is what makes
+it quick. Changes no record and makes no permit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import combinations
@@ -14,10 +16,12 @@ from typing import Any
 
 from rightface.law.consents import Consent
 from rightface.law.gate import judge
+from rightface.law.library import InstrumentLibrary
 from rightface.law.licences import Licence
 from rightface.law.ruling import Outcome, Ruling
+from rightface.law.status import reaches
 from rightface.law.steps.evidence import FEWEST_PAIRS
-from rightface.law.vocabulary import Fact
+from rightface.law.vocabulary import SETS, Fact
 from rightface.law.world import FACELESS, STATED_ELSEWHERE, Evidence, Records, World
 
 _RANK: dict[Outcome, int] = {"deny": 0, "require-duty": 1, "allow": 2}
@@ -25,7 +29,8 @@ _TOGETHER = 4  # how many changes are tried together
 _HELPFUL = 14  # among how many
 _SHOWN = 12
 _NAMED = 4  # of alternatives that are told as one
-_TOLD_TOGETHER = frozenset({"purpose", "warrant", "recipient", "gallery_source", "targeting"})
+_READ_AGAIN = ("purpose", "date", "known")
+_WORDED = frozenset({"word", "actor", "offence"})
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,8 @@ class _Variation:
     kind: str
     """Two variations of one kind exclude each other."""
     apply: Callable[[World], World]
+    alternative: bool = False
+    """Whether it differs from others of its kind in the last word only."""
 
 
 def changes_that_matter(
@@ -53,9 +60,11 @@ def changes_that_matter(
     """
     if ruling.allowed:
         return ()
+    bearing = _bearing(world)
+    world = replace(world, library=bearing)
     better: list[Change] = []
     helpful: list[tuple[int, _Variation]] = []
-    for variation, varied in _tried(world, ruling, again):
+    for variation, varied in _tried(world, ruling, _narrowed(again, bearing)):
         if _RANK[varied.outcome] > _RANK[ruling.outcome]:
             better.append(Change((variation.told,), varied.outcome))
         if len(varied.reasons) < len(ruling.reasons):
@@ -66,6 +75,30 @@ def changes_that_matter(
     rest.sort(key=lambda pair: pair[0])
     better += _groups(world, [variation for _, variation in rest[:_HELPFUL]])
     return tuple(better[:_SHOWN])
+
+
+def _bearing(world: World) -> InstrumentLibrary:
+    # The instruments that reach the places, with the rules that bear on operation and chain. With
+    # another date a client may have another licence, other parties and places: then all are kept.
+    words, on_record = world.library.vocabulary, world.records is not None
+    actors = {judged.actor for judged in world.chain}
+    kept = []
+    for one in world.library.instruments.values():
+        rules = tuple(
+            rule
+            for rule in one.rules
+            if world.operation.action in rule.facts.operations
+            and (on_record or rule.facts.actors & actors)
+        )
+        if rules and (on_record or reaches(one, world.jurisdictions, words)):
+            kept.append(replace(one, rules=rules))
+    return InstrumentLibrary(kept)
+
+
+def _narrowed(
+    again: Callable[[World], World], library: InstrumentLibrary
+) -> Callable[[World], World]:
+    return lambda world: replace(again(world), library=library)
 
 
 def _tried(
@@ -79,7 +112,7 @@ def _tried(
         alike.setdefault((variation.kind, varied.outcome, keys), []).append((variation, varied))
     for group in alike.values():
         variation, varied = group[0]
-        if variation.kind in _TOLD_TOGETHER and len(group) > 1:
+        if len(group) > 1 and variation.alternative:
             what = variation.told.rpartition(" ")[0]
             words = [one.told.rpartition(" ")[2] for one, _ in group]
             more = f" and {len(words) - _NAMED} others" if len(words) > _NAMED else ""
@@ -96,7 +129,7 @@ def _groups(world: World, helpful: list[_Variation]) -> list[Change]:
                 continue
             varied = world
             # Purpose and date first: they have the records read again.
-            for one in sorted(group, key=lambda one: one.kind not in ("purpose", "date")):
+            for one in sorted(group, key=lambda one: one.kind not in _READ_AGAIN):
                 varied = one.apply(varied)
             if judge(varied).allowed:
                 changes.append(Change(tuple(one.told for one in group), "allow"))
@@ -108,9 +141,10 @@ def _groups(world: World, helpful: list[_Variation]) -> list[Change]:
 def _variations(
     world: World, ruling: Ruling, again: Callable[[World], World]
 ) -> Iterator[_Variation]:
-    for one in (*_purposes(world), *_dates(world)):
+    for one in (*_purposes(world), *_dates(world), *_knowledge(world)):
         yield replace(one, apply=_then(one.apply, again))
     yield from _duties(world, ruling)
+    yield from _world_facts(world)
     yield from _stated_facts(world)
     yield from _own_fields(world)
     yield from _commitments(world)
@@ -128,47 +162,101 @@ def _then(
 def _purposes(world: World) -> Iterator[_Variation]:
     for purpose in world.library.vocabulary.purposes:
         if purpose != world.operation.purpose:
-            yield _with_fields(f"the purpose were {purpose}", "purpose", purpose=purpose)
+            told = f"the purpose were {purpose}"
+            yield _with_fields(told, "purpose", alternative=True, purpose=purpose)
 
 
-def _with_fields(told: str, kind: str, **changed: Any) -> _Variation:
-    return _Variation(
-        told, kind, lambda world: replace(world, operation=replace(world.operation, **changed))
-    )
+def _with_fields(told: str, kind: str, *, alternative: bool = False, **changed: Any) -> _Variation:
+    def apply(world: World) -> World:
+        return replace(world, operation=replace(world.operation, **changed))
+
+    return _Variation(told, kind, apply, alternative)
 
 
 def _duties(world: World, ruling: Ruling) -> Iterator[_Variation]:
-    met = world.facts(licensed=True)["duties"]
+    met = _set_of(world, "duties")
     missing = [duty for duty in ruling.missing if duty != "accuracy-evidence"]
     sets = [(duty,) for duty in missing] + ([tuple(missing)] if len(missing) > 1 else [])
+    sets += [(duty,) for duty in sorted(_named(world, "duties") - met - set(missing))]
     for duties in sets:
-        stated = tuple(sorted({*(met if isinstance(met, tuple) else ()), *duties}))
-        plural = "were" if len(duties) > 1 else "was"
-        told = f"the duty {' and '.join(duties)} {plural} met"
+        stated = tuple(sorted(met.union(duties)))
+        told = f"the {'duties' if len(duties) > 1 else 'duty'} {' and '.join(duties)}"
+        told += f" {'were' if len(duties) > 1 else 'was'} met"
         yield _Variation(told, "duties", _stating("duties", stated))
+
+
+def _world_facts(world: World) -> Iterator[_Variation]:
+    held = _set_of(world, "facts")
+    for fact in sorted(_named(world, "facts") - held):
+        told = f"the fact {fact} were on record"
+        yield _Variation(told, "facts", _stating("facts", tuple(sorted({*held, fact}))))
+
+
+def _set_of(world: World, name: str) -> set[str]:
+    held = world.facts(licensed=True)[name]
+    return set(held) if isinstance(held, tuple) else set()
+
+
+def _tables(world: World) -> Iterator[Mapping[str, Any]]:
+    for rule in world.rules.rules:
+        yield from (*rule.facts.when, *rule.facts.unless)
+
+
+def _named(world: World, name: str) -> set[str]:
+    # The words of a set that rules in force ask for.
+    wanted = [table[name] for table in _tables(world) if name in table]
+    return {word for told in wanted if isinstance(told, dict) for word in told.values()}
 
 
 def _stated_facts(world: World) -> Iterator[_Variation]:
     words, facts = world.library.vocabulary, world.facts(licensed=True)
-    looked_at = set().union(*(rule.attributes for rule in world.rules.rules))
-    for name in sorted(looked_at & words.conditions.keys() - STATED_ELSEWHERE):
+    looked_at = {name for table in _tables(world) for name in table}
+    looked_at |= set().union(*(rule.attributes for rule in world.rules.rules))
+    if looked_at & {"offence_violent", "offence_felony"}:
+        looked_at.add("offence")
+    for name in sorted(looked_at & words.conditions.keys() - {"purpose", "warrant"}):
         condition, now = words.conditions[name], facts[name]
-        if not condition.derived:
-            for value in _values(world, name, now):
-                yield _Variation(f"{name} were {_said(value)}", name, _stating(name, value))
+        if condition.derived or condition.kind in SETS:
+            continue
+        for value in _values(world, name, now):
+            told, worded = f"{name} were {_said(value)}", condition.kind in _WORDED
+            if name in STATED_ELSEWHERE:
+                yield _with_fields(told, name, alternative=worded, **{name: value})
+            else:
+                yield _Variation(told, name, _stating(name, value), worded)
 
 
 def _values(world: World, name: str, now: Fact) -> Iterator[Fact]:
     words = world.library.vocabulary
     condition = words.conditions[name]
+    allowed: Iterable[Fact] = ()
     if isinstance(now, bool):
-        yield not now
+        allowed = (not now,)
     elif condition.kind == "int":
-        yield 0
+        allowed = sorted({0} | _numbers(world, name))
     elif condition.kind == "word":
-        yield from (word for word in condition.words if word != now)
+        allowed = condition.words
+    elif condition.kind == "basis":
+        allowed = words.bases
+    elif condition.kind == "offence":
+        allowed = words.offences
     elif condition.kind == "actor":
-        yield from (actor for actor in words.actors if actor != now)
+        allowed = words.actors
+    yield from (value for value in allowed if value != now)
+
+
+def _numbers(world: World, name: str) -> set[int]:
+    # Each bound that a rule sets, and its neighbours: one of them lies on the other side.
+    found: set[int] = set()
+    for table in _tables(world):
+        told = table.get(name)
+        bounds = (
+            told.values() if isinstance(told, dict) else told if isinstance(told, list) else [told]
+        )
+        for bound in bounds:
+            if isinstance(bound, int):
+                found |= {bound - 1, bound, bound + 1}
+    return found
 
 
 def _stating(name: str, value: Fact) -> Callable[[World], World]:
@@ -183,7 +271,8 @@ def _own_fields(world: World) -> Iterator[_Variation]:
     operation, words = world.operation, world.library.vocabulary
     for warrant in words.warrants:
         if warrant != operation.warrant:
-            yield _with_fields(f"the authorisation were {warrant}", "warrant", warrant=warrant)
+            told = f"the authorisation were {warrant}"
+            yield _with_fields(told, "warrant", alternative=True, warrant=warrant)
     for party in operation.parties:
         rest = tuple(one for one in operation.parties if one != party)
         yield _with_fields(f"{party.name} did not stand behind the client", "parties", parties=rest)
@@ -225,6 +314,18 @@ def _at(moment: datetime) -> Callable[[World], World]:
     return lambda world: replace(
         world, as_of=moment, operation=replace(world.operation, as_of=moment)
     )
+
+
+def _knowledge(world: World) -> Iterator[_Variation]:
+    edges: set[date] = set()
+    for instrument in world.library.instruments.values():
+        # Only what was believed otherwise before: ignorance of the law is no change to propose.
+        told = [held.known_from for held in instrument.known[1:]]
+        told += [day for rule in instrument.rules for day in (rule.known_from, rule.known_until)]
+        edges |= {one for day in told if day is not None for one in (day - timedelta(days=1), day)}
+    for day in sorted(edges - {world.known_day}, key=lambda day: abs(day - world.known_day)):
+        moment = datetime.combine(day, time(), UTC)
+        yield _with_fields(f"the law counted as known on {day}", "known", known_at=moment)
 
 
 def _commitments(world: World) -> Iterator[_Variation]:
