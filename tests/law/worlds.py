@@ -18,7 +18,10 @@ from rightface.law.consents import Consent
 from rightface.law.library import InstrumentLibrary
 from rightface.law.licences import Licence
 from rightface.law.operation import Operation, Party
+from rightface.law.provenance import Finding, Provenance
 from rightface.law.vocabulary import Vocabulary
+from rightface.law.warrant_records import FOUND_ELSEWHERE
+from rightface.law.warrants import Warrant
 from rightface.law.world import STATED_ELSEWHERE, Evidence, Records, World
 
 T = TypeVar("T")
@@ -38,6 +41,10 @@ STATEABLE = sorted(
     for name, condition in WORDS.conditions.items()
     if not condition.derived and name not in STATED_ELSEWHERE
 )
+STANDING = [name for name in STATEABLE if WORDS.conditions[name].recordable]
+PROVED = [name for name in STATEABLE if name not in FOUND_ELSEWHERE]
+KINDS = sorted(set(WORDS.warrants) - {"none"})
+CITED = [f"fnd-{number}" for number in range(6)] + ["search:1", "search:2", "search:3"]
 # Days around every edge that an instrument or rule has.
 _EDGES = {
     edge
@@ -117,6 +124,8 @@ def operation(rng: Random, client: str | None = None) -> Operation:
         realtime=bool(rng.randrange(2)),
         device=rng.choice(WORDS.conditions["device"].words),
         warrant=rng.choice(sorted(WORDS.warrants)) if one_in(rng, 9) else "none",
+        warrant_id="wrt-1" if client is not None and one_in(rng, 3) else None,
+        findings=subset(rng, CITED, at_most=3) if client is not None and one_in(rng, 3) else (),
         legal_basis=rng.choice(sorted(WORDS.bases)) if one_in(rng, 15) else None,
         conditions=stated(rng),
     )
@@ -166,6 +175,68 @@ def consent(rng: Random, at: datetime) -> Consent:
     )
 
 
+def warrant(rng: Random, asked: Operation, at: datetime) -> Warrant:
+    """A warrant that may or may not cover `asked` at `at`; most of them nearly do.
+
+    Valid, not yet valid, expired, ended, overdue, out of scope, or another client's.
+    """
+
+    def scope(value: str | None, others: Sequence[str]) -> tuple[str, ...]:
+        some = subset(rng, others, at_most=2)
+        return some if value is None or one_in(rng, 9) else (value, *some)
+
+    def hours(*choices: int) -> datetime:
+        return start + timedelta(hours=rng.choice(choices), minutes=rng.choice([-1, 0, 0, 1]))
+
+    start = at - timedelta(hours=rng.choice([30] * 12 + [-1, 0, 1, 23, 24, 25, 47, 48, 49, 500]))
+    stated = asked.warrant if asked.warrant != "none" and not one_in(rng, 9) else rng.choice(KINDS)
+    exigent = stated == "exigent"
+    ended = hours(1, 30, 60) if one_in(rng, 9) else None
+    return Warrant(
+        warrant_id="wrt-1",
+        kind=stated,
+        issuer="court",
+        number="1",
+        client="other" if one_in(rng, 15) else "acme",
+        operations=scope(asked.action, ACTIONS),
+        purposes=scope(asked.purpose, PURPOSES),
+        galleries=tuple(rng.choice([["*"]] * 9 + [["staff*"], ["staff"], []])),
+        jurisdictions=tuple(PLACES) if rng.randrange(9) else scope(None, ["EU", "US-CA-SF", "GB"]),
+        valid_from=start,
+        valid_until=hours(0, 1, 30, 400, 4_000, 4_000, 4_000, 4_000, 4_000, 4_000),
+        document_digest="",
+        recorded_at=start,
+        sealed=one_in(rng, 2),
+        conditions={name: _value(rng, name) for name in subset(rng, PROVED, at_most=3)},
+        limit_hours=rng.choice([1, 24, 48, 168]) if exigent else None,
+        requested_at=hours(-5, 0, 1, 24, 47, 48, 49) if rng.randrange(2) else None,
+        reported_at=hours(0, 1, 24, 47, 48, 49) if rng.randrange(2) else None,
+        ended_at=ended,
+        ended_as=None if ended is None else rng.choice(["ended", "refused"]),
+    )
+
+
+def provenance(rng: Random, asked: Operation) -> Provenance:
+    """What is on record behind the citations; now and then something is missing."""
+    names = rng.sample(CITED[:6], 6)
+    missing = set(subset(rng, CITED, at_most=2)) if one_in(rng, 3) else set()
+    findings = {
+        name: Finding(
+            finding_id=name,
+            client="acme",
+            kind="other",
+            parents=subset(rng, [*names[:place], "search:1", "search:2"], at_most=2),
+            document_digest="",
+            found_at=datetime(2020, 1, 1, tzinfo=UTC),
+            recorded_at=datetime(2020, 1, 1, tzinfo=UTC),
+        )
+        for place, name in enumerate(names)
+        if name not in missing and asked.client == "acme"
+    }
+    searches = frozenset({"search:1", "search:2"} - missing) if asked.client else frozenset[str]()
+    return Provenance(cited=asked.findings, findings=findings, searches=searches)
+
+
 def records(rng: Random, asked: Operation, at: datetime) -> Records:
     """What may be on record for `asked` at `at`."""
     days = rng.choice([-1, 0, 30, 30, 30, 729, 730, 731, 732])
@@ -184,6 +255,10 @@ def records(rng: Random, asked: Operation, at: datetime) -> Records:
         consents={subject: consent(rng, at) for subject in covered},
         suppressed=frozenset(subset(rng, SUBJECTS)) if one_in(rng, 4) else frozenset(),
         evidence=None if one_in(rng, 8) else evidence,
+        warrant=None if asked.warrant_id is None or one_in(rng, 9) else warrant(rng, asked, at),
+        facts=frozenset(subset(rng, sorted(WORDS.facts))) if one_in(rng, 2) else frozenset(),
+        standing={name: _value(rng, name) for name in subset(rng, STANDING, at_most=4)},
+        provenance=provenance(rng, asked),
     )
 
 
