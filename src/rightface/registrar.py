@@ -27,6 +27,8 @@ from rightface.law.decide import Desk
 from rightface.law.licences import IssuedLicence, Licence
 from rightface.law.operation import Party
 from rightface.permit import Permit
+from rightface.registrar_findings import FindingDesk
+from rightface.registrar_warrants import WarrantDesk
 from rightface.retention import RetentionDesk, erase_as_operator
 
 _REFERENCE = re.compile(r"[a-zA-Z0-9_.\-:]{1,255}")  # Rekognition's ExternalImageId
@@ -228,6 +230,17 @@ class Registrar:
             Refused: the gate refused the erasure. StorageError, GalleryError: it was not done.
         """
         return sum(receipt.erased["faces"] for receipt in RetentionDesk(self._instance).sweep())
+
+    # ------------------------------------------------------------ warrants and findings
+    @property
+    def warrants(self) -> WarrantDesk:
+        """Warrants, orders and emergencies on record."""
+        return WarrantDesk(self._instance)
+
+    @property
+    def findings(self) -> FindingDesk:
+        """Findings on record, and acts on a match."""
+        return FindingDesk(self._instance)
 
     # ------------------------------------------------------------ the ledger
     def audit_ledger(self) -> int:
