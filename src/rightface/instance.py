@@ -161,6 +161,7 @@ class Instance:
         self.record_act(session, "instance-create")
         duties.record_duty(
             session,
+            self.keyring,
             RETENTION_POLICY,
             document_digest=hashlib.sha256(POLICY.encode()).hexdigest(),
             by=OPERATOR,

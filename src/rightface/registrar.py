@@ -282,7 +282,9 @@ class Registrar:
         instance.library.commitment(instrument)
 
         def work(session: Session) -> Adoption:
-            adopted = adoptions.adopt(session, instrument, at=datetime.now(UTC), by=OPERATOR)
+            adopted = adoptions.adopt(
+                session, instance.keyring, instrument, at=datetime.now(UTC), by=OPERATOR
+            )
             instance.record_act(session, "commitment-adopt", reasons=(instrument,))
             return adopted
 

@@ -104,13 +104,32 @@ class Instance:
     def duty(self, duty: str = "public-retention-policy") -> None:
         self.database.write(
             lambda session: duties.record_duty(
-                session, duty, document_digest=NOTICE, at=self.now, by="operator"
+                session, self.keyring, duty, document_digest=NOTICE, at=self.now, by="operator"
             )
         )
 
     def adopt(self, instrument: str = "microsoft-police-commitment-2020") -> None:
         self.database.write(
-            lambda session: adoptions.adopt(session, instrument, at=self.now, by="operator")
+            lambda session: adoptions.adopt(
+                session, self.keyring, instrument, at=self.now, by="operator"
+            )
+        )
+
+    def withdraw_commitment(self, instrument: str, at: datetime | None = None) -> None:
+        self.database.write(
+            lambda session: adoptions.withdraw_adoption(
+                session,
+                self.keyring,
+                instrument,
+                reason="The pledge is over.",
+                at=at or self.now,
+                by="operator",
+            )
+        )
+
+    def end_duty(self, duty: str, at: datetime | None = None) -> list[duties.DutyOnRecord]:
+        return self.database.write(
+            lambda session: duties.end_duty(session, self.keyring, duty, at=at or self.now)
         )
 
     def decide(self, operation: Operation) -> Permit | Refusal:

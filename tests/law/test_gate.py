@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rightface.errors import LawError, StorageError
-from rightface.law import adoptions, duties, licences
+from rightface.law import licences
 from rightface.law.gate import Judged
 from rightface.law.operation import Operation, Party
 from rightface.law.ruling import STEPS, Obligation
@@ -274,11 +274,7 @@ def test_a_commitment_binds_only_while_adopted(instance: Instance) -> None:
     instance.adopt()
     assert keys(instance.refused(asked)) == ["microsoft-police-commitment-2020#police-use"]
     instance.now = NOW + timedelta(days=1)
-    instance.database.write(
-        lambda session: adoptions.withdraw_adoption(
-            session, "microsoft-police-commitment-2020", at=instance.now
-        )
-    )
+    instance.withdraw_commitment("microsoft-police-commitment-2020")
     instance.allowed(asked)
 
 
@@ -342,9 +338,7 @@ def test_a_duty_counts_while_it_is_on_record(instance: Instance) -> None:
     instance.duty()
     instance.allowed(asked)
     instance.now = NOW + timedelta(days=1)
-    instance.database.write(
-        lambda session: duties.end_duty(session, "public-retention-policy", at=instance.now)
-    )
+    instance.end_duty("public-retention-policy")
     assert instance.refused(asked).ruling.missing == ("public-retention-policy",)
 
 

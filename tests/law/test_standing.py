@@ -17,7 +17,7 @@ PLEDGE = "microsoft-police-commitment-2020"
 def test_an_adoption_binds_from_then_until_it_is_withdrawn(instance: Instance) -> None:
     instance.adopt(PLEDGE)
     end = NOW + timedelta(days=2)
-    instance.database.write(lambda s: adoptions.withdraw_adoption(s, PLEDGE, at=end))
+    instance.withdraw_commitment(PLEDGE, end)
     tick = timedelta(microseconds=1)
     for at, holds in ((NOW - tick, False), (NOW, True), (end - tick, True), (end, False)):
         assert (PLEDGE in instance.gate.adopted(at)) is holds
@@ -28,25 +28,25 @@ def test_adopting_twice_is_adopting_once(instance: Instance) -> None:
     instance.now = NOW + timedelta(days=1)
     instance.adopt(PLEDGE)
     with instance.database.read() as session:
-        [adoption] = adoptions.all_adoptions(session)
+        [adoption] = adoptions.all_adoptions(session, instance.keyring)
     assert adoption.adopted_at == NOW
     assert adoption.by == "operator"
 
 
 def test_what_is_not_adopted_cannot_be_withdrawn(instance: Instance) -> None:
     with pytest.raises(LawError, match="not adopted"):
-        instance.database.write(lambda s: adoptions.withdraw_adoption(s, PLEDGE, at=NOW))
+        instance.withdraw_commitment(PLEDGE)
 
 
 def test_duties_keep_their_history(instance: Instance) -> None:
     instance.duty()
     end = NOW + timedelta(days=1)
-    ended = instance.database.write(lambda s: duties.end_duty(s, "public-retention-policy", at=end))
+    ended = instance.end_duty("public-retention-policy", end)
     assert [duty.ended_at for duty in ended] == [end]
     instance.now = end
     instance.duty()
     with instance.database.read() as session:
-        first, second = duties.all_duties(session)
+        first, second = duties.all_duties(session, instance.keyring)
     assert (first.recorded_at, first.ended_at) == (NOW, end)
     assert (second.recorded_at, second.ended_at) == (end, None)
     assert first.document_digest == NOTICE
@@ -62,7 +62,12 @@ def test_a_duty_needs_a_documents_digest(instance: Instance) -> None:
     with pytest.raises(LawError, match="digest"):
         instance.database.write(
             lambda s: duties.record_duty(
-                s, "public-retention-policy", document_digest="x", at=NOW, by="operator"
+                s,
+                instance.keyring,
+                "public-retention-policy",
+                document_digest="x",
+                at=NOW,
+                by="operator",
             )
         )
 

@@ -1,39 +1,63 @@
 """Duties on record: what the operator has published or arranged, with the document's digest.
 
-Only recordable duties are taken: human review, for one, is met by reviewing, never by a document.
+Each is signed, its end included; one whose signature is missing or broken does not count. Only
+recordable duties are taken: human review, for one, is met by reviewing, never by a document.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from rightface.errors import LawError
+from rightface.keys import KeyRing
+from rightface.law.signed import opened, sealed
 from rightface.law.tables import DutyRow, moment, stamp
 from rightface.law.vocabulary import Vocabulary
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DutyOnRecord:
-    """One duty met. Term: half-open, [recorded_at, ended_at)."""
+    """One duty met. Term: half-open, [met_from, ended_at); known from `recorded_at` on."""
 
     duty: str
     document_digest: str
+    met_from: datetime
     recorded_at: datetime
     ended_at: datetime | None
     by: str
+    signed: bool = True
+    """Whether it bears a good signature. Without one it does not count."""
 
 
 def record_duty(
-    session: Session, duty: str, *, document_digest: str, at: datetime, by: str
+    session: Session,
+    keyring: KeyRing,
+    duty: str,
+    *,
+    document_digest: str,
+    at: datetime,
+    by: str,
+    met_from: datetime | None = None,
 ) -> DutyOnRecord:
     """Put a met duty on record. Call inside `Database.write`.
+
+    Args:
+        session: the writing session.
+        keyring: signs.
+        duty: a recordable duty of the vocabulary.
+        document_digest: hex SHA-256 of the document that shows it.
+        at: now.
+        by: who records it.
+        met_from: since when it is met; None: `at`.
 
     Raises:
         LawError: no such duty, one that no document meets, or a malformed digest.
@@ -44,35 +68,92 @@ def record_duty(
             f"The duty '{duty}' cannot be put on record.",
             why="It is met by what is done at each request, never by a document.",
         )
-    if not _DIGEST.fullmatch(document_digest):
+    if not DIGEST.fullmatch(document_digest):
         raise LawError("The document's digest is not a hexadecimal SHA-256.")
-    row = DutyRow(duty=duty, document_digest=document_digest, recorded_at=stamp(at), by=by)
+    told = {
+        "duty": duty,
+        "document": document_digest,
+        "from": stamp(met_from or at),
+        "recorded_at": stamp(at),
+        "ended_at": None,
+        "by": by,
+    }
+    body, signature = sealed(keyring, "duty", told)
+    row = DutyRow(
+        duty=duty,
+        document_digest=document_digest,
+        recorded_at=stamp(at),
+        by=by,
+        body=body,
+        signature=signature,
+    )
     session.add(row)
     session.flush()
-    return _duty(row)
+    return _duty(keyring, row)
 
 
-def end_duty(session: Session, duty: str, *, at: datetime) -> list[DutyOnRecord]:
-    """Record that a duty is no longer met; what ended just now is returned."""
+def end_duty(session: Session, keyring: KeyRing, duty: str, *, at: datetime) -> list[DutyOnRecord]:
+    """Record that a duty is no longer met; what ended just now is returned.
+
+    Call inside `Database.write`. A row without a good signature ends as well, unsigned: it did not
+    count before.
+
+    Raises:
+        LawError: no such duty.
+    """
+    Vocabulary.load().duty(duty)
     rows = list(
         session.scalars(select(DutyRow).where(DutyRow.duty == duty, DutyRow.ended_at.is_(None)))
     )
     for row in rows:
+        told = opened(keyring, "duty", row.body, row.signature)
         row.ended_at = stamp(at)
+        if told is not None:
+            row.body, row.signature = sealed(keyring, "duty", {**told, "ended_at": stamp(at)})
     session.flush()
-    return [_duty(row) for row in rows]
+    return [_duty(keyring, row) for row in rows]
 
 
-def all_duties(session: Session) -> list[DutyOnRecord]:
+def all_duties(session: Session, keyring: KeyRing) -> list[DutyOnRecord]:
     """Every duty on record, oldest first, ended ones included."""
-    return [_duty(row) for row in session.scalars(select(DutyRow).order_by(DutyRow.id))]
+    return [_duty(keyring, row) for row in session.scalars(select(DutyRow).order_by(DutyRow.id))]
 
 
-def _duty(row: DutyRow) -> DutyOnRecord:
+def read_duty(
+    keyring: KeyRing,
+    duty: str,
+    body: str | None,
+    signature: bytes | None,
+    recorded_at: str,
+    ended_at: str | None,
+) -> Mapping[str, Any] | None:
+    """What a row's columns say; None: it is unsigned, broken, or text and columns disagree."""
+    told = opened(keyring, "duty", body, signature)
+    if told is None:
+        return None
+    columns = (duty, recorded_at, ended_at)
+    return told if (told["duty"], told["recorded_at"], told["ended_at"]) == columns else None
+
+
+def is_met(told: Mapping[str, Any], at: str, known: str, *, live: bool) -> bool:
+    """Whether a signed duty is met at `at` as known at `known` (time stamps).
+
+    For a permit an end counts at once.
+    """
+    ended = told["ended_at"]
+    if ended is not None and (live or ended <= at):
+        return False
+    return bool(told["from"] <= at and told["recorded_at"] <= known)
+
+
+def _duty(keyring: KeyRing, row: DutyRow) -> DutyOnRecord:
+    told = read_duty(keyring, row.duty, row.body, row.signature, row.recorded_at, row.ended_at)
     return DutyOnRecord(
         duty=row.duty,
-        document_digest=row.document_digest,
+        document_digest=row.document_digest if told is None else told["document"],
+        met_from=moment(row.recorded_at if told is None else told["from"]),
         recorded_at=moment(row.recorded_at),
         ended_at=None if row.ended_at is None else moment(row.ended_at),
         by=row.by,
+        signed=told is not None,
     )

@@ -17,8 +17,9 @@ from rightface.keys import KeyRing
 from rightface.law.findings import Searched
 from rightface.law.library import InstrumentLibrary
 from rightface.law.licences import Licence
+from rightface.law.on_record import on_record
 from rightface.law.operation import Operation
-from rightface.law.records import adopted_and_met, find_licence, read_records
+from rightface.law.records import find_licence, read_records
 from rightface.law.ruling import Outcome, Refusal, Ruling, StepResult
 from rightface.law.steps import (
     consent,
@@ -145,7 +146,7 @@ class Gate:
     def adopted(self, at: datetime) -> frozenset[str]:
         """The commitments on record as adopted at `at`."""
         with self._database.read() as session:
-            return adopted_and_met(session, at)[0]
+            return on_record(session, self._keyring, as_of=at).adopted
 
     def _world(
         self,
@@ -160,7 +161,13 @@ class Gate:
         records: Records | None = None
         if live or operation.client is not None:
             records = read_records(
-                session, self._keyring, operation, as_of, self._evidence, self._searched
+                session,
+                self._keyring,
+                operation,
+                as_of,
+                self._evidence,
+                self._searched,
+                live=live,
             )
         if adopted is None:
             adopted = self._library.commitments if records is None else records.adopted

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from sqlalchemy import String, bindparam, literal, null, select, union_all
 from sqlalchemy.orm import Session
 
 from rightface.errors import LicenceError
@@ -17,9 +16,9 @@ from rightface.keys import KeyRing
 from rightface.law import consents
 from rightface.law.findings import Searched, trace
 from rightface.law.licences import Licence, by_id, of_client
+from rightface.law.on_record import on_record
 from rightface.law.operation import Operation
 from rightface.law.provenance import Provenance
-from rightface.law.tables import AdoptionRow, DutyRow, stamp
 from rightface.law.warrant_records import find as find_warrant
 from rightface.law.world import FACELESS, Evidence, Records
 
@@ -31,16 +30,26 @@ def read_records(
     at: datetime,
     evidence: Callable[[], Evidence | None],
     searched: Searched = lambda *_: False,
+    *,
+    live: bool = False,
 ) -> Records:
     """The records that matter to `operation` at `at`.
 
     A question that names no licence gets the client's newest one that holds at `at`. `searched`
-    asks the ledger whether a search took place.
+    asks the ledger whether a search took place. `live`: a permit is asked for.
     """
     licence, broken = find_licence(
         session, keyring, operation.client or "", operation.licence_id, at
     )
-    adopted, duties = adopted_and_met(session, at)
+    stands = on_record(
+        session,
+        keyring,
+        client=operation.client,
+        gallery=operation.gallery,
+        as_of=at,
+        known_at=operation.known_at,
+        live=live,
+    )
     people = consents.standing(
         session,
         keyring,
@@ -58,8 +67,10 @@ def read_records(
     return Records(
         licence=licence,
         licence_broken=broken,
-        adopted=adopted,
-        duties=duties,
+        adopted=stands.adopted,
+        duties=stands.duties,
+        facts=stands.facts,
+        standing=stands.standing,
         consents=people.covering,
         suppressed=people.suppressed,
         evidence=evidence(),
@@ -85,25 +96,3 @@ def find_licence(
     holding = [one for one in found if one.revoked_at is None and one.holds(at)]
     candidates = holding or found
     return (candidates[-1] if candidates else None), False
-
-
-def adopted_and_met(session: Session, at: datetime) -> tuple[frozenset[str], frozenset[str]]:
-    """The commitments adopted and the duties on record at `at`."""
-    rows = session.connection().execute(_STANDING, {"at": stamp(at)}).all()
-    return (
-        frozenset(name for kind, name in rows if kind == "adoption"),
-        frozenset(name for kind, name in rows if kind == "duty"),
-    )
-
-
-_AT = bindparam("at", type_=String())
-_ADOPTIONS, _DUTIES = AdoptionRow.__table__.c, DutyRow.__table__.c
-_STANDING = union_all(
-    select(literal("adoption"), _ADOPTIONS.instrument).where(
-        _ADOPTIONS.adopted_at <= _AT,
-        (_ADOPTIONS.withdrawn_at == null()) | (_ADOPTIONS.withdrawn_at > _AT),
-    ),
-    select(literal("duty"), _DUTIES.duty).where(
-        _DUTIES.recorded_at <= _AT, (_DUTIES.ended_at == null()) | (_DUTIES.ended_at > _AT)
-    ),
-)

@@ -6,7 +6,11 @@ once under the same key and signature need not be computed again: the bytes are 
 
 from __future__ import annotations
 
+import json
 import threading
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -42,3 +46,24 @@ def verifies(keyring: KeyRing, text: str, signature: bytes) -> bool:
             del known[next(iter(known))]
         known[text, signature] = None
     return True
+
+
+def sealed(keyring: KeyRing, kind: str, told: dict[str, Any]) -> tuple[str, bytes]:
+    """A record of one kind as canonical text, and its signature."""
+    text = canonical({**told, "v": 1, "kind": kind})
+    return text, sign(keyring, text)
+
+
+def opened(
+    keyring: KeyRing, kind: str, body: str | None, signature: bytes | None
+) -> Mapping[str, Any] | None:
+    """What a signed record of this kind says; None: its signature is not good, or it has none."""
+    if body is None or signature is None or not verifies(keyring, body, bytes(signature)):
+        return None
+    told = _told(body)
+    return told if told.get("kind") == kind and told.get("v") == 1 else None
+
+
+@lru_cache(maxsize=_KEPT)
+def _told(body: str) -> Mapping[str, Any]:
+    return MappingProxyType(json.loads(body))
