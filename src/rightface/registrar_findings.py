@@ -180,5 +180,3 @@ class FindingDesk:
             self._instance.searched,
         )
         return Traced(finding=finding, origin=known.origin.get(finding.finding_id, "unknown"))
-
-

@@ -58,18 +58,22 @@ def complete() -> typer.Typer:
     from rightface.cli import (
         consent,
         faces,
+        finding,
         instance,
         law,
         ledger,
         licence,
         retention,
         serve,
+        warrant,
     )
     from rightface.cli.demo import command as demo
 
     instance.add_to(app)
     app.add_typer(licence.app, name="licence")
     app.add_typer(consent.app, name="consent")
+    app.add_typer(warrant.app, name="warrant")
+    app.add_typer(finding.app, name="finding")
     app.add_typer(retention.app, name="retention")
     app.add_typer(law.app, name="law")
     app.add_typer(ledger.app, name="ledger")

@@ -62,8 +62,9 @@ class WarrantTerms:
     operations: Sequence[str]
     purposes: Sequence[str]
     jurisdictions: Sequence[str]
-    valid_until: datetime
     document_digest: str = field(repr=False)
+    valid_until: datetime | None = None
+    """None: the end of an emergency's limit; every other document states its end."""
     galleries: Sequence[str] = ()
     valid_from: datetime | None = None
     """None: now."""
@@ -212,7 +213,13 @@ def _checked(terms: WarrantTerms, at: datetime) -> dict[str, Any]:
 
 
 def _dates(terms: WarrantTerms, start: datetime, at: datetime) -> dict[str, str]:
-    if stamp(start) >= stamp(terms.valid_until):
+    until = terms.valid_until
+    if until is None:
+        hours = _limit(terms)
+        if hours is None:
+            raise LawError("The document has an end.", mend="Give --until DATE.")
+        until = start + timedelta(hours=hours)
+    if stamp(start) >= stamp(until):
         raise LawError("Its term ends before it starts.", mend="Give a later end.")
     if terms.kind == EXIGENT and stamp(start) > stamp(at):
         raise LawError("An emergency cannot start in the future.", mend="Record it when it does.")
@@ -221,7 +228,7 @@ def _dates(terms: WarrantTerms, start: datetime, at: datetime) -> dict[str, str]
             f"Its term starts more than {_AHEAD.days} days from now.",
             mend="Mend the date, or record it later.",
         )
-    return {"valid_from": stamp(start), "valid_until": stamp(terms.valid_until)}
+    return {"valid_from": stamp(start), "valid_until": stamp(until)}
 
 
 def _limit(terms: WarrantTerms) -> int | None:
