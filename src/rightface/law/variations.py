@@ -1,9 +1,9 @@
 """What would change the gate's answer: found by asking it again with things changed.
 
 Tries every single change of the conditions, facts, authorisation, records, date, knowledge and
-place that the rules could look at; then the smallest groups of changes that lead to `allow`. Rules that
-cannot speak of this operation or of anybody in the chain are left aside first: that is what makes
-it quick. Changes no record and makes no permit.
+place that the rules could look at; then the smallest groups of changes that lead to `allow`. Rules
+that cannot speak of this operation or of anybody in the chain are left aside first: that is what
+makes it quick. Changes no record and makes no permit.
 """
 
 from __future__ import annotations
