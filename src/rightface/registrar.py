@@ -1,4 +1,4 @@
-"""The operator's acts: licences, consents and their withdrawal, commitments adopted.
+"""The operator's acts: licences, consents and their withdrawal; what else there is, by its desk.
 
 Each act is one transaction with its own leaf in the ledger. None of them opens a door around the
 gate: what erases, erases under a permit. Must never know: a command line, a wire format.
@@ -20,14 +20,14 @@ from rightface.errors import ConsentError, LicenceError, SettingsError
 from rightface.gallery.erasure import Erasure, Record, erase_subject
 from rightface.gallery.receipts import Receipt
 from rightface.instance import OPERATOR, Instance
-from rightface.law import adoptions, consents, licences
-from rightface.law.adoptions import Adoption
+from rightface.law import consents, licences
 from rightface.law.consents import Consent
 from rightface.law.decide import Desk
 from rightface.law.licences import IssuedLicence, Licence
 from rightface.law.operation import Party
 from rightface.permit import Permit
 from rightface.registrar_findings import FindingDesk
+from rightface.registrar_law import LawDesk
 from rightface.registrar_warrants import WarrantDesk
 from rightface.retention import RetentionDesk, erase_as_operator
 
@@ -272,23 +272,10 @@ class Registrar:
             self._instance.library, self._instance.gate, instruments=instruments, strict=strict
         )
 
-    def adopt(self, instrument: str) -> Adoption:
-        """Bind the instance to a commitment from now on.
-
-        Raises:
-            LawError: it is no commitment, or unknown.
-        """
-        instance = self._instance
-        instance.library.commitment(instrument)
-
-        def work(session: Session) -> Adoption:
-            adopted = adoptions.adopt(
-                session, instance.keyring, instrument, at=datetime.now(UTC), by=OPERATOR
-            )
-            instance.record_act(session, "commitment-adopt", reasons=(instrument,))
-            return adopted
-
-        return instance.database.write(work)
+    @property
+    def law(self) -> LawDesk:
+        """What the law waits for: commitments, duties, facts, attesters."""
+        return LawDesk(self._instance)
 
 
 def _require_reference(subject: str) -> None:

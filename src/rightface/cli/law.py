@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from rightface.cli.output import Data, Json, emit, plain, reporting, say, show_table
+from rightface.cli import law_records
+from rightface.cli.output import Json, emit, plain, reporting, say, show_table
 from rightface.errors import SettingsError
 from rightface.law.decide import Desk
 from rightface.law.explain import explain as explained
@@ -100,12 +101,7 @@ def show(
         emit(told, as_json, human)
 
 
-@app.command()
-def adopt(data: Data, commitment: Annotated[str, typer.Argument()], as_json: Json = False) -> None:
-    """Bind this instance to a commitment, from now on. Statutes bind anyway."""
-    with reporting(as_json), Registrar.open(data) as registrar:
-        adopted = registrar.adopt(commitment)
-        emit(adopted, as_json, lambda: say(f"{adopted.instrument} binds this instance."))
+law_records.mount(app)
 
 
 @app.command()

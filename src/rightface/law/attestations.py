@@ -209,7 +209,7 @@ def _answer(told: Any) -> Answer:
     )
 
 
-def _mapping(told: object, what: str, names: set[str] | frozenset[str]) -> Mapping[str, Any]:
+def _mapping(told: object, what: str, names: set[str] | frozenset[str]) -> dict[str, Any]:
     if not isinstance(told, Mapping):
         raise LawError(f"{what}: fields are missing.", why=f"It needs {', '.join(sorted(names))}.")
     absent, beyond = sorted(names - set(told)), sorted(str(one) for one in set(told) - names)

@@ -135,13 +135,7 @@ def read_questions(path: Path) -> list[Question]:
     Raises:
         LawError: the file cannot be read, or a question is malformed; the message names both.
     """
-    try:
-        told = yaml.load(path.read_text("utf-8"), Loader=_Loader)  # noqa: S506  # a SafeLoader
-    except (OSError, UnicodeDecodeError) as error:
-        raise LawError(f"{path} cannot be read.", why=type(error).__name__) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        why = " ".join(str(error).split())
-        raise LawError(f"{path} is not YAML.", why=why, mend="Mend the line named.") from error
+    told = read_yaml(path)
     if isinstance(told, dict) and set(told) == {"requests"}:
         told = told["requests"]
     if not isinstance(told, list):
@@ -157,6 +151,21 @@ def read_questions(path: Path) -> list[Question]:
         twice = next(one for one in ids if ids.count(one) > 1)
         raise LawError(f"{path}: two questions have the id '{twice}'.")
     return found
+
+
+def read_yaml(path: Path) -> Any:
+    """What a YAML (or JSON) file holds. A key that stands twice is an error.
+
+    Raises:
+        LawError: the file cannot be read, or is not YAML.
+    """
+    try:
+        return yaml.load(path.read_text("utf-8"), Loader=_Loader)  # noqa: S506  # a SafeLoader
+    except (OSError, UnicodeDecodeError) as error:
+        raise LawError(f"{path} cannot be read.", why=type(error).__name__) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        why = " ".join(str(error).split())
+        raise LawError(f"{path} is not YAML.", why=why, mend="Mend the line named.") from error
 
 
 def question(told: object, *, default_id: str = "question") -> Question:
