@@ -1,12 +1,13 @@
-"""The hook that lets an unmodified boto3 client say for what, and of whom, it asks.
+"""The hook that lets an unmodified boto3 client say for what, of whom and by which warrant it asks.
 
     import boto3
     from rightface.boto3 import stamp
     client = stamp(boto3.client("rekognition", endpoint_url=...), purpose="access-control")
 
-Amazon's API has no word for a purpose or for the subject of a probe photograph; they travel as the
-headers `x-rightface-purpose` and `x-rightface-subject`. A nonce, fresh for each attempt, makes a
-captured request worthless. All are set before boto3 signs, so that they are part of the signature.
+Amazon's API has no word for a purpose, for the subject of a probe photograph or for a warrant; they
+travel as the headers `x-rightface-purpose`, `x-rightface-subject` and `x-rightface-warrant`. A
+nonce, fresh for each attempt, makes a captured request worthless. All are set before boto3 signs,
+so that they are part of the signature.
 Knows nothing of the server; needs boto3 only through the client it is given.
 """
 
@@ -20,8 +21,14 @@ _EVENT = "before-sign.rekognition"
 _HOOK = "rightface-stamp"
 
 
-def stamp(client: Client, *, purpose: str | None = None, subject: str | None = None) -> Client:
-    """Let every request of a boto3 Rekognition client carry a nonce, a purpose and a subject.
+def stamp(
+    client: Client,
+    *,
+    purpose: str | None = None,
+    subject: str | None = None,
+    warrant: str | None = None,
+) -> Client:
+    """Let every request of a boto3 Rekognition client carry a nonce, and what else is given.
 
     Stamping again replaces the former stamp.
 
@@ -29,11 +36,17 @@ def stamp(client: Client, *, purpose: str | None = None, subject: str | None = N
         client: what `boto3.client("rekognition", ...)` gave.
         purpose: a word of the purposes' list, for a licence that has several.
         subject: the subject reference of the person in a probe photograph.
+        warrant: the id of a warrant, order or emergency on record, `wrt-…`. Every request then relies
+            on it, and is refused where it does not cover it: stamp a client of its own.
 
     Returns:
         The same client.
     """
-    told = {"x-rightface-purpose": purpose, "x-rightface-subject": subject}
+    told = {
+        "x-rightface-purpose": purpose,
+        "x-rightface-subject": subject,
+        "x-rightface-warrant": warrant,
+    }
     fixed = {name: value for name, value in told.items() if value is not None}
 
     def add(request: Any, **_: object) -> None:

@@ -32,6 +32,8 @@ class Caller:
     """A subject reference for what cannot name one itself (a probe). Never logged."""
     request_id: str
     """A UUID, told to the caller and recorded in the ledger."""
+    warrant: str | None = None
+    """The id of a warrant, order or emergency on record that is relied on."""
 
 
 @dataclass(frozen=True, kw_only=True)

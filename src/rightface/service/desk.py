@@ -62,6 +62,7 @@ class Desk:
             place_jurisdiction=licence.jurisdiction,  # no wire says where the camera is
             gallery_jurisdiction=self.instance.settings.jurisdiction,
             subjects=subjects,
+            warrant_id=caller.warrant,
             legal_basis=licence.basis,
             request_id=caller.request_id,
         )

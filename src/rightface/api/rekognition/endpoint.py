@@ -38,6 +38,7 @@ from rightface.service_types import Caller
 MEDIA_TYPE = "application/x-amz-json-1.1"
 _DRAINED_BYTES = 128 * 1024 * 1024
 _PURPOSE = re.compile(r"[a-z0-9-]{1,64}")
+_WARRANT = re.compile(r"[a-z0-9-]{1,40}")
 _SUBJECT = re.compile(r"[a-zA-Z0-9_.\-:]{1,255}")  # as ExternalImageId
 
 
@@ -117,12 +118,13 @@ class RekognitionEndpoint:
             self._replays.require_new(claim, arrived)
         # 6. The parameters, as Amazon's model says.
         members = check(name, model.read_json(body))
-        # 7. For what and of whom, by signed headers.
+        # 7. For what, of whom and on which warrant, by signed headers.
         caller = Caller(
             licence=known[0],
             purpose=_word(claim, told.PURPOSE, _PURPOSE),
             subject=_word(claim, told.SUBJECT, _SUBJECT),
             request_id=asked.request_id,
+            warrant=_word(claim, told.WARRANT, _WARRANT),
         )
         # 8. The service, which asks the gate.
         call = Call(service=self._service, caller=caller, region=claim.region, members=members)
