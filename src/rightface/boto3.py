@@ -36,8 +36,8 @@ def stamp(
         client: what `boto3.client("rekognition", ...)` gave.
         purpose: a word of the purposes' list, for a licence that has several.
         subject: the subject reference of the person in a probe photograph.
-        warrant: the id of a warrant, order or emergency on record, `wrt-…`. Every request then relies
-            on it, and is refused where it does not cover it: stamp a client of its own.
+        warrant: the id of a warrant, order or emergency on record, `wrt-…`. Every request then
+            relies on it, and is refused where it does not cover it: stamp a client of its own.
 
     Returns:
         The same client.
