@@ -84,6 +84,7 @@ class Desk:
         self._gate = gate
         self._alone = instruments is not None
         self._clock = clock
+        self._alone_desks: dict[tuple[str, ...], Desk] = {}
         self._strict = strict or (gate is not None and gate.strict)
 
     def answer(self, question: Question) -> Answer:
@@ -102,6 +103,8 @@ class Desk:
 
     def world(self, question: Question) -> World:
         """What is known for one question. Raises as `answer`."""
+        if question.instruments:
+            return self._of(question.instruments).world(replace(question, instruments=()))
         as_of = question.as_of or self._clock()
         operation = self._operation(question, as_of)
         adopted = self._adopted(question, as_of)
@@ -116,6 +119,24 @@ class Desk:
             adopted=self.library.commitments if adopted is None else adopted,
             strict=self._strict,
         )
+
+    def adopted(self, at: datetime) -> frozenset[str] | None:
+        """The commitments on record as adopted at `at`; None where there is no instance."""
+        return None if self._gate is None else self._gate.adopted(at)
+
+    def _of(self, instruments: tuple[str, ...]) -> Desk:
+        """This desk with these instruments alone."""
+        desk = self._alone_desks.get(instruments)
+        if desk is None:
+            desk = Desk(
+                self.library,
+                self._gate,
+                instruments=instruments,
+                strict=self._strict,
+                clock=self._clock,
+            )
+            self._alone_desks[instruments] = desk
+        return desk
 
     def again(self, question: Question, world: World) -> World:
         """A changed world with its records read again: consent is for one purpose and date."""

@@ -46,6 +46,7 @@ FIELDS: Mapping[str, str] = {
     "legal_basis": "What entitles the client.",
     "commitments": "Which commitments count as adopted: all, none, recorded, or a list of ids."
     " Absent: recorded where a client is named, else all.",
+    "instruments": "What these instruments alone say: a list of ids. Absent: all that bind.",
     "conditions": "Conditions by name; they may also stand beside the other fields.",
     "expect": "In cases: the outcome expected.",
     "missing": "In cases: the duties expected to be missing.",
@@ -81,6 +82,7 @@ class Question:
     legal_basis: str | None
     conditions: Mapping[str, Fact]
     commitments: Commitments
+    instruments: tuple[str, ...] = ()
     expect: str | None = None
     missing: tuple[str, ...] | None = None
     why: str = ""
@@ -129,23 +131,47 @@ class Question:
         )
 
 
+@dataclass(frozen=True)
+class Malformed:
+    """A question that is none, and why."""
+
+    question_id: str
+    error: LawError
+
+
 def read_questions(path: Path) -> list[Question]:
     """The questions of a YAML (or JSON) file: a list, or a mapping with the list under `requests`.
 
     Raises:
         LawError: the file cannot be read, or a question is malformed; the message names both.
     """
+    found = []
+    for one in read_each(path):
+        if isinstance(one, Malformed):
+            error = one.error
+            raise LawError(f"{path}: {error.what}", why=error.why, mend=error.mend) from error
+        found.append(one)
+    return found
+
+
+def read_each(path: Path) -> list[Question | Malformed]:
+    """As `read_questions`, but a malformed question spoils only itself.
+
+    Raises:
+        LawError: the file cannot be read, or holds no list of questions with ids of their own.
+    """
     told = read_yaml(path)
     if isinstance(told, dict) and set(told) == {"requests"}:
         told = told["requests"]
     if not isinstance(told, list):
         raise LawError(f"{path} holds no list of questions.", mend="Start each with '- id: …'.")
-    found = []
+    found: list[Question | Malformed] = []
     for number, one in enumerate(told, 1):
+        named = one.get("id", f"question-{number}") if isinstance(one, dict) else number
         try:
             found.append(question(one, default_id=f"question-{number}"))
         except LawError as error:
-            raise LawError(f"{path}: {error.what}", why=error.why, mend=error.mend) from error
+            found.append(Malformed(str(named)[:128], error))
     ids = [one.question_id for one in found]
     if len(set(ids)) != len(ids):
         twice = next(one for one in ids if ids.count(one) > 1)
@@ -221,6 +247,7 @@ def _question(told: dict[str, Any], question_id: str, words: Vocabulary) -> Ques
         legal_basis=None if legal_basis is None else words.basis(legal_basis),
         conditions=_conditions(told, words),
         commitments=_commitments(told.get("commitments")),
+        instruments=_texts(told, "instruments"),
         expect=_expected(told.get("expect")),
         missing=None if "missing" not in told else tuple(sorted(_texts(told, "missing"))),
         why=str(told.get("why") or ""),
