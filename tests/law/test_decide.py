@@ -219,7 +219,7 @@ def test_deny_overrides_then_the_union_of_duties(library: InstrumentLibrary) -> 
     assert released.ruling.missing == ("public-retention-policy",)
     done = ask(library, told, written_release=True, duties=["public-retention-policy"])
     assert done.ruling.outcome == "allow"
-    assert [one["kind"] for one in done.to_json()["obligations"]] == ["retention-days"]
+    assert [one["kind"] for one in done.to_json()["obligations"]] == ["retention-idle-days"]
 
 
 @pytest.mark.parametrize(
@@ -276,6 +276,7 @@ def test_a_named_client_brings_its_records(instance: Instance) -> None:
     assert answer.left_out == ()
     assert {reason.instrument for reason in answer.ruling.reasons} == {
         "us-il-bipa-2008",
+        "us-il-bipa-amendment-2024",
         "consent",
     }
     instance.consent("alice")

@@ -303,13 +303,18 @@ def test_bipa_step_by_step(instance: Instance) -> None:
     assert keys(refusal) == [
         "us-il-bipa-2008#15a-policy",
         "us-il-bipa-2008#15b",
+        "us-il-bipa-amendment-2024#10-release",
         "consent#missing",
     ]
     assert "740 ILCS 14/15(b)" in refusal.message
 
     instance.consent("grace", how="verbal")
     refusal = instance.refused(asked)
-    assert keys(refusal) == ["us-il-bipa-2008#15a-policy", "us-il-bipa-2008#15b"]
+    assert keys(refusal) == [
+        "us-il-bipa-2008#15a-policy",
+        "us-il-bipa-2008#15b",
+        "us-il-bipa-amendment-2024#10-release",
+    ]
 
     instance.consent("grace", retention_days=2_000)
     refusal = instance.refused(asked)
@@ -318,11 +323,12 @@ def test_bipa_step_by_step(instance: Instance) -> None:
 
     instance.duty()
     permit = instance.allowed(asked)
-    assert permit.obligations == (Obligation("retention-days", 1095, "us-il-bipa-2008"),)
+    bipa = Obligation("retention-idle-days", 1095, "us-il-bipa-2008")
+    assert permit.obligations == (Obligation("retention-days", 2_000, "consent"), bipa)
 
     instance.consent("grace", retention_days=365)
     permit = instance.allowed(asked)
-    assert permit.obligations == (Obligation("retention-days", 365, "consent"),)
+    assert permit.obligations == (Obligation("retention-days", 365, "consent"), bipa)
 
 
 def test_government_is_outside_bipa(instance: Instance) -> None:

@@ -51,7 +51,8 @@ def test_an_obligation_permits_nothing(library: InstrumentLibrary) -> None:
     rules = [
         rule for rule in library.instrument("us-il-bipa-2008").rules if rule.obligation is not None
     ]
-    facts = {"licensed": False, "government_contractor": False}
+    outside = ("government_contractor", "financial_institution", "health_care")
+    facts = {"licensed": False, **dict.fromkeys(outside, False)}
     [said] = RuleSet(rules).ask(["private-entity"], "enroll", "US-IL", facts)
     assert [rule.rule_id for rule in said.fired] == ["15a-retention"]
     assert not said.permitted

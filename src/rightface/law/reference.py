@@ -299,7 +299,7 @@ def _facts(
             explicit = explicit and consent is not None and consent.how != "implied"
             clicked = clicked or (consent is not None and consent.how == "electronic-signature")
         facts["explicit_consent"] = explicit and len(operation.subjects) > 0
-        facts["electronic_signature"] = consented and clicked
+        facts["electronic_signature"] = consented and written and clicked
         if operation.subjects:
             facts["consent"], facts["written_release"] = consented, written
         else:

@@ -195,7 +195,9 @@ class World:
                 "explicit_consent": bool(named)
                 and covered
                 and all(consents[subject].how in words.explicit for subject in named),
+                # Released in writing by all, and by somebody with a click only.
                 "electronic_signature": covered
+                and all(consents[subject].written for subject in named)
                 and any(consents[subject].how == "electronic-signature" for subject in named),
             }
         if not self.live:
