@@ -63,6 +63,7 @@ def complete() -> typer.Typer:
         law,
         ledger,
         licence,
+        report,
         retention,
         serve,
         warrant,
@@ -77,6 +78,7 @@ def complete() -> typer.Typer:
     app.add_typer(retention.app, name="retention")
     app.add_typer(law.app, name="law")
     app.add_typer(ledger.app, name="ledger")
+    app.add_typer(report.app, name="report")
     faces.add_to(app)
     serve.add_to(app)
     demo.add_to(app)
