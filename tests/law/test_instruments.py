@@ -13,7 +13,7 @@ from rightface.law.decide import Desk
 from rightface.law.library import SHIPPED, InstrumentLibrary
 from rightface.law.question import Question, question
 from rightface.law.schema import schema_text
-from rightface.law.testing import cases_of, run_case, run_cases
+from rightface.law.testing import cases_of, combined_cases, run_case, run_cases
 from rightface.law.vocabulary import Vocabulary
 from tests.law.conftest import Instance, keys, operation
 
@@ -31,6 +31,12 @@ def test_case(instrument: str, case: Question) -> None:
     assert (result.outcome, result.reference_outcome) == (result.expected, result.expected)
     if result.missing_expected is not None:
         assert result.missing == result.missing_expected
+
+
+@pytest.mark.parametrize("case", combined_cases(), ids=lambda case: case.question_id)
+def test_combined_case(case: Question) -> None:
+    result = run_case(LIBRARY, case.instruments, case)
+    assert (result.outcome, result.reference_outcome) == (result.expected, result.expected)
 
 
 @pytest.mark.parametrize("instrument", LIBRARY.instruments)

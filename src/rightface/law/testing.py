@@ -6,14 +6,18 @@ both give the answer expected.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from pathlib import Path
 
 from rightface.errors import LawError
 from rightface.law.decide import Desk
 from rightface.law.library import InstrumentLibrary
 from rightface.law.question import Question, read_questions
 from rightface.law.reference import verdict
+
+COMBINED = Path(str(files("rightface.law"))) / "combined.yaml"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +41,17 @@ class CaseResult:
             and self.missing_expected in (None, self.missing)
         )
 
+    def line(self) -> str:
+        """One line for people on a case that failed."""
+        told = (
+            f"FAILED {self.case_id} ({self.instrument}): expected {self.expected}, "
+            f"gate says {self.outcome}, reference says {self.reference_outcome}"
+        )
+        if self.missing_expected not in (None, self.missing):
+            expected = ", ".join(self.missing_expected or ()) or "nothing"
+            told += f"; missing should be {expected}, is {', '.join(self.missing) or 'nothing'}"
+        return told + "."
+
 
 def cases_of(library: InstrumentLibrary, instrument_id: str) -> list[Question]:
     """The cases of one instrument.
@@ -58,13 +73,32 @@ def cases_of(library: InstrumentLibrary, instrument_id: str) -> list[Question]:
     return cases
 
 
-def run_case(library: InstrumentLibrary, instrument_id: str, case: Question) -> CaseResult:
-    """Ask one case of one instrument alone."""
-    desk = Desk(library, instruments=[instrument_id])
+def combined_cases() -> list[Question]:
+    """The cases that several instruments answer together.
+
+    Raises:
+        LawError: the file is malformed, or a case names no instruments.
+    """
+    cases = read_questions(COMBINED)
+    for case in cases:
+        if not case.instruments or case.expect is None or case.as_of is None:
+            raise LawError(
+                f"{COMBINED}: the case '{case.question_id}' lacks instruments, expect or as_of."
+            )
+    return cases
+
+
+def run_case(
+    library: InstrumentLibrary, instrument_ids: str | Sequence[str], case: Question
+) -> CaseResult:
+    """Ask one case of one instrument alone, or of some together."""
+    alone = [instrument_ids] if isinstance(instrument_ids, str) else list(instrument_ids)
+    case = replace(case, instruments=())
+    desk = Desk(library, instruments=alone)
     world = desk.world(case)
     ruling = desk.answer(case).ruling
     return CaseResult(
-        instrument=instrument_id,
+        instrument=alone[0] if len(alone) == 1 else "combined",
         case_id=case.question_id,
         expected=case.expect or "",
         outcome=ruling.outcome,
@@ -80,14 +114,17 @@ def run_case(library: InstrumentLibrary, instrument_id: str, case: Question) -> 
 def run_cases(
     library: InstrumentLibrary, instruments: Iterable[str] | None = None
 ) -> list[CaseResult]:
-    """Run the cases of the instruments named, or of all.
+    """Run the cases of the instruments named; or of all, the combined ones included.
 
     Raises:
         LawError: an unknown instrument, or malformed cases.
     """
     ids = list(library.instruments) if instruments is None else list(instruments)
-    return [
+    results = [
         run_case(library, instrument_id, case)
         for instrument_id in ids
         for case in cases_of(library, instrument_id)
     ]
+    if instruments is None:
+        results += [run_case(library, case.instruments, case) for case in combined_cases()]
+    return results
