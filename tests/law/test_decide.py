@@ -192,6 +192,7 @@ def test_an_answer_says_everything(library: InstrumentLibrary) -> None:
     assert answer["id"] == "q"
     assert answer["outcome"] == "deny"
     assert answer["instruments"] == [
+        "amazon-rekognition-moratorium-2020",
         "baseline-human-rights",
         "microsoft-police-commitment-2020",
         "us-ca-sf-19b",
