@@ -69,6 +69,7 @@ def test_who_stands_behind_is_what_would_have_to_change(library: InstrumentLibra
         "operation": "search",
         "purpose": "access-control",
         "as_of": "2026-11-22",
+        "commitments": ["microsoft-police-commitment-2020"],
     }
     explanation = explained(library, told)
     assert singles(explanation)["Metro PD did not stand behind the client"] == "allow"
@@ -82,6 +83,7 @@ def test_a_written_release_and_a_policy_are_found(library: InstrumentLibrary) ->
         "operation": "enroll",
         "purpose": "access-control",
         "as_of": "2026-11-22",
+        "commitments": "none",
     }
     explanation = explained(library, told)
     assert singles(explanation)["written_release were true"] == "require-duty"

@@ -40,8 +40,10 @@ def status(
     if not one.known:
         return _never(one)
     held = one.known_on(known or day)
-    if held is None:
-        return Status("not-known", f"not in force: not known before {one.known[0].known_from}")
+    first = one.known[0]
+    if held is None and first.start is not None and first.start <= day:
+        return Status("not-known", f"not in force: not known before {first.known_from}")
+    held = held or first
     if held.start is not None and day < held.start:
         return Status("not-yet", f"not in force yet: from {held.start}")
     if held.until is not None and day >= held.until:

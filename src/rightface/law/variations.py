@@ -8,6 +8,7 @@ makes it quick. Changes no record and makes no permit.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -27,6 +28,14 @@ from rightface.law.world import FACELESS, STATED_ELSEWHERE, Evidence, Records, W
 _RANK: dict[Outcome, int] = {"deny": 0, "require-duty": 1, "allow": 2}
 _TOGETHER = 4  # how many changes are tried together
 _HELPFUL = 14  # among how many
+_ACTS = frozenset(
+    {"duties", "consents", "evidence", "warrant", "consent", "written_release",
+     "explicit_consent", "notice", "alternative_offered", "provider_approved", "licence"}
+)  # fmt: skip
+"""Kinds of change that are a step to lawfulness, rather than another state of affairs."""
+_FACT = "fact "
+_OF_A_KIND = 2
+_OFTEN = 2  # one thing is told in so many groups, unless another of the group is new
 _SHOWN = 12
 _NAMED = 4  # of alternatives that are told as one
 _READ_AGAIN = ("purpose", "date", "known")
@@ -63,18 +72,33 @@ def changes_that_matter(
     bearing = _bearing(world)
     world = replace(world, library=bearing)
     better: list[Change] = []
+    against = {reason.key for reason in ruling.reasons}
     helpful: list[tuple[int, _Variation]] = []
+    lifted: dict[str, set[str]] = {}
     for variation, varied in _tried(world, ruling, _narrowed(again, bearing)):
         if _RANK[varied.outcome] > _RANK[ruling.outcome]:
             better.append(Change((variation.told,), varied.outcome))
         if len(varied.reasons) < len(ruling.reasons):
             helpful.append((len(varied.reasons), variation))
+            lifted[variation.told] = against - {reason.key for reason in varied.reasons}
     better.sort(key=lambda change: -_RANK[change.outcome])
     enough = {change.told[0] for change in better if change.outcome == "allow"}
     rest = [pair for pair in helpful if pair[1].told not in enough]
     rest.sort(key=lambda pair: pair[0])
-    better += _groups(world, [variation for _, variation in rest[:_HELPFUL]])
+    best = _varied([variation for _, variation in rest])
+    better += _groups(
+        world, best, lambda told: against <= set().union(*(lifted[one] for one in told))
+    )
     return tuple(better[:_SHOWN])
+
+
+def _varied(helpful: list[_Variation]) -> list[_Variation]:
+    # The best of each kind: a dozen dates must not crowd out what a person can do.
+    kept: list[_Variation] = []
+    for one in helpful:
+        if sum(other.kind == one.kind for other in kept) < _OF_A_KIND:
+            kept.append(one)
+    return kept[:_HELPFUL]
 
 
 def _bearing(world: World) -> InstrumentLibrary:
@@ -121,21 +145,39 @@ def _tried(
         yield variation, varied
 
 
-def _groups(world: World, helpful: list[_Variation]) -> list[Change]:
-    changes: list[Change] = []
+def _groups(
+    world: World, helpful: list[_Variation], promising: Callable[[set[str]], bool]
+) -> list[Change]:
+    # The smallest only: a group that holds another that is enough is not told.
+    changes: list[tuple[bool, int, Change]] = []
+    enough: list[set[str]] = []
     for size in range(2, _TOGETHER + 1):
         for group in combinations(helpful, size):
-            if len({one.kind for one in group}) < size:
+            told = {one.told for one in group}
+            if len({one.kind for one in group}) < size or any(each <= told for each in enough):
                 continue
+            if size > 2 and not promising(told):
+                continue  # between them they do not lift every reason; pairs are tried anyway
             varied = world
             # Purpose and date first: they have the records read again.
             for one in sorted(group, key=lambda one: one.kind not in _READ_AGAIN):
                 varied = one.apply(varied)
             if judge(varied).allowed:
-                changes.append(Change(tuple(one.told for one in group), "allow"))
-        if changes:
-            break
-    return changes
+                timely = any(one.kind in ("date", "known") for one in group)
+                given = sum(
+                    one.kind not in _ACTS and not one.kind.startswith(_FACT) for one in group
+                )
+                changes.append((timely, given, Change(tuple(one.told for one in group), "allow")))
+                enough.append(told)
+    # First what somebody can do, then what would have to be so, last another date; and no thing too
+    # often.
+    shown: Counter[str] = Counter()
+    kept = []
+    for *_, change in sorted(changes, key=lambda one: (*one[:2], len(one[2].told))):
+        if min(shown[told] for told in change.told) < _OFTEN:
+            shown.update(change.told)
+            kept.append(change)
+    return kept
 
 
 def _variations(
@@ -179,17 +221,16 @@ def _duties(world: World, ruling: Ruling) -> Iterator[_Variation]:
     sets = [(duty,) for duty in missing] + ([tuple(missing)] if len(missing) > 1 else [])
     sets += [(duty,) for duty in sorted(_named(world, "duties") - met - set(missing))]
     for duties in sets:
-        stated = tuple(sorted(met.union(duties)))
         told = f"the {'duties' if len(duties) > 1 else 'duty'} {' and '.join(duties)}"
         told += f" {'were' if len(duties) > 1 else 'was'} met"
-        yield _Variation(told, "duties", _stating("duties", stated))
+        yield _Variation(told, "duties", _adding("duties", duties))
 
 
 def _world_facts(world: World) -> Iterator[_Variation]:
     held = _set_of(world, "facts")
     for fact in sorted(_named(world, "facts") - held):
         told = f"the fact {fact} were on record"
-        yield _Variation(told, "facts", _stating("facts", tuple(sorted({*held, fact}))))
+        yield _Variation(told, f"{_FACT}{fact}", _adding("facts", (fact,)))
 
 
 def _set_of(world: World, name: str) -> set[str]:
@@ -267,6 +308,13 @@ def _stating(name: str, value: Fact) -> Callable[[World], World]:
     return apply
 
 
+def _adding(name: str, more: tuple[str, ...]) -> Callable[[World], World]:
+    def apply(world: World) -> World:
+        return _stating(name, tuple(sorted({*_set_of(world, name), *more})))(world)
+
+    return apply
+
+
 def _own_fields(world: World) -> Iterator[_Variation]:
     operation, words = world.operation, world.library.vocabulary
     for warrant in words.warrants:
@@ -329,8 +377,16 @@ def _knowledge(world: World) -> Iterator[_Variation]:
 
 
 def _commitments(world: World) -> Iterator[_Variation]:
-    for one in sorted(world.adopted & set(world.rules.instruments)):
+    binding = sorted(world.adopted & set(world.rules.instruments))
+    for one in binding:
         yield _Variation(f"{one} were not adopted", one, _unadopted(one))
+    if len(binding) > 1:
+        told = f"none of the {len(binding)} commitments were adopted"
+        yield _Variation(told, "commitments", _uncommitted)
+
+
+def _uncommitted(world: World) -> World:
+    return replace(world, adopted=frozenset())
 
 
 def _unadopted(one: str) -> Callable[[World], World]:

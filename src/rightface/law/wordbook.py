@@ -207,7 +207,7 @@ def vocabulary_markdown() -> str:
     told = vocabulary_json()
     parts = [
         "# The vocabulary",
-        "<!-- Made by: rightface law vocabulary --markdown. Do not edit. -->",
+        "<!-- Made by: rightface law vocabulary. Do not edit. -->",
         told["about"],
         "As JSON: `rightface law vocabulary --json`.",
         "## A question",
