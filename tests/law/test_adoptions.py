@@ -105,13 +105,12 @@ def test_an_adoption_of_before_signatures_binds_and_can_be_withdrawn(instance: I
 
 def test_a_withdrawal_gives_its_reason(instance: Instance) -> None:
     instance.adopt(PLEDGE)
-    for reason in ("", "  ", "x" * 2_000, "a\nb"):
-        with pytest.raises(LawError, match="needs a reason"):
-            instance.database.write(
-                lambda s, told=reason: adoptions.withdraw_adoption(
-                    s, instance.keyring, PLEDGE, reason=told, at=NOW, by="operator"
+    with instance.database.read() as session:
+        for reason in ("", "  ", "x" * 2_000, "a\nb"):
+            with pytest.raises(LawError, match="needs a reason"):
+                adoptions.withdraw_adoption(
+                    session, instance.keyring, PLEDGE, reason=reason, at=NOW, by="operator"
                 )
-            )
     instance.withdraw_commitment(PLEDGE, NOW + DAY)
     with instance.database.read() as session:
         [one] = adoptions.all_adoptions(session, instance.keyring)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -258,7 +258,7 @@ def slow(
     as_of: datetime,
     known_at: datetime,
     live: bool,
-) -> tuple[set[str], dict[str, Fact]]:
+) -> tuple[frozenset[str], Mapping[str, Fact]]:
     """One record at a time, one question at a time."""
     holding = []
     for one in found:
@@ -295,7 +295,7 @@ def slow(
                 [value] = {o.value for o in fitting if o.fact_id == max(ids)}
                 standing[name] = value
                 break
-    return {one.name for one in holding if one.name.startswith("us-")}, standing
+    return frozenset(one.name for one in holding if one.name.startswith("us-")), standing
 
 
 @given(

@@ -22,7 +22,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from sqlalchemy import select
@@ -83,12 +83,12 @@ class FactOnRecord:
     attestation: Attestation | None = None
     """The attestation, if it is the one that was recorded and its signature is good."""
 
-    @property
+    @cached_property
     def is_condition(self) -> bool:
         """Whether it is a standing condition, not a state of the world."""
         return self.name in Vocabulary.load().conditions
 
-    @property
+    @cached_property
     def rank(self) -> tuple[bool, bool, datetime, str]:
         """What decides between several: client, gallery, time of record, id; the greatest wins."""
         return (self.client is not None, self.gallery is not None, self.recorded_at, self.fact_id)

@@ -54,32 +54,25 @@ def on_record(
     """
     known = as_of if known_at is None else known_at
     at, known_stamp = stamp(as_of), stamp(known)
-    rows = session.connection().execute(_QUERY, {"known": known_stamp, "client": client})
+    rows = session.connection().execute(_QUERY, {"known": known_stamp, "client": client}).all()
     adopted: set[str] = set()
     met: set[str] = set()
     recorded: list[facts.FactOnRecord] = []
     attesters = []
-    for row in rows:
-        since, ended = row.recorded_at, row.ended_at
-        if row.kind == "adoption":
-            told = adoptions.counts(
-                keyring, row.name, since, row.body, row.signature, row.more, row.more_signature
-            )
+    for kind, name, whose, body, signature, more, more_signature, since, ended in rows:
+        if kind == "adoption":
+            told = adoptions.counts(keyring, name, since, body, signature, more, more_signature)
             if told.since <= at and (told.until is None or at < told.until):
                 adopted.add(told.instrument)
-        elif row.kind == "duty":
-            duty = duties.read_duty(keyring, row.name, row.body, row.signature, since, ended)
+        elif kind == "duty":
+            duty = duties.read_duty(keyring, name, body, signature, since, ended)
             if duty is not None and duties.is_met(duty, at, known_stamp, live=live):
-                met.add(row.name)
-        elif row.kind == "fact":
-            fact = facts.read_fact(
-                keyring, row.name, row.client, row.body, row.signature, row.more, since, ended
-            )
+                met.add(name)
+        elif kind == "fact":
+            fact = facts.read_fact(keyring, name, whose, body, signature, more, since, ended)
             recorded += [] if fact is None else [fact]
         else:
-            attesters.append(
-                read_attester(keyring, row.name, row.body, row.signature, since, ended)
-            )
+            attesters.append(read_attester(keyring, name, body, signature, since, ended))
     states, standing = facts.choose(
         recorded,
         trusted(attesters, known, live=live),
