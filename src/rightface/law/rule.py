@@ -263,28 +263,30 @@ def _check_words(policy: dict[str, Any], words: Vocabulary, where: str) -> None:
         raise LawError(f"{where}: {error.what}", why=error.why, mend=error.mend) from error
 
 
+def _tables(node: object) -> Iterator[dict[str, Any]]:
+    """Every JSON object within a policy, itself included; not recursive: policies nest deep."""
+    waiting = [node]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            yield one
+            waiting.extend(one.values())
+        elif isinstance(one, list):
+            waiting.extend(one)
+
+
 def _entities(node: object) -> Iterator[tuple[str, str]]:
-    if isinstance(node, dict):
-        if {"type", "id"} <= node.keys():
-            yield str(node["type"]), str(node["id"])
-        for value in node.values():
-            yield from _entities(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _entities(value)
+    for table in _tables(node):
+        if "type" in table and "id" in table:
+            yield str(table["type"]), str(table["id"])
 
 
 def _attributes(node: object) -> Iterator[str]:
-    if isinstance(node, dict):
+    for table in _tables(node):
         for operator in (".", "has"):
-            inner = node.get(operator)
+            inner = table.get(operator)
             if isinstance(inner, dict) and inner.get("left") == {"Var": "context"}:
                 yield inner["attr"]
-        for value in node.values():
-            yield from _attributes(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _attributes(value)
 
 
 def _actions(head: Mapping[str, Any]) -> frozenset[str] | None:
@@ -296,18 +298,14 @@ def _actions(head: Mapping[str, Any]) -> frozenset[str] | None:
 
 def _compared(node: object) -> Iterator[tuple[str, object]]:
     # Every constant that a condition is compared with: a misspelt word would never match.
-    if isinstance(node, list):
-        for value in node:
-            yield from _compared(value)
-    if not isinstance(node, dict):
-        return
-    for operator, inner in node.items():
-        if operator in ("==", "!=", "contains") and isinstance(inner, dict):
-            left, right = inner.get("left"), inner.get("right")
-            for name in (*_attributes([left]), *_attributes([right])):
-                for value in (*_constants(left), *_constants(right)):
-                    yield name, value
-        yield from _compared(inner)
+    for table in _tables(node):
+        for operator in ("==", "!=", "contains"):
+            inner = table.get(operator)
+            if isinstance(inner, dict):
+                left, right = inner.get("left"), inner.get("right")
+                for name in (*_attributes([left]), *_attributes([right])):
+                    for value in (*_constants(left), *_constants(right)):
+                        yield name, value
 
 
 def _constants(node: object) -> Iterator[object]:
