@@ -300,7 +300,15 @@ def test_a_bill_that_never_passed_never_binds(folder: Path) -> None:
 
 
 def test_commitments_and_the_rest() -> None:
-    assert LIBRARY.commitments == {"microsoft-police-commitment-2020"}
+    assert LIBRARY.commitments == {
+        "amazon-rekognition-moratorium-2020",
+        "amazon-rekognition-moratorium-extended-2021",
+        "clearview-voluntary-limits-2020",
+        "ibm-letter-2020",
+        "microsoft-azure-openai-police-ban-2024",
+        "microsoft-face-limited-access-2022",
+        "microsoft-police-commitment-2020",
+    }
     LIBRARY.commitment("microsoft-police-commitment-2020")
     for one in ("baseline-human-rights", "us-il-bipa-2008"):
         with pytest.raises(LawError, match="no commitment"):
