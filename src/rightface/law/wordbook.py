@@ -162,6 +162,7 @@ def vocabulary_json() -> dict[str, Any]:
             {"word": n, "violent": o.violent, "felony": o.felony, "definition": o.definition}
             for n, o in words.offences.items()
         ],
+        "finding_kinds": [{"word": n, "definition": d} for n, d in words.findings.items()],
         "consent_how": [
             {
                 "word": n,
@@ -258,6 +259,9 @@ def _lists(told: Mapping[str, Any]) -> Iterable[str]:
     yield _table(told["facts"], ("word", "jurisdiction", "checklist", "definition"))
     yield "## Offences (condition `offence`)"
     yield _table(told["offences"], ("word", "violent", "felony", "definition"))
+    yield "## Kinds of findings"
+    yield "Only in records of findings; what a finding was derived from decides, not its kind."
+    yield _table(told["finding_kinds"], ("word", "definition"))
     yield "## How a consent was obtained"
     yield "Only in consent records; a question states `written_release`, `explicit_consent`."
     yield _table(told["consent_how"], ("word", "written", "explicit", "definition"))

@@ -20,6 +20,10 @@ def check(world: World) -> StepResult:
         return outcome_of(4, [], "Forgetting needs none.")
     if operation.warrant == "none" and operation.warrant_id is None:
         return outcome_of(4, [], "None is relied on.")
+    if world.records is None and operation.warrant_id is not None:
+        return StepResult(
+            step=4, outcome="left-out", note="No client is named: warrants on record are left out."
+        )
     if world.records is None or (not world.live and operation.warrant_id is None):
         return outcome_of(4, [], f"As stated: {operation.warrant}.")
     records = world.records
