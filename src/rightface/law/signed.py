@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -20,6 +19,8 @@ from rightface.keys import KeyRing, verify_signature
 
 _KEPT = 8_192
 _verified: WeakKeyDictionary[KeyRing, dict[tuple[str, bytes], None]] = WeakKeyDictionary()
+_Key = tuple[str, str, bytes]
+_opened: WeakKeyDictionary[KeyRing, dict[_Key, Mapping[str, Any]]] = WeakKeyDictionary()
 _lock = threading.Lock()
 
 
@@ -58,12 +59,20 @@ def opened(
     keyring: KeyRing, kind: str, body: str | None, signature: bytes | None
 ) -> Mapping[str, Any] | None:
     """What a signed record of this kind says; None: its signature is not good, or it has none."""
-    if body is None or signature is None or not verifies(keyring, body, bytes(signature)):
+    if body is None or signature is None:
         return None
-    told = _told(body)
-    return told if told.get("kind") == kind and told.get("v") == 1 else None
-
-
-@lru_cache(maxsize=_KEPT)
-def _told(body: str) -> Mapping[str, Any]:
-    return MappingProxyType(json.loads(body))
+    key = (kind, body, signature)
+    known = _opened.get(keyring)
+    found = None if known is None else known.get(key)
+    if found is not None:
+        return found
+    if not verifies(keyring, body, signature):
+        return None
+    told = json.loads(body)
+    if told.get("kind") != kind or told.get("v") != 1:
+        return None
+    with _lock:
+        known = _opened.setdefault(keyring, {})
+        while len(known) >= _KEPT:
+            del known[next(iter(known))]
+        return known.setdefault(key, MappingProxyType(told))
