@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -215,7 +216,7 @@ def line_of(text: str, rule_id: str) -> str:
 def _broken_line(text: str) -> str:
     # Cedar tells no line: the first policy, from one @id to the next, that is none by itself.
     starts = [found.start() for found in re.finditer(r"^@id\(", text, re.MULTILINE)]
-    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+    for start, end in pairwise([*starts, len(text)]):
         try:
             cedarpy.policies_to_json_str(text[start:end])
         except ValueError:
