@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -341,6 +342,7 @@ def test_the_checklist_is_data_with_sources_and_a_plain_digest() -> None:
     assert 10 <= len(found.items) <= 14
     assert all(item.question.endswith("?") and item.source for item in found.items)
     assert {item.confidence for item in found.items} <= {"seen", "recalled"}
+    assert found.digest in (Path(__file__).parents[2] / "docs" / "law.md").read_text("utf-8")
     with pytest.raises(LawError, match="no checklist"):
         checklist("../vocabulary")
 
