@@ -289,6 +289,30 @@ def test_without_a_ledger_no_search_is_known(instance: Instance, police: Licence
     assert "evidence#unknown-finding" in keys(refusal)
 
 
+def test_detroit_asks_for_more_than_a_match(instance: Instance, police: Licence) -> None:
+    # The settlement of Williams v. Detroit, across requests: search, line-up, arrest.
+    settlement = "detroit-williams-settlement-2024"
+    detroit = instance.licence(
+        client="sheriff",
+        sector="law-enforcement-local",
+        jurisdiction="US-MI-DETROIT",
+        operations=["arrest-on-match", "lineup-on-match"],
+        purposes=["criminal-investigation"],
+        basis="public-task",
+    )
+    line_up, location = put(instance, "search:7"), put(instance, kind="location-data")
+    for cited in ((), ("search:7",), ("search:7", line_up)):
+        refusal = instance.refused(arrest(detroit, *cited))
+        assert refusal.ruling.outcome == "deny"
+        assert f"{settlement}#arrest" in keys(refusal)
+    asked = operation(
+        detroit, "lineup-on-match", gallery=None, findings=("search:7", location, line_up)
+    )
+    refusal = instance.refused(asked)
+    assert refusal.ruling.outcome == "require-duty"
+    assert refusal.ruling.missing == ("disclosure-to-defence",)
+
+
 def test_questions_cite_findings(instance: Instance, police: Licence) -> None:
     line_up, witness = put(instance, "search:7"), put(instance, kind="witness")
     desk = Desk(InstrumentLibrary.load(RULE), instance.gate, clock=lambda: NOW)
