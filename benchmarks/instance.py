@@ -21,7 +21,7 @@ from rightface.registrar import ConsentTerms, LicenceTerms, Registrar
 from rightface.service import Service
 from rightface.settings import Settings
 
-PLACE = "US-TX"  # no instrument of this release binds a private entity there, but the baseline
+PLACE = "US-OH"  # no instrument of this release binds a private entity there, but the baseline
 PURPOSE = "access-control"
 OPERATIONS = ("detect", "verify-1to1", "identify-1toN", "enroll", "erase", "manage-gallery")
 
