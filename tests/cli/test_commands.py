@@ -328,6 +328,8 @@ def test_retention_by_commands(data: Path, tmp_path: Path) -> None:
     assert run("retention", "interaction", "alice", *at)["faces"] == 1
     assert run("retention", "interaction", "nobody", *at, status=1)["error"] == "face-not-found"
     with sqlite3.connect(data / "rightface.db") as database:
+        (years,) = database.execute("SELECT idle_days FROM faces").fetchone()
+        assert years == 1095  # 740 ILCS 14/15(a): three years from the last interaction
         database.execute("UPDATE faces SET idle_days = 1, idle_until = '2026-01-01 00:00:00.0'")
     database.close()
     late = run("retention", "due", "--data", str(data), "--json", status=1)

@@ -131,19 +131,21 @@ def _staff(fresh: TemporaryInstance, *subjects: str) -> Caller:
 def test_obligations_become_dates(fresh: TemporaryInstance, oblige: Callable[..., Any]) -> None:
     caller = _staff(fresh, "alice")  # her consent is for 30 days
     by_consent = _enrol(fresh, caller, "alice")
-    with oblige(retention_minutes=90, retention_idle_days=1095):
+    with oblige(retention_minutes=90, retention_idle_days=7):
         by_law = _enrol(fresh, caller, "alice")
     with oblige(retention_minutes=100_000):
         later_than_consent = _enrol(fresh, caller, "alice")
     rows = _rows(fresh)
-    told = {
-        face_id: (row.retain_until - row.enrolled_at, row.idle_days, row.idle_until)
+    kept = {
+        face_id: row.retain_until - row.enrolled_at
         for face_id, row in rows.items()
         if row.retain_until is not None
     }
-    assert told[by_consent] == (30 * DAY, None, None)
-    assert told[later_than_consent] == (30 * DAY, None, None)
-    assert told[by_law][:2] == (timedelta(minutes=90), 1095)
+    assert kept[by_consent] == kept[later_than_consent] == 30 * DAY
+    assert kept[by_law] == timedelta(minutes=90)
+    assert rows[by_law].idle_days == 7
+    again = rows[later_than_consent].enrolled_at  # her last interaction
+    assert rows[by_law].idle_until == again + 7 * DAY
 
 
 @pytest.mark.parametrize("kind", ["retention-days", "retention-minutes", "retention-idle-days"])
