@@ -143,11 +143,12 @@ def read_instrument(folder: Path, words: Vocabulary) -> Instrument:
         return _read(folder, words)
     except LawError as error:
         mend = error.mend or "Mend the file named; then: rightface law lint"
-        what = _with_line(error.what, error.why, folder / "instrument.toml")
+        what = with_line(error.what, folder / "instrument.toml", error.why)
         raise LawError(what, why=error.why, mend=mend) from error
 
 
-def _with_line(what: str, why: str, path: Path) -> str:
+def with_line(what: str, path: Path, why: str = "") -> str:
+    """`what`, a message that begins with `path`, with the line that it is about, if it is found."""
     # The last quoted word that stands in the file is what is wrong; the rule's id comes before it.
     if not what.startswith(str(path)) or ", line " in what:
         return what

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from rightface.errors import LawError
-from rightface.law.instrument import BASELINE, Instrument, read_instrument
+from rightface.law.instrument import BASELINE, Instrument, read_instrument, with_line
 from rightface.law.policies import RuleSet
 from rightface.law.rule import Rule
 from rightface.law.vocabulary import Vocabulary
@@ -49,7 +49,10 @@ class InstrumentLibrary:
         for one in _folder(extra, words) if extra is not None else ():
             if one.kind == BASELINE:
                 raise LawError(
-                    f"{one.folder / 'instrument.toml'}: the kind '{BASELINE}' is not yours to use.",
+                    with_line(
+                        f"{one.folder / 'instrument.toml'}: the kind '{BASELINE}' is not yours.",
+                        one.folder / "instrument.toml",
+                    ),
                     why="The baseline binds everybody everywhere; there is one, and it ships.",
                     mend='Write kind = "operator-rule".',
                 )
