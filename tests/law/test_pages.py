@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import shlex
 from datetime import date
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from rightface.cli.main import complete
 from rightface.law.library import InstrumentLibrary
 from rightface.law.pages import INDEX, MARK, index_page, instrument_page, pages, write_pages
 from rightface.law.question import FIELDS, question
 from rightface.law.rule import Rule
+from rightface.law.testing import run_cases
 from rightface.law.vocabulary import Vocabulary
 from rightface.law.wordbook import KINDS, vocabulary_json, vocabulary_markdown
 
@@ -123,3 +127,20 @@ def test_the_example_is_a_question() -> None:
 
     asked = question(yaml.safe_load(vocabulary_json()["example"])[0])
     assert asked.expect == "deny"
+
+
+def test_the_numbers_and_the_picture_in_the_docs(tmp_path: Path) -> None:
+    library = InstrumentLibrary.load()
+    rules = [rule for one in library.instruments.values() for rule in one.rules]
+    unread = sum(rule.unverified for rule in rules)
+    text = " ".join((DOCS / "law.md").read_text("utf-8").split())
+    assert f"of the {len(rules)} rules, {unread} rest on facts" in text
+    assert f"with ours there are {len(run_cases(library))}." in text
+    shown = (DOCS / "law.md").read_text("utf-8").split("rightface law explain")
+    command = next(one for one in shown if "virginia.svg" in one).split("```")[0]
+    arguments = shlex.split(command.replace("\\\n", " "))
+    arguments[-1] = str(tmp_path / "virginia.svg")
+    told = CliRunner().invoke(complete(), ["law", "explain", *arguments])
+    assert told.exit_code == 0, told.output
+    drawn = (tmp_path / "virginia.svg").read_text("utf-8")
+    assert drawn == (DOCS / "pictures" / "virginia.svg").read_text("utf-8"), command

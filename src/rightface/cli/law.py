@@ -27,12 +27,12 @@ from rightface.cli.law_options import (
     moment,
 )
 from rightface.cli.output import Json, emit, plain, reporting, say
-from rightface.errors import SettingsError, StorageError
-from rightface.law.decide import Desk
+from rightface.errors import LawError, SettingsError, StorageError
+from rightface.law.decide import Answer, Desk
 from rightface.law.explain import Explanation
 from rightface.law.explain import explain as explained
 from rightface.law.instrument import KINDS, Instrument
-from rightface.law.question import Question, question, read_questions
+from rightface.law.question import Malformed, Question, question, read_each, read_questions
 from rightface.law.status import concerns, dates, status, unverified
 from rightface.law.testing import run_cases
 from rightface.law.timeline import GLYPHS
@@ -193,24 +193,51 @@ def decide(
 ) -> None:
     """Answer many questions, without record or permit. With --json: one decision a line.
 
-    Exit status 0: every question is answered, whatever the answers. 2: a word, field or date is
-    wrong; the message names the question, and none of the file is answered. 1: another error.
+    Exit status 0: every question is answered, whatever the answers. 2: the file is no list of
+    questions, or a word, field or date of some questions is wrong; those get an error each, with
+    --json a line with the outcome 'error', and the others are answered. 1: another error.
     """
     with reporting(as_json):
         alone = [*(instrument or []), *(instruments.split(",") if instruments else [])]
-        questions = [_at(each, as_of, known_at) for each in read_questions(requests)]
+        questions = [
+            each if isinstance(each, Malformed) else _at(each, as_of, known_at)
+            for each in read_each(requests)
+        ]
         with _desk(data, alone or None, extra, strict) as desk:
-            answers = desk.answers(questions)
-        for each in answers:
-            if as_json:
-                typer.echo(json.dumps(plain(each.to_json()), ensure_ascii=False))
-            else:
-                missing = f" (missing: {', '.join(each.ruling.missing)})"
-                say(
-                    f"{each.question.question_id}: {each.ruling.outcome}"
-                    f"{missing if each.ruling.missing else ''}"
-                    f"  {', '.join(each.ruling.instruments)}"
-                )
+            answers = [_answered(desk, each) for each in questions]
+        for answer in answers:
+            _tell(answer, as_json)
+        if any(isinstance(answer, Malformed) for answer in answers):
+            raise typer.Exit(2)
+
+
+def _answered(desk: Desk, told: Question | Malformed) -> Answer | Malformed:
+    if isinstance(told, Malformed):
+        return told
+    try:
+        return desk.answer(told)
+    except LawError as error:
+        return Malformed(told.question_id, error)
+
+
+def _tell(answer: Answer | Malformed, as_json: bool) -> None:
+    if isinstance(answer, Malformed):
+        error = answer.error
+        if as_json:
+            told = {"what": error.what, "why": error.why, "mend": error.mend}
+            line = {"id": answer.question_id, "outcome": "error", "error": told}
+            typer.echo(json.dumps(plain(line), ensure_ascii=False))
+        else:
+            say(f"{answer.question_id}: error  {error.diagnostics()}")
+    elif as_json:
+        typer.echo(json.dumps(plain(answer.to_json()), ensure_ascii=False))
+    else:
+        missing = f" (missing: {', '.join(answer.ruling.missing)})"
+        say(
+            f"{answer.question.question_id}: {answer.ruling.outcome}"
+            f"{missing if answer.ruling.missing else ''}"
+            f"  {', '.join(answer.ruling.instruments)}"
+        )
 
 
 def _at(told: Question, as_of: str | None, known_at: str | None) -> Question:
@@ -240,6 +267,14 @@ def explain(
     condition: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE of the vocabulary. Repeatable.")
     ] = None,
+    warrant_id: Annotated[str | None, typer.Option(help="A warrant on record.")] = None,
+    finding: Annotated[
+        list[str] | None, typer.Option(help="A finding on record, or search:INDEX. Repeatable.")
+    ] = None,
+    commitments: Annotated[
+        str | None, typer.Option(help="Which count as adopted: all, none, recorded, or ID,ID.")
+    ] = None,
+    instruments: Annotated[str | None, typer.Option(help="What these alone say: ID,ID.")] = None,
     requests: Annotated[
         Path | None, typer.Option(help="Take the question from this YAML file instead.")
     ] = None,
@@ -274,13 +309,19 @@ def explain(
             "client": client,
             "gallery": gallery,
             "conditions": dict(_condition(each) for each in condition or []) or None,
+            "warrant_id": warrant_id,
+            "findings": finding or None,
+            "commitments": commitments.split(",")
+            if commitments not in (None, "all", "none", "recorded")
+            else commitments,
         }
         asked = _asked(
             {name: value for name, value in told.items() if value is not None},
             requests,
             question_id,
         )
-        with _desk(data, extra=extra, strict=strict) as desk:
+        alone = instruments.split(",") if instruments else None
+        with _desk(data, alone, extra, strict) as desk:
             answer = explained(
                 desk,
                 _at(asked, as_of, known_at),

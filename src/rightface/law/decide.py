@@ -47,6 +47,7 @@ class Answer:
             "missing": list(ruling.missing),
             "obligations": [asdict(one) for one in ruling.obligations],
             "as_of": self.as_of.isoformat(),
+            "known_at": (self.question.known_at or self.as_of).isoformat(),
             "jurisdictions": list(ruling.jurisdictions),
             "in_force": list(ruling.in_force),
             "left_out": list(self.left_out),
