@@ -36,10 +36,11 @@ ASKED: dict[str, Any] = {
 }
 
 
-def lines(*words: str) -> list[dict[str, Any]]:
+def lines(*words: str, status: int = 0) -> list[dict[str, Any]]:
     done = subprocess.run(
-        [sys.executable, "-m", "rightface", *words], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "rightface", *words], capture_output=True, text=True, check=False
     )
+    assert done.returncode == status, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
@@ -72,12 +73,14 @@ def test_decide_strictly(tmp_path: Path) -> None:
     assert any(reason["rule"].endswith("-unverified") for reason in reasons)
 
 
-def test_one_bad_word_answers_nothing(tmp_path: Path) -> None:
+def test_one_bad_word_spoils_its_own_question(tmp_path: Path) -> None:
     asked = questions(tmp_path / "q.json", ASKED, {**ASKED, "id": "q2", "operation": "enchant"})
-    told = run("law", "decide", "--requests", str(asked), "--json", status=2)
-    assert told["error"] == "law"
-    assert "q2" in told["message"]
-    assert "enchant" in told["message"]
+    decide = ("law", "decide", "--requests", str(asked), "--as-of", "2022-01-01", "--json")
+    told, wrong = lines(*decide, status=2)
+    assert told["outcome"] == "deny"
+    assert (wrong["id"], wrong["outcome"], wrong["error"]) == ("q2", "error", "law")
+    assert "enchant" in wrong["message"]
+    assert wrong["mend"]
     told = run("law", "decide", "--requests", str(asked), "--as-of", "soon", "--json", status=2)
     assert told["error"]
 

@@ -26,7 +26,7 @@ from rightface.cli.law_options import (
     library,
     moment,
 )
-from rightface.cli.output import Json, emit, plain, reporting, say
+from rightface.cli.output import Json, emit, error_json, plain, reporting, say
 from rightface.errors import LawError, SettingsError, StorageError
 from rightface.law.decide import Answer, Desk
 from rightface.law.explain import Explanation
@@ -224,8 +224,7 @@ def _tell(answer: Answer | Malformed, as_json: bool) -> None:
     if isinstance(answer, Malformed):
         error = answer.error
         if as_json:
-            told = {"what": error.what, "why": error.why, "mend": error.mend}
-            line = {"id": answer.question_id, "outcome": "error", "error": told}
+            line = {"id": answer.question_id, "outcome": "error", **error_json(error)}
             typer.echo(json.dumps(plain(line), ensure_ascii=False))
         else:
             say(f"{answer.question_id}: error  {error.diagnostics()}")

@@ -78,6 +78,12 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+def error_json(error: RightfaceError) -> dict[str, Any]:
+    """An error as plain values."""
+    told = {"error": error.code, "message": error.what, "why": error.why}
+    return {**told, "mend": error.mend}
+
+
 @contextmanager
 def reporting(as_json: bool = False) -> Iterator[None]:
     """Turn rightface's errors into words (stderr; with `--json` also an object) and exit codes."""
@@ -85,8 +91,7 @@ def reporting(as_json: bool = False) -> Iterator[None]:
         yield
     except RightfaceError as error:
         if as_json:
-            told: dict[str, Any] = {"error": error.code, "message": error.what}
-            told |= {"why": error.why, "mend": error.mend}
+            told = error_json(error)
             if isinstance(error, Refused):
                 told["refusal"] = plain(getattr(error.refusal, "ruling", None))
             typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
