@@ -89,7 +89,9 @@ class Condition:
     """One fact that a rule may ask for.
 
     Derived: found by the gate, never stated in a question. Recordable: the operator may put it on
-    record as standing, for a client or a gallery.
+    record as standing, for a client or a gallery. Case: it is of one case; a warrant's record may
+    state it, and a standing record of it has a client and an end. Declarable: what a client may say
+    of its own request; only what tells against it.
     """
 
     name: str
@@ -99,6 +101,8 @@ class Condition:
     words: tuple[str, ...] = ()
     derived: bool = False
     recordable: bool = False
+    case: bool = False
+    declarable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -362,6 +366,8 @@ def _condition(name: str, told: dict[str, Any]) -> Condition:
         words=tuple(told.get("words", ())),
         derived=told.get("derived", False),
         recordable=told.get("recordable", False),
+        case=told.get("case", False),
+        declarable=tuple(told.get("declarable", ())),
     )
 
 
