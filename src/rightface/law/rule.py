@@ -32,6 +32,7 @@ OBLIGATIONS: Mapping[str, type] = {
     "max-candidates": int,
 }
 _NEEDED = ("id", "section", "citation", "text", "change")
+_CONTEXT = {"Var": "context"}
 _KNOWN = (*_NEEDED, "duty", "obligation", "value")
 
 
@@ -140,6 +141,7 @@ def read_policies(path: Path, words: Vocabulary) -> list[dict[str, Any]]:
         name = policy["annotations"].get("id", "")
         where = f"{path}{line_of(text, name)}: the rule '{name}'"
         _check_annotations(policy, where)
+        _check_reach(policy, where)
         _check_words(policy, words, where)
     if len(set(names.values())) != len(names):
         raise LawError(f"{path}: two rules have the same @id.")
@@ -246,6 +248,23 @@ def _check_annotations(policy: dict[str, Any], where: str) -> None:
         )
 
 
+def _check_reach(policy: dict[str, Any], where: str) -> None:
+    # What a policy may look at: single conditions, and neither the whole context nor the place.
+    if _takes_whole_context(policy["conditions"]):
+        raise LawError(
+            f"{where} takes the context as a whole.",
+            why="A rule is given the conditions that it names, and no others.",
+            mend="Name the condition: context.consent, or context has consent.",
+        )
+    asks = any(table.get("Var") == "resource" for table in _tables(policy["conditions"]))
+    if policy["resource"]["op"] != "All" or asks:
+        raise LawError(
+            f"{where} asks where it happens.",
+            why="Only instrument.toml says in which jurisdiction a rule binds.",
+            mend="Write 'resource' alone in the policy's head, and 'jurisdiction' in [[rules]].",
+        )
+
+
 def _check_words(policy: dict[str, Any], words: Vocabulary, where: str) -> None:
     try:
         if "duty" in policy["annotations"]:
@@ -286,8 +305,30 @@ def _attributes(node: object) -> Iterator[str]:
     for table in _tables(node):
         for operator in (".", "has"):
             inner = table.get(operator)
-            if isinstance(inner, dict) and inner.get("left") == {"Var": "context"}:
+            if isinstance(inner, dict) and inner.get("left") == _CONTEXT:
                 yield inner["attr"]
+
+
+def _takes_whole_context(node: object) -> bool:
+    """Whether `context` stands anywhere but before a `.` or a `has`."""
+    waiting = [node]
+    while waiting:
+        one = waiting.pop()
+        if one == _CONTEXT:
+            return True
+        if isinstance(one, dict):
+            waiting += [
+                inner
+                for name, inner in one.items()
+                if not (
+                    name in (".", "has")
+                    and isinstance(inner, dict)
+                    and inner.get("left") == _CONTEXT
+                )
+            ]
+        elif isinstance(one, list):
+            waiting += one
+    return False
 
 
 def _actions(head: Mapping[str, Any]) -> frozenset[str] | None:
