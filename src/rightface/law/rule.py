@@ -173,6 +173,8 @@ def make_rule(
         )
     if facts.duty != notes.get("duty", ""):
         raise LawError(f"{where}: policy.cedar and instrument.toml name different duties.")
+    actions = _actions(policy["action"])
+    _check_same(actions, facts.operations, words, where)
     return Rule(
         key=f"{instrument}#{notes['id']}",
         instrument=instrument,
@@ -191,9 +193,23 @@ def make_rule(
         jurisdiction=facts.jurisdiction,
         policy=json.dumps(policy, sort_keys=True, separators=(",", ":")),
         attributes=frozenset(_attributes(policy["conditions"])),
-        actions=_actions(policy["action"]),
+        actions=actions,
         facts=facts,
     )
+
+
+def _check_same(
+    actions: frozenset[str] | None, operations: frozenset[str], words: Vocabulary, where: str
+) -> None:
+    head = frozenset(words.operations) if actions is None else actions
+    only = {"policy.cedar": head - operations, "instrument.toml": operations - head}
+    told = [f"{file} alone has {', '.join(sorted(some))}" for file, some in only.items() if some]
+    if told:
+        raise LawError(
+            f"{where}: the policy's head and 'operations' differ.",
+            why=f"{'; '.join(told)}.",
+            mend="Name the same operations in both; [] and a bare 'action' are every operation.",
+        )
 
 
 def confidence(told: object, where: str) -> Confidence:
