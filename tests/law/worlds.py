@@ -259,6 +259,7 @@ def records(rng: Random, asked: Operation, at: datetime) -> Records:
         facts=frozenset(subset(rng, sorted(WORDS.facts))) if one_in(rng, 2) else frozenset(),
         standing={name: _value(rng, name) for name in subset(rng, STANDING, at_most=4)},
         provenance=provenance(rng, asked),
+        damaged=("fct-1",) if one_in(rng, 15) else (),
     )
 
 

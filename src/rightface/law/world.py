@@ -62,6 +62,8 @@ class Records:
     """Conditions on record for this client and gallery."""
     provenance: Provenance = field(default_factory=Provenance)
     """What the findings that the operation cites rest on."""
+    damaged: tuple[str, ...] = ()
+    """Ids of facts on record that may be about this operation and whose signature is broken."""
 
     @property
     def other_evidence(self) -> str | None:

@@ -37,5 +37,13 @@ def check(world: World) -> StepResult:
                 "It states facts; the gate goes by what is on record.",
                 "Put the facts on record.",
             )
+        damaged = () if world.records is None else world.records.damaged
+        if damaged:  # it may have been one that forbids
+            named = ", ".join(damaged[:3]) + (" and others" if damaged[3:] else "")
+            refuse(
+                "damaged-record",
+                f"What stands on record for it is damaged: {named}.",
+                f"End it, then record it anew: rightface law facts end {damaged[0]}",
+            )
     who = operation.client or "nobody in particular"
     return outcome_of(0, reasons, f"As of {world.as_of.isoformat()}, asked by {who}.")
