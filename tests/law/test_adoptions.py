@@ -15,6 +15,7 @@ from rightface.instance import Instance as Opened
 from rightface.law import adoptions, duties
 from rightface.law.attesters import new_key
 from rightface.law.facts import FactTerms
+from rightface.law.library import InstrumentLibrary
 from rightface.law.on_record import on_record
 from rightface.ledger import log
 from rightface.ledger.leaf import Leaf
@@ -89,6 +90,74 @@ def test_a_withdrawal_is_of_one_adoption(instance: Instance) -> None:
         "withdrawn_at = (SELECT withdrawn_at FROM adoptions WHERE id = 1)",
     )
     assert adopted(instance, instance.now)
+
+
+OTHER = "amazon-rekognition-moratorium-2020"
+
+
+def _copied(columns: str, where: str = "1") -> str:
+    """Each of two adoptions gets the other's columns."""
+    pairs = ", ".join(f"{one} = o.{one}" for one in columns.split())
+    others = "(SELECT * FROM adoptions LIMIT 2)"
+    return f"UPDATE adoptions SET {pairs} FROM {others} o WHERE o.id = 3 - adoptions.id AND {where}"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        _copied("body signature"),
+        _copied("body signature", "adoptions.id = 1"),
+        _copied("body signature", "adoptions.id = 2"),
+        _copied("instrument"),
+        _copied("instrument adopted_at"),
+        _copied("instrument", "adoptions.id = 1"),
+        _copied("body signature withdrawal withdrawal_signature"),
+    ],
+)
+def test_an_adoption_copied_over_another_unbinds_neither(
+    instance: Instance, library: InstrumentLibrary, statement: str
+) -> None:
+    assert {PLEDGE, OTHER} <= library.commitments
+    instance.adopt(PLEDGE)
+    instance.now += timedelta(seconds=1)
+    instance.adopt(OTHER)
+    change(instance, statement)
+    assert instance.gate.adopted(NOW + DAY) == {PLEDGE, OTHER}
+    # Each can still be withdrawn, by itself and for good.
+    instance.withdraw_commitment(PLEDGE, NOW + DAY)
+    assert instance.gate.adopted(NOW + DAY) == {OTHER}
+    instance.withdraw_commitment(OTHER, NOW + 2 * DAY)
+    assert instance.gate.adopted(NOW + 2 * DAY) == set()
+    assert instance.gate.adopted(NOW + DAY) == {OTHER}
+    assert instance.gate.adopted(NOW + timedelta(seconds=1)) == {PLEDGE, OTHER}
+
+
+def test_an_ended_adoption_written_over_a_standing_one_does_not_end_it(instance: Instance) -> None:
+    instance.adopt(PLEDGE)
+    instance.withdraw_commitment(PLEDGE, NOW + DAY)
+    instance.now = NOW + 2 * DAY
+    instance.adopt(PLEDGE)
+    columns = "body signature withdrawal withdrawal_signature withdrawn_at"
+    change(instance, _copied(columns, "adoptions.id = 2"))
+    assert adopted(instance, instance.now)
+    instance.withdraw_commitment(PLEDGE, NOW + 3 * DAY)
+    assert not adopted(instance, NOW + 3 * DAY)
+
+
+def test_an_adoption_is_not_known_before_its_record(instance: Instance) -> None:
+    instance.adopt(PLEDGE)
+
+    def told(as_of: datetime, known_at: datetime) -> bool:
+        with instance.database.read() as session:
+            found = on_record(session, instance.keyring, as_of=as_of, known_at=known_at)
+        return PLEDGE in found.adopted
+
+    assert [told(NOW + DAY, NOW - DAY), told(NOW + DAY, NOW)] == [False, True]
+    assert not told(NOW - DAY, NOW + DAY)
+    instance.withdraw_commitment(PLEDGE, NOW + 2 * DAY)
+    assert told(NOW + 3 * DAY, NOW + DAY)  # nobody knew then that it would be withdrawn
+    assert not told(NOW + 3 * DAY, NOW + 2 * DAY)
+    assert told(NOW + DAY, NOW + 3 * DAY)  # it did bind on that day
 
 
 def test_an_adoption_of_before_signatures_binds_and_can_be_withdrawn(instance: Instance) -> None:

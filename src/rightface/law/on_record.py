@@ -62,8 +62,7 @@ def on_record(
     for kind, name, whose, body, signature, more, more_signature, since, ended in rows:
         if kind == "adoption":
             told = adoptions.counts(keyring, name, since, body, signature, more, more_signature)
-            if told.since <= at and (told.until is None or at < told.until):
-                adopted.add(told.instrument)
+            adopted |= {one.instrument for one in told if one.binds(at, known_stamp)}
         elif kind == "duty":
             duty = duties.read_duty(keyring, name, body, signature, since, ended)
             if duty is not None and duties.is_met(duty, at, known_stamp, live=live):
