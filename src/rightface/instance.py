@@ -39,9 +39,9 @@ from rightface.keys import KeyRing
 from rightface.law import duties, licences
 from rightface.law.findings import SEARCHES
 from rightface.law.gate import Gate, Judged
-from rightface.law.library import InstrumentLibrary
 from rightface.law.operation import Operation
 from rightface.law.ruling import Refusal
+from rightface.law.testing import load_tested
 from rightface.law.world import Evidence
 from rightface.ledger import log
 from rightface.ledger.leaf import Leaf
@@ -85,7 +85,7 @@ class Instance:
         self.settings = settings
         self.keyring = keyring
         self.database = database
-        self.library = InstrumentLibrary.load(settings.instruments_directory)
+        self.library = load_tested(settings.instruments_directory)
         self.vault = Vault(keyring)
         self.store = Store(keyring, self.vault)
         self.publisher = Publisher(

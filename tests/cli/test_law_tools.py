@@ -239,6 +239,37 @@ def test_a_broken_one_stops_the_start(
     assert "To mend it:" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("file", "old", "new", "expected", "gate", "reference"),
+    [
+        ("cases.yaml", "expect: deny", "expect: allow", "allow", "deny", "deny"),
+        ("policy.cedar", "unless {", "when {", "deny", "allow", "deny"),
+        ("instrument.toml", "unless =", "when =", "deny", "deny", "allow"),
+    ],
+)
+def test_one_that_fails_its_own_cases_stops_the_start(
+    extra: Path, tmp_path: Path, file: str, old: str, new: str,
+    expected: str, gate: str, reference: str,
+) -> None:  # fmt: skip
+    data = tmp_path / "data"
+    run("init", "--data", str(data), *INIT, "--instruments", str(extra))
+    path = extra / "ours-1" / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    for asked in (
+        ("law", "list", "--data", str(data)),
+        ("law", "list", "--extra", str(extra)),
+        ("init", "--data", str(tmp_path / "more"), *INIT, "--instruments", str(extra)),
+    ):
+        told = run(*asked, "--json", status=2)
+        assert "ours-1/cases.yaml: the case 'ours-1-first-day' fails." in told["message"]
+        assert f"expected {expected}, gate says {gate}, reference says {reference}" in told["why"]
+        assert "rightface law test ours-1 --extra" in told["mend"]
+    assert not (tmp_path / "more").exists()
+    assert run("law", "test", "ours-1", "--extra", str(extra), "--json", status=1)["failed"] >= 1
+
+
 def test_a_shipped_id_cannot_be_taken(extra: Path, tmp_path: Path) -> None:
     (extra / "ours-1").rename(extra / "us-ca-sf-19b")
     path = extra / "us-ca-sf-19b" / "instrument.toml"

@@ -149,6 +149,7 @@ def test_a_bill_is_tested_as_if_it_bound(tmp_path: Path) -> None:
                          start=date(2027, 1, 1))  # fmt: skip
     assert checks(made, "error") == set()
     change(made, "policy.cedar", 'Action::"enroll"', 'Action::"supply-product"')
+    change(made, "instrument.toml", 'operations = ["enroll"]', 'operations = ["supply-product"]')
     assert "No case reaches the rule 1." in told(made)
 
 

@@ -11,6 +11,7 @@ import typer
 
 from rightface.errors import SettingsError
 from rightface.law.library import InstrumentLibrary
+from rightface.law.testing import load_tested
 
 Extra = Annotated[
     Path | None,
@@ -39,14 +40,17 @@ KnownAt = Annotated[
 ]
 
 
-def library(extra: Path | None) -> InstrumentLibrary:
+def library(extra: Path | None, *, tested: bool = True) -> InstrumentLibrary:
     """The shipped instruments with those of `extra`, or of RIGHTFACE_INSTRUMENTS.
 
+    `tested`: only if the cases of the latter come out as expected.
+
     Raises:
-        LawError: one of them is malformed.
+        LawError: one of them is malformed, or fails its own cases.
     """
     told = os.environ.get("RIGHTFACE_INSTRUMENTS")
-    return InstrumentLibrary.load(extra or (Path(told) if told else None))
+    directory = extra or (Path(told) if told else None)
+    return load_tested(directory) if tested else InstrumentLibrary.load(directory)
 
 
 def moment(told: str, option: str) -> datetime:

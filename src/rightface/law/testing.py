@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rightface.errors import LawError
 from rightface.law.decide import Desk
-from rightface.law.library import InstrumentLibrary
+from rightface.law.library import SHIPPED, InstrumentLibrary
 from rightface.law.question import Question, read_questions
 from rightface.law.reference import verdict
 
@@ -128,3 +128,29 @@ def run_cases(
     if instruments is None:
         results += [run_case(library, case.instruments, case) for case in combined_cases()]
     return results
+
+
+def load_tested(extra: Path | None) -> InstrumentLibrary:
+    """The shipped instruments and the operator's own in `extra`, whose cases come out as expected.
+
+    Both witnesses are asked the cases of the operator's own; the shipped ones were tested before
+    they shipped.
+
+    Raises:
+        LawError: one is malformed, or a case of one in `extra` has another outcome; the message
+            names the case, what it expects and what was found.
+    """
+    library = InstrumentLibrary.load(extra)
+    for one in library.instruments.values():
+        if one.folder.parent == SHIPPED:
+            continue
+        failed = [each for each in run_cases(library, [one.instrument_id]) if not each.ok]
+        if failed:
+            more = f" {len(failed) - 1} more failed." if len(failed) > 1 else ""
+            raise LawError(
+                f"{one.folder / 'cases.yaml'}: the case '{failed[0].case_id}' fails.",
+                why=failed[0].line() + more,
+                mend=f"Mend the case or the rule: rightface law test {one.instrument_id} --extra "
+                f"{one.folder.parent}",
+            )
+    return library
