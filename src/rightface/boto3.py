@@ -4,10 +4,10 @@
     from rightface.boto3 import stamp
     client = stamp(boto3.client("rekognition", endpoint_url=...), purpose="access-control")
 
-Amazon's API has no word for a purpose, for the subject of a probe photograph or for a warrant; they
-travel as the headers `x-rightface-purpose`, `x-rightface-subject` and `x-rightface-warrant`. A
-nonce, fresh for each attempt, makes a captured request worthless. All are set before boto3 signs,
-so that they are part of the signature.
+Amazon's API has no word for a purpose, for the subject of a probe photograph, for a warrant or for
+what tells against a request; they travel as the headers `x-rightface-purpose`, `-subject`,
+`-warrant` and `-declare`. A nonce, fresh for each attempt, makes a captured request worthless. All
+are set before boto3 signs, so that they are part of the signature.
 Knows nothing of the server; needs boto3 only through the client it is given.
 """
 
@@ -27,6 +27,7 @@ def stamp(
     purpose: str | None = None,
     subject: str | None = None,
     warrant: str | None = None,
+    declare: str | None = None,
 ) -> Client:
     """Let every request of a boto3 Rekognition client carry a nonce, and what else is given.
 
@@ -38,6 +39,8 @@ def stamp(
         subject: the subject reference of the person in a probe photograph.
         warrant: the id of a warrant, order or emergency on record, `wrt-…`. Every request then
             relies on it, and is refused where it does not cover it: stamp a client of its own.
+        declare: what tells against the requests, such as `assembly,device=body-camera`: who knows
+            that people are at a demonstration, or opted out, says so, and the gate answers it.
 
     Returns:
         The same client.
@@ -46,6 +49,7 @@ def stamp(
         "x-rightface-purpose": purpose,
         "x-rightface-subject": subject,
         "x-rightface-warrant": warrant,
+        "x-rightface-declare": declare,
     }
     fixed = {name: value for name, value in told.items() if value is not None}
 

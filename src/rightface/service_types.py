@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -34,6 +34,8 @@ class Caller:
     """A UUID, told to the caller and recorded in the ledger."""
     warrant: str | None = None
     """The id of a warrant, order or emergency on record that is relied on."""
+    declared: Mapping[str, bool | str] = field(default_factory=dict)
+    """What it says against its own request: conditions that the vocabulary calls declarable."""
 
 
 @dataclass(frozen=True, kw_only=True)

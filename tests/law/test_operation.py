@@ -38,6 +38,7 @@ OTHER: dict[str, Any] = {
     "legal_basis": "public-task",
     "known_at": datetime(2021, 1, 1, tzinfo=UTC),
     "warrant_id": "wrt-1",
+    "declared": {"assembly": True},
     "findings": ("search:1",),
     "conditions": {"consent": True},
     "request_id": "r",

@@ -23,6 +23,7 @@ from rightface.permit import Permit
 from tests.law.conftest import Instance
 from tests.law.worlds import (
     ACTORS,
+    DECLARABLE,
     GALLERIES,
     LIBRARY,
     PLACES,
@@ -288,3 +289,12 @@ def test_adding_an_operators_own_rule_never_allows_more(tmp_path: Path, effect: 
             assert before.outcome == "allow"
             wanted: Outcome = "require-duty" if duty else "deny" if realtime else "allow"
             assert after.outcome == wanted
+
+
+@settings(max_examples=2_000, deadline=None)
+@given(any_world, st.sampled_from(DECLARABLE))
+def test_what_a_client_declares_never_allows_more(world: World, said: tuple[str, Any]) -> None:
+    plain = replace(world.operation, declared={}, conditions={})
+    silent = replace(world, operation=plain)
+    telling = replace(world, operation=replace(plain, declared=dict([said])))
+    assert rank(judge(telling)) <= rank(judge(silent))

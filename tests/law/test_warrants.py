@@ -20,9 +20,8 @@ from rightface.law.licences import Licence
 from rightface.law.operation import Operation
 from rightface.law.ruling import Refusal
 from rightface.law.vocabulary import Vocabulary
-from rightface.law.warrant_records import FOUND_ELSEWHERE, Listed, WarrantTerms
+from rightface.law.warrant_records import Listed, WarrantTerms
 from rightface.law.warrants import Warrant
-from rightface.law.world import STATED_ELSEWHERE
 from rightface.permit import Permit
 from tests.law.conftest import NOTICE, NOW, Instance, keys, operation
 
@@ -145,13 +144,8 @@ def test_what_is_malformed_is_not_recorded(instance: Instance, name: str) -> Non
         assert warrant_records.all_warrants(session, instance.keyring) == []
 
 
-@pytest.mark.parametrize(
-    "name",
-    sorted(
-        {n for n, c in WORDS.conditions.items() if c.derived} | STATED_ELSEWHERE | FOUND_ELSEWHERE
-    ),
-)
-def test_a_document_cannot_state_what_the_gate_finds(instance: Instance, name: str) -> None:
+@pytest.mark.parametrize("name", sorted(n for n, c in WORDS.conditions.items() if not c.case))
+def test_a_document_states_nothing_but_the_case(instance: Instance, name: str) -> None:
     default = WORDS.conditions[name].default
     with pytest.raises(LawError, match="no condition that a document states"):
         put(instance, conditions={name: default})
@@ -356,13 +350,14 @@ def test_another_clients_warrant_is_not_told_of(instance: Instance, police: Lice
 
 
 def test_what_it_states_counts_only_while_it_covers(instance: Instance, police: Licence) -> None:
-    offence = {"conditions": {"offence": "homicide", "premises": "school"}}
+    offence = {"conditions": {"offence": "homicide", "stay_away_order": True}}
     for made, expected in ((put(instance, **offence), "homicide"), (None, "unknown")):
         asked = ask(police, made)
         facts = instance.gate.world(asked).facts(licensed=True)
         assert (facts["offence"], facts["offence_violent"]) == (expected, expected == "homicide")
     expired = put(instance, valid_until=NOW, **offence)
-    assert instance.gate.world(ask(police, expired)).facts(licensed=True)["premises"] == "unknown"
+    facts = instance.gate.world(ask(police, expired)).facts(licensed=True)
+    assert facts["stay_away_order"] is False
 
 
 def test_forgetting_needs_no_warrant(instance: Instance, police: Licence) -> None:

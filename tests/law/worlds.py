@@ -20,7 +20,6 @@ from rightface.law.licences import Licence
 from rightface.law.operation import Operation, Party
 from rightface.law.provenance import Finding, Provenance
 from rightface.law.vocabulary import Vocabulary
-from rightface.law.warrant_records import FOUND_ELSEWHERE
 from rightface.law.warrants import Warrant
 from rightface.law.world import STATED_ELSEWHERE, Evidence, Records, World
 
@@ -42,7 +41,7 @@ STATEABLE = sorted(
     if not condition.derived and name not in STATED_ELSEWHERE
 )
 STANDING = [name for name in STATEABLE if WORDS.conditions[name].recordable]
-PROVED = [name for name in STATEABLE if name not in FOUND_ELSEWHERE]
+PROVED = [name for name in STATEABLE if WORDS.conditions[name].case]
 KINDS = sorted(set(WORDS.warrants) - {"none"})
 CITED = [f"fnd-{number}" for number in range(6)] + ["search:1", "search:2", "search:3"]
 # Days around every edge that an instrument or rule has.
@@ -99,6 +98,18 @@ def _value(rng: Random, name: str) -> Any:
     return rng.choice(condition.words)
 
 
+DECLARABLE = [
+    (name, True if word == "true" else word)
+    for name, condition in sorted(WORDS.conditions.items())
+    for word in condition.declarable
+]
+
+
+def declared(rng: Random) -> dict[str, Any]:
+    """What a client may say against its own request."""
+    return dict(subset(rng, DECLARABLE, at_most=2))
+
+
 def parties(rng: Random) -> tuple[Party, ...]:
     """Who stands behind a client; often nobody."""
     if rng.randrange(2):
@@ -128,6 +139,7 @@ def operation(rng: Random, client: str | None = None) -> Operation:
         findings=subset(rng, CITED, at_most=3) if client is not None and one_in(rng, 3) else (),
         legal_basis=rng.choice(sorted(WORDS.bases)) if one_in(rng, 15) else None,
         conditions=stated(rng),
+        declared=declared(rng) if one_in(rng, 6) else {},
     )
 
 

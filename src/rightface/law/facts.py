@@ -16,12 +16,10 @@ and gallery, then client, then gallery, then all), among those the one recorded 
 from __future__ import annotations
 
 import json
-import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -33,12 +31,11 @@ from rightface.keys import KeyRing
 from rightface.law.attestations import Attestation, check_against, read_attestation
 from rightface.law.attesters import Trusted, all_attesters, check_name, trusted
 from rightface.law.checklists import checklist
-from rightface.law.duties import DIGEST
+from rightface.law.clocks import holds
+from rightface.law.duties import DIGEST, check_scope, concerns
 from rightface.law.signed import opened, sealed
 from rightface.law.tables import FactRow, moment, stamp
 from rightface.law.vocabulary import Fact, Vocabulary
-
-_CLIENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,16 +92,19 @@ class FactOnRecord:
 
     def concerns(self, client: str | None, gallery: str | None) -> bool:
         """Whether it speaks of this client and gallery."""
-        if self.client is not None and self.client != client:
-            return False
-        return self.gallery is None or (gallery is not None and fnmatchcase(gallery, self.gallery))
+        return concerns(self.client, self.gallery, client, gallery)
 
     def holds(self, as_of: datetime, known_at: datetime, *, live: bool) -> bool:
         """Whether its dates hold, by both clocks."""
-        if self.ended_at is not None and (live or self.ended_at <= known_at):
-            return False
-        over = self.valid_until is not None and as_of >= self.valid_until
-        return self.valid_from <= as_of and not over and self.recorded_at <= known_at
+        return holds(
+            as_of,
+            known_at,
+            live=live,
+            start=self.valid_from,
+            until=self.valid_until,
+            recorded=self.recorded_at,
+            ended=self.ended_at,
+        )
 
     def is_attested(self, known: Trusted) -> bool:
         """Whether it needs no attestation, or has one under a key that is trusted."""
@@ -284,11 +284,7 @@ def _checked_value(terms: FactTerms) -> Fact:
         )
     if terms.value is None:
         raise LawError(f"'{terms.name}' needs a value.", mend="Give --value.")
-    if terms.client is not None and not _CLIENT.fullmatch(terms.client):
-        raise LawError("The client's id is malformed.", mend="rightface licence list")
-    gallery = terms.gallery
-    if gallery is not None and not (0 < len(gallery) <= 255 and gallery.isprintable()):
-        raise LawError("A gallery's pattern is empty, too long or unprintable.")
+    check_scope(terms.client, terms.gallery)
     return words.value(terms.name, terms.value)
 
 

@@ -118,6 +118,13 @@ class Gate:
             obligations=ruling.obligations,
         )
 
+    def still_allows(self, session: Session, operation: Operation) -> bool:
+        """Whether what was permitted would be permitted again, in the transaction of `session`.
+
+        For what takes a while between permit and change. Makes no permit.
+        """
+        return judge(self._world(operation, session, live=True)).allowed
+
     def consider(self, operation: Operation, *, adopted: frozenset[str] | None = None) -> Ruling:
         """What the gate would say, at any date, without record or permit.
 

@@ -34,6 +34,8 @@ KINDS = (
     "operator-rule",
     BASELINE,
 )
+_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
+_LONGEST_ID = 80
 _TOML_LINE, _QUOTED = re.compile(r"at line (\d+)"), re.compile(r"'([^'\n]+)'")
 _NEEDED = {"id", "name", "kind", "jurisdiction", "citation", "confidence", "summary", "rules"}
 _KNOWN = _NEEDED | {
@@ -65,6 +67,22 @@ _KNOWN = _NEEDED | {
     "protects_against_actor",
     "review",
 }
+
+
+def check_id(instrument_id: str) -> str:
+    """`instrument_id`, if it can be one: it names a folder and a page, and stands in the ledger.
+
+    Raises:
+        LawError: it cannot.
+    """
+    fits = _ID.fullmatch(instrument_id) and len(instrument_id) <= _LONGEST_ID
+    if not fits or instrument_id == "readme":
+        raise LawError(
+            "That is no id.",
+            why=f"Small letters, figures and hyphens, at most {_LONGEST_ID}, and not 'readme'.",
+            mend="Write it like us-tx-austin-2027.",
+        )
+    return instrument_id
 
 
 class Known(NamedTuple):
@@ -216,6 +234,12 @@ def _check_fields(told: dict[str, Any], folder: Path, path: Path) -> None:
             raise LawError(f"{path}: '{name}' is not text.")
     if told["id"] != folder.name:
         raise LawError(f"{path}: the id '{told['id']}' is not the folder's name.")
+    try:
+        check_id(told["id"])
+    except LawError as error:
+        raise LawError(
+            f"{path}: '{told['id']}' is no id.", why=error.why, mend=error.mend
+        ) from error
     if not (folder / "cases.yaml").is_file():
         raise LawError(f"{folder / 'cases.yaml'} is missing.", mend="Every instrument has cases.")
     for name in (

@@ -65,7 +65,9 @@ def on_record(
             adopted |= {one.instrument for one in told if one.binds(at, known_stamp)}
         elif kind == "duty":
             duty = duties.read_duty(keyring, name, body, signature, since, ended)
-            if duty is not None and duties.is_met(duty, at, known_stamp, live=live):
+            if duty is not None and duties.is_met(
+                duty, at, known_stamp, client=client, gallery=gallery, live=live
+            ):
                 met.add(name)
         elif kind == "fact":
             fact = facts.read_fact(keyring, name, whose, body, signature, more, since, ended)

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from rightface.errors import LawError
 from rightface.law.vocabulary import Fact
 
+MOST_FINDINGS = 64  # that one act may cite; all of them are named in the ledger
 _PARTY = "A party is a name and an actor, written NAME:ACTOR."
 _EXAMPLE = "For example 'Metro PD:law-enforcement-local'."
 
@@ -81,6 +82,8 @@ class Operation:
     """The recorded warrant, order or emergency that is relied on."""
     findings: tuple[str, ...] = ()
     """What an act on a match relies on: recorded findings, and searches as `search:INDEX`."""
+    declared: Mapping[str, Fact] = field(default_factory=dict)
+    """What the client says of its own request: only what tells against it (`declarable`)."""
     legal_basis: str | None = None
     """None: the licence's."""
     conditions: Mapping[str, Fact] = field(default_factory=dict)
@@ -115,7 +118,8 @@ class Operation:
                 name: tuple(sorted(value)) if isinstance(value, list | set | frozenset) else value
                 for name, value in stated.items()
             }
-        except (TypeError, AttributeError) as error:
+            declared = dict(self.declared)
+        except (TypeError, ValueError, AttributeError) as error:
             raise LawError(
                 "The operation's parties, subjects or conditions are no lists."
             ) from error
@@ -125,12 +129,17 @@ class Operation:
             raise LawError("The operation's subjects are not text.")
         if isinstance(cited, str) or not all(isinstance(one, str) for one in findings):
             raise LawError("The operation's findings are not text.")
+        if len(findings) > MOST_FINDINGS:
+            raise LawError(f"It cites more than {MOST_FINDINGS} findings.", mend="Cite fewer.")
         if not all(isinstance(n, str) and _is_fact(v) for n, v in conditions.items()):
             raise LawError("The operation's conditions are neither words, numbers nor truths.")
         object.__setattr__(self, "parties", parties)
         object.__setattr__(self, "subjects", subjects)
         object.__setattr__(self, "findings", findings)
+        if not all(isinstance(n, str) and _is_fact(v) for n, v in declared.items()):
+            raise LawError("What the operation declares is neither words, numbers nor truths.")
         object.__setattr__(self, "conditions", MappingProxyType(conditions))
+        object.__setattr__(self, "declared", MappingProxyType(declared))
 
     @property
     def jurisdictions(self) -> tuple[str, ...]:
@@ -143,6 +152,7 @@ class Operation:
         told = {f.name: getattr(self, f.name) for f in fields(self)}
         told["parties"] = [[party.name, party.actor] for party in self.parties]
         told["conditions"] = dict(self.conditions)
+        told["declared"] = dict(self.declared)
         for name in ("as_of", "known_at"):
             if told[name] is not None:
                 told[name] = told[name].astimezone(UTC).isoformat()

@@ -278,6 +278,9 @@ def _facts(
     facts["realtime"] = operation.realtime or operation.action == "identify-live"
     facts["device"] = operation.device
     if records is not None:
+        if live:
+            facts["channel"] = "own-system"
+            facts["hours_since_start"] = 1_000_000
         for name, value in records.standing.items():
             facts[name] = value
         if live or operation.warrant_id is not None:
@@ -309,6 +312,8 @@ def _facts(
     if not live:
         for name, value in operation.conditions.items():
             facts[name] = value
+    for name, value in operation.declared.items():
+        facts[name] = value
     facts["offence_violent"] = words.offences[facts["offence"]].violent
     facts["offence_felony"] = words.offences[facts["offence"]].felony
     return facts
@@ -340,7 +345,14 @@ def _warrant_covers(
         operation.action in covered
         and operation.purpose in warrant.purposes
         and (gallery is None or any(fnmatchcase(gallery, one) for one in warrant.galleries))
-        and any(_lies_in(operation.place_jurisdiction, one, words) for one in warrant.jurisdictions)
+        and all(
+            any(_lies_in(place, one, words) for one in warrant.jurisdictions)
+            for place in (
+                operation.client_jurisdiction,
+                operation.place_jurisdiction,
+                operation.gallery_jurisdiction,
+            )
+        )
     )
 
 

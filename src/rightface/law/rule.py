@@ -32,6 +32,8 @@ OBLIGATIONS: Mapping[str, type] = {
     "max-candidates": int,
 }
 _NEEDED = ("id", "section", "citation", "text", "change")
+_ID = re.compile(r"[A-Za-z0-9._()-]+", re.ASCII)
+_LONGEST_KEY = 128 - len("-unverified")  # what a leaf of the ledger takes; strict mode appends
 _CONTEXT = {"Var": "context"}
 _KNOWN = (*_NEEDED, "duty", "obligation", "value")
 
@@ -173,6 +175,13 @@ def make_rule(
         )
     if facts.duty != notes.get("duty", ""):
         raise LawError(f"{where}: policy.cedar and instrument.toml name different duties.")
+    if not _ID.fullmatch(notes["id"]) or len(f"{instrument}#{notes['id']}") > _LONGEST_KEY:
+        raise LawError(
+            f"{where}: that is no id of a rule.",
+            why=f"Letters, figures and . _ - ( ), with the instrument's at most {_LONGEST_KEY - 1}: "
+            "so it stands in the ledger.",
+            mend="Write it like 15b or 19B.2-d.",
+        )
     actions = _actions(policy["action"])
     _check_same(actions, facts.operations, words, where)
     return Rule(

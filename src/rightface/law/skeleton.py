@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date, timedelta
 from pathlib import Path
 
 from rightface.errors import LawError
-from rightface.law.instrument import BASELINE, COMMITMENT, KINDS
+from rightface.law.instrument import BASELINE, COMMITMENT, KINDS, check_id
 from rightface.law.library import SHIPPED
 from rightface.law.vocabulary import Vocabulary
-
-_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 _TOML = """\
 # {id}: one {kind}. Every line that says FILL IN is a guess of the skeleton's.
@@ -90,8 +87,7 @@ def make_skeleton(
     Raises:
         LawError: a word that is none, or the id is taken.
     """
-    if not _ID.fullmatch(instrument_id) or len(instrument_id) > 80:
-        raise LawError("That is no id.", mend="Small letters, figures, hyphens: us-tx-austin-2027")
+    check_id(instrument_id)
     if kind == BASELINE or kind not in KINDS:
         allowed = [one for one in KINDS if one != BASELINE]
         raise LawError(f"There is no kind '{kind[:40]}'.", why=f"Allowed: {', '.join(allowed)}.")

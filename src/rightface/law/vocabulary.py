@@ -24,7 +24,8 @@ Kind = Literal[
 ]
 SETS: frozenset[Kind] = frozenset({"duties", "facts"})
 V = TypeVar("V")
-_PLACE = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,16}){0,4}")
+_PLACE = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,16}){0,4}", re.ASCII)
+_LONGEST_PLACE = 32  # what a leaf of the ledger takes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,9 +178,16 @@ class Vocabulary:
         """`word`, if it has the form of a jurisdiction: country or union, then narrower parts.
 
         Raises:
-            LawError: another form, or no country or union of that code.
+            LawError: another form, more than 32 letters, or no country or union of that code.
         """
         known = isinstance(word, str) and _PLACE.fullmatch(word) is not None
+        if known and len(word) > _LONGEST_PLACE:
+            raise LawError(
+                f"The jurisdiction '{_shown(word)}' is too long.",
+                why=f"At most {_LONGEST_PLACE} letters, figures and hyphens: so it stands in the "
+                "ledger.",
+                mend="Shorten its last part.",
+            )
         if not known or (word[:2] not in self.countries and word not in self.unions):
             raise LawError(
                 f"Unknown jurisdiction '{_shown(word)}'.",

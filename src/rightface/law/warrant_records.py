@@ -26,7 +26,6 @@ from rightface.law.signed import canonical, sign, verifies
 from rightface.law.tables import WarrantRow, moment, stamp
 from rightface.law.vocabulary import Fact, Vocabulary
 from rightface.law.warrants import EXIGENT, Warrant
-from rightface.law.world import STATED_ELSEWHERE
 
 LIMIT_HOURS = 48
 """How long an emergency may run before authorisation and report are due, if nothing is said."""
@@ -35,19 +34,6 @@ _AHEAD = timedelta(days=366)
 """How far in the future a record's term may start."""
 _CLIENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-FOUND_ELSEWHERE = frozenset(
-    {
-        "authorisation_requested_after_hours",
-        "consent",
-        "duties",
-        "electronic_signature",
-        "explicit_consent",
-        "facts",
-        "hours_since_start",
-        "other_evidence",
-        "written_release",
-    }
-)
 """Conditions that the gate reads from records of their own; no warrant states them."""
 
 
@@ -138,9 +124,15 @@ def mark_requested(
     """Record when its authorisation was asked for. A second time changes nothing.
 
     Raises:
-        LawError: there is none of that id, its signature is broken, or `when` is in the future.
+        LawError: there is none of that id, its signature is broken, it is no emergency, or `when`
+            is in the future.
     """
     row, known = _row(session, keyring, warrant_id)
+    if known.limit_hours is None:
+        raise LawError(
+            f"A {known.kind} is an authorisation itself; none is asked for.",
+            why="Only an emergency runs before its authorisation.",
+        )
     if known.requested_at is not None:
         return known
     if stamp(when) > stamp(now):
@@ -252,10 +244,11 @@ def _conditions(stated: Mapping[str, object], words: Vocabulary) -> dict[str, Fa
     found: dict[str, Fact | list[str]] = {}
     for name, value in stated.items():
         condition = words.condition(name)
-        if condition.derived or name in STATED_ELSEWHERE or name in FOUND_ELSEWHERE:
+        if not condition.case:
             raise LawError(
                 f"'{name}' is no condition that a document states.",
-                why="The gate finds it, or the operation or a record of its own says it.",
+                why="It states facts of the case, such as the offence, and nothing else.",
+                mend="Those marked 'case' in: rightface law vocabulary.",
             )
         checked = words.value(name, value)
         found[name] = list(checked) if isinstance(checked, tuple) else checked

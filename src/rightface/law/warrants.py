@@ -34,18 +34,18 @@ class Warrant:
     """The court, judge or authority; for an emergency the officer who declared it."""
     number: str = field(repr=False)
     client: str
-    operations: tuple[str, ...]
-    purposes: tuple[str, ...]
-    galleries: tuple[str, ...]
+    operations: tuple[str, ...] = field(repr=False)
+    purposes: tuple[str, ...] = field(repr=False)
+    galleries: tuple[str, ...] = field(repr=False)
     """Patterns of collections' names."""
-    jurisdictions: tuple[str, ...]
-    valid_from: datetime
-    valid_until: datetime
+    jurisdictions: tuple[str, ...] = field(repr=False)
+    valid_from: datetime = field(repr=False)
+    valid_until: datetime = field(repr=False)
     document_digest: str = field(repr=False)
     """Hex SHA-256 of the document."""
     recorded_at: datetime
     sealed: bool = False
-    conditions: Mapping[str, Fact] = field(default_factory=dict)
+    conditions: Mapping[str, Fact] = field(default_factory=dict, repr=False)
     """Facts of the case that the document states, such as the offence."""
     limit_hours: int | None = None
     """Of an emergency: how long it may run before authorisation and report are due."""
@@ -170,10 +170,10 @@ def _dates(warrant: Warrant, at: datetime, *, live: bool) -> Iterator[Problem]:
         how = "refused by the court" if warrant.ended_as == "refused" else "ended"
         yield "ended", f"The authorisation was {how}.", "Obtain a new one."
     if warrant.overdue(at):
+        hours = "limit has" if warrant.sealed else f"{warrant.limit_hours} hours have"
         yield (
             "overdue",
-            f"The emergency's {warrant.limit_hours} hours have run; the request for authorisation"
-            " or the report is missing.",
+            f"The emergency's {hours} run; the request for authorisation or the report is missing.",
             "Ask for the authorisation and report the use: rightface warrant request, rightface"
             " warrant report.",
         )
@@ -205,14 +205,14 @@ def _scope(warrant: Warrant, operation: Operation) -> Iterator[Problem]:
             "The authorisation does not cover this gallery.",
             "Obtain one that does.",
         )
-    if not any(
-        words.contains(wide, operation.place_jurisdiction) for wide in warrant.jurisdictions
-    ):
-        yield (
-            "place-not-covered",
-            f"The authorisation does not cover {operation.place_jurisdiction}.",
-            "Obtain one that does.",
-        )
+    # All of its places: what it says lifts the rules of each.
+    for place in operation.jurisdictions:
+        if not any(words.contains(wide, place) for wide in warrant.jurisdictions):
+            yield (
+                "place-not-covered",
+                f"The authorisation does not cover {place}.",
+                "Obtain one that does.",
+            )
 
 
 def _hours(start: datetime, end: datetime) -> int:

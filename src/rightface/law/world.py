@@ -182,6 +182,9 @@ class World:
         if self.records is not None:
             named, consents = operation.subjects, self.records.consents
             covered = all(subject in consents for subject in named)
+            if self.live:
+                # This instance runs the search. Without a record nobody knows when a use began.
+                facts |= {"channel": "own-system", "hours_since_start": NEVER_STARTED}
             facts |= self.records.standing
             if self.warrant is not None:
                 facts |= self.warrant.facts(self.as_of)
@@ -204,11 +207,14 @@ class World:
             }
         if not self.live:
             facts |= operation.conditions
+        facts |= operation.declared
         offence = words.offences[str(facts["offence"])]
         facts |= {"offence_violent": offence.violent, "offence_felony": offence.felony}
         return facts
 
 
+NEVER_STARTED = 1_000_000
+"""Hours: past every limit that a law sets."""
 STATED_ELSEWHERE = frozenset({"purpose", "warrant", "legal_basis", "realtime", "device"})
 """Conditions that an operation states as fields of its own."""
 
@@ -234,6 +240,15 @@ def check_words(operation: Operation, library: InstrumentLibrary) -> None:
     words.value("device", operation.device)
     if operation.legal_basis is not None:
         words.basis(operation.legal_basis)
+    for name, value in operation.declared.items():
+        if (str(value).lower() if isinstance(value, bool) else value) not in words.condition(
+            name
+        ).declarable:
+            raise LawError(
+                f"A client cannot declare '{name}' so.",
+                why="It may say of its own request only what tells against it.",
+                mend="See 'declarable' in: rightface law vocabulary.",
+            )
     for name, value in operation.conditions.items():
         if words.condition(name).derived or name in STATED_ELSEWHERE:
             raise LawError(

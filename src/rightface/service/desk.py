@@ -36,6 +36,34 @@ class Desk:
         self.instance = instance
         self.times = Times()
 
+    def asked(
+        self,
+        caller: Caller,
+        action: str,
+        *,
+        gallery: str | None = None,
+        subjects: tuple[str, ...] = (),
+    ) -> Operation:
+        """The gate's question for this caller."""
+        licence = caller.licence
+        return Operation(
+            action=action,
+            client=licence.client,
+            actor=licence.sector,
+            parties=licence.parties,
+            licence_id=licence.licence_id,
+            purpose=purpose_of(caller),
+            gallery=gallery,
+            client_jurisdiction=licence.jurisdiction,
+            place_jurisdiction=licence.jurisdiction,  # no wire says where the camera is
+            gallery_jurisdiction=self.instance.settings.jurisdiction,
+            subjects=subjects,
+            warrant_id=caller.warrant,
+            declared=caller.declared,
+            legal_basis=licence.basis,
+            request_id=caller.request_id,
+        )
+
     @contextmanager
     def permitted(
         self,
@@ -49,23 +77,7 @@ class Desk:
 
         What fails inside is recorded as the outcome, by its code.
         """
-        licence = caller.licence
-        operation = Operation(
-            action=action,
-            client=licence.client,
-            actor=licence.sector,
-            parties=licence.parties,
-            licence_id=licence.licence_id,
-            purpose=purpose_of(caller),
-            gallery=gallery,
-            client_jurisdiction=licence.jurisdiction,
-            place_jurisdiction=licence.jurisdiction,  # no wire says where the camera is
-            gallery_jurisdiction=self.instance.settings.jurisdiction,
-            subjects=subjects,
-            warrant_id=caller.warrant,
-            legal_basis=licence.basis,
-            request_id=caller.request_id,
-        )
+        operation = self.asked(caller, action, gallery=gallery, subjects=subjects)
         with self.times.gate(self.instance.permitted(operation)) as permit:
             try:
                 yield permit

@@ -14,8 +14,6 @@ from rightface.faces.face import Face
 from rightface.faces.image import Pixels
 from rightface.gallery.retention import interacted
 from rightface.gallery.store import Collection, NewFace
-from rightface.law import consents, licences
-from rightface.law.world import CONSENT
 from rightface.permit import Permit
 from rightface.service.desk import (
     Desk,
@@ -88,6 +86,8 @@ class Enrolment(Desk):
         template = template_of(face)
         told = seen(face, pixels)
         now = datetime.now(UTC)
+        subjects = () if subject is None else (subject,)
+        asked = self.asked(caller, "enroll", gallery=gallery.name, subjects=subjects)
         new = NewFace(
             image_id=str(uuid.uuid4()),
             subject=subject,
@@ -108,9 +108,9 @@ class Enrolment(Desk):
         )
 
         def work(session: Session) -> bool:
-            # Licence and consent again, in the very transaction of the enrolment: either may have
-            # ended while the face was looked at.
-            if not self._may_still_be_enrolled(session, caller, gallery.name, subject):
+            # The gate's judgement again, in the very transaction of the enrolment: licence,
+            # consent, warrant, duty or law may have changed while the face was looked at.
+            if not instance.gate.still_allows(session, asked):
                 instance.record_outcome(session, permit, "no-longer-allowed")
                 return False
             instance.store.insert_faces(session, gallery, [new], permit=permit)
@@ -129,33 +129,10 @@ class Enrolment(Desk):
         with coming, self.times.of("write"):
             kept = instance.database.write(work)
         if not kept:
-            with self.permitted(caller, "enroll", gallery=gallery.name, subjects=(subject or "",)):
-                pass  # the gate says why; if it permits again, consent came back meanwhile
+            with self.permitted(caller, "enroll", gallery=gallery.name, subjects=asked.subjects):
+                pass  # the gate says why; if it permits again, what ended came back meanwhile
             raise FaceNotFound("What allowed it changed during the enrolment.", mend="Ask again.")
         return record_of(new, new.subject)
-
-    def _may_still_be_enrolled(
-        self, session: Session, caller: Caller, gallery: str, subject: str | None
-    ) -> bool:
-        keyring = self.instance.keyring
-        licence = licences.by_id(session, keyring, caller.licence.licence_id)
-        if licence is None or licence.revoked_at is not None:
-            return False
-        if subject is None:
-            return True
-        if consents.suppressed(session, keyring, subject):
-            return False
-        if caller.licence.basis != CONSENT:
-            return True
-        return subject in consents.covering(
-            session,
-            keyring,
-            [subject],
-            purpose=purpose_of(caller) or "",
-            gallery=gallery,
-            client=caller.licence.client,
-            at=datetime.now(UTC),
-        )
 
     def _crop(self, pixels: Pixels, face: Face, permit: Permit) -> bytes:
         chip = self.instance.engine.crop(pixels, face, permit=permit)

@@ -39,6 +39,7 @@ MEDIA_TYPE = "application/x-amz-json-1.1"
 _DRAINED_BYTES = 128 * 1024 * 1024
 _PURPOSE = re.compile(r"[a-z0-9-]{1,64}")
 _WARRANT = re.compile(r"[a-z0-9-]{1,40}")
+_DECLARE = re.compile(r"[a-z0-9_=, -]{1,512}")
 _SUBJECT = re.compile(r"[a-zA-Z0-9_.\-:]{1,255}")  # as ExternalImageId
 
 
@@ -125,6 +126,7 @@ class RekognitionEndpoint:
             subject=_word(claim, told.SUBJECT, _SUBJECT),
             request_id=asked.request_id,
             warrant=_word(claim, told.WARRANT, _WARRANT),
+            declared=_declared(_word(claim, told.DECLARE, _DECLARE) or ""),
         )
         # 8. The service, which asks the gate.
         call = Call(service=self._service, caller=caller, region=claim.region, members=members)
@@ -144,6 +146,12 @@ def _asked(request: Request) -> _Asked:
         headers=headers,
         is_plain=request.scope.get("raw_path", b"/") == b"/" and not request.scope["query_string"],
     )
+
+
+def _declared(text: str) -> dict[str, bool | str]:
+    # `assembly, device=body-camera`: a word by itself is true. The gate knows the words.
+    pairs = (each.strip().partition("=") for each in text.split(",") if each.strip())
+    return {name: True if value in ("", "true") else value for name, _, value in pairs}
 
 
 def _require_protocol(asked: _Asked) -> None:

@@ -16,6 +16,7 @@ from rightface.service_types import Answer, Candidate, Match
 PURPOSE = "x-rightface-purpose"
 SUBJECT = "x-rightface-subject"
 WARRANT = "x-rightface-warrant"
+DECLARE = "x-rightface-declare"
 NONCE = "x-rightface-nonce"
 NONE = "none"
 _LONGEST = 1024  # characters of one header; clients and proxies refuse headers of several kilobytes
