@@ -84,15 +84,23 @@ class LawDesk:
 
     # ------------------------------------------------------------ duties
     def record_duty(
-        self, duty: str, document: bytes, met_from: datetime | None = None
+        self,
+        duty: str,
+        document: bytes,
+        met_from: datetime | None = None,
+        *,
+        client: str | None = None,
+        gallery: str | None = None,
     ) -> DutyOnRecord:
         """Put a met duty on record. Of the document only the SHA-256 is kept.
 
         Raises:
-            LawError: no such duty, or one that no document meets.
+            LawError: no such duty, one that no document meets, a client without a licence, or a
+                malformed gallery's pattern.
         """
 
         def work(session: Session) -> DutyOnRecord:
+            self._check_client(session, client)
             recorded = duties.record_duty(
                 session,
                 self._instance.keyring,
@@ -101,8 +109,10 @@ class LawDesk:
                 at=datetime.now(UTC),
                 by=OPERATOR,
                 met_from=met_from,
+                client=client,
+                gallery=gallery,
             )
-            self._instance.record_act(session, "duty-record", reasons=(duty,))
+            self._instance.record_act(session, "duty-record", client=client, reasons=(duty,))
             return recorded
 
         return self._instance.database.write(work)
@@ -140,8 +150,7 @@ class LawDesk:
 
         def work(session: Session) -> FactOnRecord:
             keyring = self._instance.keyring
-            if terms.client is not None and not licences.of_client(session, keyring, terms.client):
-                raise LawError("No client of that id has a licence.", mend="rightface licence list")
+            self._check_client(session, terms.client)
             fact = facts.record_fact(session, keyring, terms, at=datetime.now(UTC))
             self._record(session, "fact-record", fact)
             return fact
@@ -211,6 +220,11 @@ class LawDesk:
         """Every attester's key, oldest first, ended ones included."""
         with self._instance.database.read() as session:
             return attesters.all_attesters(session, self._instance.keyring)
+
+    def _check_client(self, session: Session, client: str | None) -> None:
+        known = client is None or licences.of_client(session, self._instance.keyring, client)
+        if not known:
+            raise LawError("No client of that id has a licence.", mend="rightface licence list")
 
     # ------------------------------------------------------------ the ledger
     def _record(self, session: Session, act: str, fact: FactOnRecord) -> None:

@@ -91,6 +91,13 @@ def test_a_duty_is_recorded_listed_and_ended(data: Path, tmp_path: Path) -> None
     [ended] = law(data, "duties", "end", "posted-sign")
     assert ended["ended_at"] is not None
     assert law(data, "duties", "end", "posted-sign", status=2)["error"] == "law"
+    unknown = law(data, "duties", "record", "posted-sign", *options, "--client", "x", status=2)
+    assert "licence" in unknown["message"]
+    scoped = law(data, "duties", "record", "posted-sign", *options, "--gallery", "staff*")
+    assert (scoped["client"], scoped["gallery"]) == (None, "staff*")
+    review = law(data, "duties", "record", "two-person-review", *options, status=2)
+    assert "cannot be put on record" in review["message"]
+    law(data, "duties", "end", "posted-sign")
     missing = ("--document", str(tmp_path / "missing"))
     assert law(data, "duties", "record", "posted-sign", *missing, status=2)["error"] == "settings"
 

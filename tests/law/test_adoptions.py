@@ -234,6 +234,8 @@ def test_a_duty_has_both_clocks_and_its_end_is_signed(instance: Instance) -> Non
     assert met(instance, NOW)
     assert not met(instance, NOW, live=True)
     assert not met(instance, NOW + DAY)
+    assert met(instance, NOW + 3 * DAY, known_at=NOW)  # nobody knew then that it would end
+    assert not met(instance, NOW, known_at=NOW + DAY)  # as a fact's end
     change(instance, "UPDATE duties_on_record SET ended_at = NULL")
     assert not met(instance, NOW + DAY)
 

@@ -273,12 +273,18 @@ def duties_record(
     duty: Annotated[str, typer.Argument(help="A duty of the vocabulary.")],
     document: Annotated[Path, typer.Option(help="What shows it. Its SHA-256 is kept.")],
     met_from: Annotated[str | None, typer.Option("--from", help="Since when; now.")] = None,
+    client: Annotated[str | None, typer.Option(help="It counts for this client; all.")] = None,
+    gallery: Annotated[
+        str | None, typer.Option(help="It counts for galleries of this pattern; all.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Put a duty on record as met. Signed and logged."""
     with reporting(as_json), Registrar.open(data) as registrar:
         content = _read(document, "document")
-        recorded = registrar.law.record_duty(duty, content, moment(met_from))
+        recorded = registrar.law.record_duty(
+            duty, content, moment(met_from), client=client, gallery=gallery
+        )
         emit(recorded, as_json, lambda: say(f"{recorded.duty} is on record as met."))
 
 
@@ -290,10 +296,12 @@ def duties_list(data: Data, as_json: Json = False) -> None:
 
         def human() -> None:
             show_table(
-                ("duty", "met from", "ended", "document", "state"),
+                ("duty", "client", "gallery", "met from", "ended", "document", "state"),
                 [
                     (
                         each.duty,
+                        each.client or "all",
+                        each.gallery or "all",
                         f"{each.met_from:%Y-%m-%d}",
                         f"{each.ended_at:%Y-%m-%d}" if each.ended_at else "–",
                         each.document_digest[:16],
