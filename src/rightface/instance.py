@@ -12,7 +12,7 @@ import logging
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -336,7 +336,7 @@ class Instance:
                     jurisdictions=ruling.jurisdictions,
                     records=ruling.relied_on[:_RECORDS_PER_LEAF],
                     outcome="permitted" if ruling.allowed else "refused",
-                    reasons=tuple(dict.fromkeys(reason.key for reason in ruling.reasons)),
+                    reasons=_fitting(dict.fromkeys(reason.key for reason in ruling.reasons)),
                     policy=ruling.policy_digest,
                     pack=evidence.pack_digest if evidence else None,
                     subjects=tuple(
@@ -448,3 +448,13 @@ class Instance:
 
 _SUBJECTS_PER_LEAF = 500
 _RECORDS_PER_LEAF = 256
+_REASONS_PER_LEAF = 128
+
+
+def _fitting(reasons: Iterable[str]) -> tuple[str, ...]:
+    """The reasons that a leaf has room for; the last says how many more there are."""
+    told = tuple(reasons)
+    if len(told) <= _REASONS_PER_LEAF:
+        return told
+    kept = told[: _REASONS_PER_LEAF - 1]
+    return (*kept, f"gate#and-{len(told) - len(kept)}-more")

@@ -13,8 +13,10 @@ from rightface.law.decide import Desk
 from rightface.law.library import SHIPPED, InstrumentLibrary
 from rightface.law.question import Question, question
 from rightface.law.schema import schema_text
+from rightface.law.skeleton import make_skeleton
 from rightface.law.testing import cases_of, combined_cases, run_case, run_cases
 from rightface.law.vocabulary import Vocabulary
+from rightface.ledger.leaf import Leaf
 from tests.law.conftest import Instance, keys, operation
 
 LIBRARY = InstrumentLibrary.load()
@@ -298,6 +300,46 @@ def test_a_broken_instrument_stops_the_loading(
     told = caught.value.diagnostics()
     assert said in told
     assert str(folder) in told
+
+
+@pytest.mark.parametrize("name", ["us_tx", "US-TX", "us-tx-", "us.tx", "ämter", "readme", "a" * 81])
+def test_an_id_that_is_none(folder: Path, name: str) -> None:
+    (folder / "instrument.toml").write_text(LAW.replace(folder.name, name))
+    folder.rename(folder.parent / name)
+    with pytest.raises(LawError, match="is no id") as caught:
+        InstrumentLibrary.load(folder.parent)
+    assert "line 1" in caught.value.what
+    assert caught.value.mend == "Write it like us-tx-austin-2027."
+    with pytest.raises(LawError, match="no id"):
+        make_skeleton(name, kind="bill", jurisdiction="US", directory=folder, start=date.today())
+
+
+@pytest.mark.parametrize("rule", ["99 1", "99/1", "99#1", "§99", "9" * 97])
+def test_an_id_of_a_rule_that_is_none(folder: Path, rule: str) -> None:
+    (folder / "instrument.toml").write_text(LAW.replace('"99.1"', f'"{rule}"'))
+    (folder / "policy.cedar").write_text(POLICY.replace('@id("99.1")', f'@id("{rule}")'))
+    with pytest.raises(LawError, match="no id of a rule") as caught:
+        InstrumentLibrary.load(folder.parent)
+    assert caught.value.mend
+
+
+def test_the_longest_ids_and_places_stand_in_the_ledger(folder: Path) -> None:
+    rule, place = "9" * 96, "US-TX-" + "A" * 16 + "-" + "B" * 9
+    law = LAW.replace('"99.1"', f'"{rule}"').replace("US-TX-AUSTIN", place)
+    (folder / "instrument.toml").write_text(law)
+    (folder / "policy.cedar").write_text(POLICY.replace('@id("99.1")', f'@id("{rule}")'))
+    [loaded] = InstrumentLibrary.load(folder.parent).instrument(folder.name).rules
+    Leaf(
+        time=datetime(2027, 3, 1, tzinfo=UTC),
+        kind="decision",
+        operation="enroll",
+        outcome="refused",
+        jurisdictions=(place,),
+        reasons=(f"{loaded.key}-unverified",),
+    )
+    (folder / "instrument.toml").write_text(law.replace(place, place + "B"))
+    with pytest.raises(LawError, match="too long"):
+        InstrumentLibrary.load(folder.parent)
 
 
 def test_the_line_of_a_broken_rule_is_named(folder: Path) -> None:

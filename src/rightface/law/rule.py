@@ -178,8 +178,8 @@ def make_rule(
     if not _ID.fullmatch(notes["id"]) or len(f"{instrument}#{notes['id']}") > _LONGEST_KEY:
         raise LawError(
             f"{where}: that is no id of a rule.",
-            why=f"Letters, figures and . _ - ( ), with the instrument's at most {_LONGEST_KEY - 1}: "
-            "so it stands in the ledger.",
+            why="Letters, figures and . _ - ( ); with its instrument's id at most "
+            f"{_LONGEST_KEY - 1}: so it stands in the ledger.",
             mend="Write it like 15b or 19B.2-d.",
         )
     actions = _actions(policy["action"])

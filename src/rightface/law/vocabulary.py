@@ -270,6 +270,22 @@ class Vocabulary:
         }[condition.kind]
         return _one_of(f"{name}", value, allowed)
 
+    def declared(self, name: str, value: object) -> None:
+        """Let pass what a client may say of its own request.
+
+        Raises:
+            LawError: no such condition, or a value that would not tell against the request.
+        """
+        word = "true" if value is True else value
+        allowed = self.condition(name).declarable
+        if word not in allowed:
+            raise LawError(
+                f"A client cannot declare '{name}' so.",
+                why="It may say of its own request only what tells against it"
+                + (f": {', '.join(allowed)}." if allowed else "."),
+                mend="See 'declarable' in: rightface law vocabulary.",
+            )
+
     @cached_property
     def _aliases(self) -> dict[str, str]:
         return {alias: word.name for word in self.operations.values() for alias in word.aliases}
