@@ -198,6 +198,8 @@ def _condition(one: Condition) -> dict[str, Any]:
         "stated": stated,
         "derived": one.derived,
         "recordable": one.recordable,
+        "case": one.case,
+        "declarable": list(one.declarable),
         "definition": one.definition,
     }
 
@@ -220,7 +222,9 @@ def vocabulary_markdown() -> str:
         *_lists(told),
         "## Conditions",
         "Kinds: " + "; ".join(f"`{kind}` is {what}" for kind, what in KINDS.items()) + ".",
-        "A *recordable* condition may stand on record for a client or a gallery of an instance."
+        "A *recordable* condition may stand on record for a client or a gallery of an instance. "
+        "One of the *case* stands for one client with an end, or in a warrant's record. What is "
+        "*declarable* a client may say of its own request, because it tells against it."
         " A *derived* one is found by the gate and cannot be stated.",
         _table(
             [_condition_row(one) for one in told["conditions"]],
@@ -268,7 +272,7 @@ def _lists(told: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _condition_row(one: Mapping[str, Any]) -> dict[str, Any]:
-    marks = [name for name in ("derived", "recordable") if one[name]]
+    marks = [name for name in ("derived", "recordable", "case", "declarable") if one[name]]
     words = f" One of: {', '.join(one['words'])}." if one["words"] else ""
     stated = " Stated as the field of that name." if "field" in one["stated"] else ""
     return {

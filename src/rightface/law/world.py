@@ -241,14 +241,7 @@ def check_words(operation: Operation, library: InstrumentLibrary) -> None:
     if operation.legal_basis is not None:
         words.basis(operation.legal_basis)
     for name, value in operation.declared.items():
-        if (str(value).lower() if isinstance(value, bool) else value) not in words.condition(
-            name
-        ).declarable:
-            raise LawError(
-                f"A client cannot declare '{name}' so.",
-                why="It may say of its own request only what tells against it.",
-                mend="See 'declarable' in: rightface law vocabulary.",
-            )
+        words.declared(name, value)
     for name, value in operation.conditions.items():
         if words.condition(name).derived or name in STATED_ELSEWHERE:
             raise LawError(

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
-from rightface.errors import GalleryError, NoFace, RightfaceError
+from rightface.errors import GalleryError, LawError, NoFace, RequestError, RightfaceError
 from rightface.faces.face import Face, Template
 from rightface.faces.image import Pixels, decode
 from rightface.gallery.erasure import Erasure, complete_erasure
@@ -44,7 +44,16 @@ class Desk:
         gallery: str | None = None,
         subjects: tuple[str, ...] = (),
     ) -> Operation:
-        """The gate's question for this caller."""
+        """The gate's question for this caller.
+
+        Raises:
+            RequestError: it declares what a client cannot declare.
+        """
+        try:
+            for name, value in caller.declared.items():
+                self.instance.library.vocabulary.declared(name, value)
+        except LawError as error:
+            raise RequestError(error.what, why=error.why, mend=error.mend) from error
         licence = caller.licence
         return Operation(
             action=action,
