@@ -158,10 +158,10 @@ class LawDesk:
         return self._instance.database.write(work)
 
     def end_fact(self, fact_id: str) -> FactOnRecord:
-        """End a fact or a standing condition now, for good.
+        """End a fact or a standing condition now, for good. A damaged one ends as well.
 
         Raises:
-            LawError: there is none of that id, or its signature is broken.
+            LawError: there is none of that id.
         """
 
         def work(session: Session) -> FactOnRecord:

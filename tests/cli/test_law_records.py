@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 import stat
 from importlib.resources import files
 from pathlib import Path
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 
 from rightface.cli.main import complete
 from rightface.law.checklists import checklist
+from rightface.settings import Settings
 
 PLEDGE = "microsoft-police-commitment-2020"
 FACT = "us-face-law-grounded-in-human-rights"
@@ -113,11 +115,32 @@ def test_a_standing_condition_is_recorded_listed_and_ended(data: Path, tmp_path:
     assert law(data, "facts", "end", told["fact_id"])["ended_at"] is not None
     refused = law(data, "facts", "record", "consent", "--value", "true", *common, status=2)
     assert "cannot stand" in refused["message"]
+    case = law(data, "facts", "record", "offence", "--value", "homicide", *common, status=2)
+    assert "of one case" in case["message"] and "90 days" in case["why"]
     unknown = law(
         data, "facts", "record", "notice", "--value", "true", "--client", "nobody", *common,
         status=2,
     )  # fmt: skip
     assert "licence" in unknown["message"]
+
+
+def test_a_damaged_record_is_ended_by_its_id(data: Path, tmp_path: Path) -> None:
+    note = tmp_path / "note.txt"
+    note.write_text("It is there.")
+    told = law(
+        data, "facts", "record", "notice", "--value", "true", "--attester", "A",
+        "--document", str(note), "--from", "2026-01-01",
+    )  # fmt: skip
+    file = Settings(data=data, sector="vendor", jurisdiction="US-WA").sqlite_file
+    with sqlite3.connect(file) as connection:
+        broken = "UPDATE facts_on_record SET signature = zeroblob(64), name = 'x' WHERE fact_id = ?"
+        connection.execute(broken, (told["fact_id"],))
+    connection.close()
+    states = {f["fact_id"]: f["state"] for f in law(data, "facts", "list")}
+    assert states[told["fact_id"]] == "damaged"
+    assert law(data, "facts", "end", told["fact_id"])["ended_at"] is not None
+    states = {f["fact_id"]: f["state"] for f in law(data, "facts", "list")}
+    assert states[told["fact_id"]] == "ended"
 
 
 def test_the_whole_way_of_an_attestation(data: Path, tmp_path: Path) -> None:

@@ -196,8 +196,100 @@ def test_a_changed_fact_does_not_hold(instance: Instance, change: str) -> None:
     assert not states(instance, NOW, client="acme")
     with instance.database.read() as session:
         assert facts.all_facts(session, instance.keyring) == ([], [fact.fact_id])
-    with pytest.raises(LawError, match="signature"):
-        end(instance, fact.fact_id, NOW)
+    assert read(instance, NOW, client="acme").damaged == (fact.fact_id,)
+    ended = end(instance, fact.fact_id, NOW + DAY)
+    assert ended.ended_at == ended.valid_from == ended.valid_until == NOW + DAY
+    for at in (NOW, NOW + DAY, NOW + 2 * DAY):
+        found = read(instance, at, client="acme")
+        assert (found.facts, found.damaged) == (frozenset(), ())
+
+
+# ---------------------------------------------------------------- a damaged record binds in doubt
+@pytest.mark.parametrize(
+    "change",
+    [
+        "signature = zeroblob(64)",
+        "body = replace(body, 'acme', 'ecma')",
+        "client = 'other'",
+        "client = 'other', signature = zeroblob(64)",
+        "name = 'notice'",
+        "recorded_at = '2099-01-01T00:00:00.000000Z'",
+        "ended_at = '2020-01-01T00:00:00.000000Z'",
+        "fact_id = 'fct-000000000000000000000000'",
+        "body = ''",
+        "body = '[]'",
+    ],
+)
+def test_a_damaged_record_stops_permits_until_it_is_ended(instance: Instance, change: str) -> None:
+    asked = operation(instance.licence(client="acme"), "verify-1to1")
+    instance.allowed(asked)
+    record(instance, "assembly", value=True, client="acme", gallery="staff*")
+    # It stands; what it does is for the instruments. Then it is bent.
+    instance.database.write(lambda s: s.execute(text(f"UPDATE facts_on_record SET {change}")))
+    refusal = instance.refused(asked)
+    assert "gate#damaged-record" in keys(refusal)
+    with instance.database.read() as session:
+        [fact_id] = facts.all_facts(session, instance.keyring)[1]
+    [reason] = [r for r in refusal.ruling.reasons if r.rule == "damaged-record"]
+    assert fact_id in reason.text
+    assert f"rightface law facts end {fact_id}" in reason.change
+    # A question is answered as ever: nothing rests on the answer.
+    assert "gate#damaged-record" not in keys(instance.gate.consider(asked))
+    end(instance, fact_id, NOW)
+    instance.allowed(asked)
+    with instance.database.read() as session:
+        [closed], damaged = facts.all_facts(session, instance.keyring)
+    assert (closed.fact_id, closed.state({}, NOW), damaged) == (fact_id, "ended", [])
+
+
+def test_a_damaged_record_of_somebody_else_stops_nobody(instance: Instance) -> None:
+    asked = operation(instance.licence(client="a_c"), "verify-1to1")
+    record(instance, "notice", value=True, client="a-c")  # '_' is no wildcard
+    record(instance, "notice", value=True, client="a_c2")
+    broken = "UPDATE facts_on_record SET signature = zeroblob(64)"
+    instance.database.write(lambda s: s.execute(text(broken)))
+    instance.allowed(asked)
+    assert read(instance, NOW, client="a-c").damaged != ()
+    assert read(instance, NOW).damaged == ()
+
+
+def test_a_damaged_duty_only_counts_as_not_met(instance: Instance) -> None:
+    instance.duty()
+    broken = "UPDATE duties_on_record SET signature = zeroblob(64)"
+    instance.database.write(lambda s: s.execute(text(broken)))
+    instance.allowed(operation(instance.licence(client="acme"), "verify-1to1"))
+
+
+# ---------------------------------------------------------------- facts of one case
+CASE = sorted(name for name, one in Vocabulary.load().conditions.items() if one.case)
+
+
+def test_what_is_of_one_case_is_known() -> None:
+    assert {"offence", "suspicion", "imminent_threat", "develops_leads"} <= set(CASE)
+
+
+@pytest.mark.parametrize("name", CASE)
+def test_what_is_of_one_case_stands_for_one_client_and_ends_soon(
+    instance: Instance, name: str
+) -> None:
+    condition = Vocabulary.load().conditions[name]
+    words = {"offence": "homicide", "bool": True, "word": condition.words[-1:]}
+    value = words[condition.kind]
+    told = {"value": value[0] if isinstance(value, tuple) else value}
+    longest = NOW + timedelta(days=90)
+    for refused in (
+        {},
+        {"client": "acme"},
+        {"valid_until": longest},
+        {"client": "acme", "valid_until": longest + TICK},
+    ):
+        with pytest.raises(LawError, match="of one case") as caught:
+            record(instance, name, **told, **refused)
+        assert "90 days" in caught.value.why and "warrant" in caught.value.mend
+    record(instance, name, **told, client="acme", valid_until=longest)
+    assert name in read(instance, longest - TICK, client="acme").standing
+    assert name not in read(instance, longest, client="acme").standing
+    assert name not in read(instance, NOW, client="other").standing
 
 
 def test_an_ended_fact_is_not_revived_by_a_column(instance: Instance) -> None:

@@ -7,7 +7,10 @@ a document, and this instance's signature, its end included.
 
 Two clocks. A record holds for a question at `as_of`, as known at `known_at`, if
 valid_from <= as_of < valid_until, recorded_at <= known_at, and it was not ended by known_at. For a
-permit both are now, and an end counts at once. A record whose signature is broken does not hold.
+permit both are now, and an end counts at once. A record whose signature is broken does not hold;
+while it stands it stops every permit that it may be about, for it may have been one that forbids.
+
+What is of one case (`Condition.case`) stands for one client and for at most `LONGEST_CASE`.
 
 Where several standing values of one condition hold, the one with the narrower scope counts (client
 and gallery, then client, then gallery, then all), among those the one recorded last.
@@ -15,11 +18,12 @@ and gallery, then client, then gallery, then all), among those the one recorded 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -36,6 +40,9 @@ from rightface.law.duties import DIGEST, check_scope, concerns
 from rightface.law.signed import opened, sealed
 from rightface.law.tables import FactRow, moment, stamp
 from rightface.law.vocabulary import Fact, Vocabulary
+
+LONGEST_CASE = timedelta(days=90)
+"""For how long a condition of one case may stand on record."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +145,8 @@ def record_fact(
 
     Raises:
         LawError: an unknown or unrecordable name, a value that it cannot have, a malformed scope,
-            attester or digest, dates out of order, or an attestation that does not suffice.
+            attester or digest, dates out of order, a condition of one case without a client or
+            a near end, or an attestation that does not suffice.
     """
     value = _checked_value(terms)
     check_name(terms.attester)
@@ -146,6 +154,7 @@ def record_fact(
         raise LawError("The document's digest is not a hexadecimal SHA-256.")
     if terms.valid_until is not None and stamp(terms.valid_until) <= stamp(terms.valid_from):
         raise LawError("The record ends before it starts.", mend="Give a later end.")
+    _check_case(terms)
     attestation = _checked_attestation(session, keyring, terms, at)
     fact_id = "fct-" + secrets.token_hex(12)
     told: dict[str, Any] = {
@@ -180,19 +189,48 @@ def record_fact(
 def end_fact(session: Session, keyring: KeyRing, fact_id: str, *, at: datetime) -> FactOnRecord:
     """End a record at `at`, for good. A second time changes nothing. Call in `Database.write`.
 
+    A damaged one ends as well: a signed record takes its place that never held.
+
     Raises:
-        LawError: there is none of that id, or its signature is broken.
+        LawError: there is none of that id.
     """
     row = session.get(FactRow, fact_id)
     if row is None:
         raise LawError("There is no fact of that id.", mend="rightface law facts list")
-    fact = _verified(keyring, row)
-    if fact.ended_at is None:
+    fact = _of_row(keyring, row)
+    if fact is None:
+        _close(keyring, row, at)
+        session.flush()
+    elif fact.ended_at is None:
         told = dict(opened(keyring, "fact", row.body, row.signature) or {})
         row.ended_at = stamp(at)
         row.body, row.signature = sealed(keyring, "fact", {**told, "ended_at": stamp(at)})
         session.flush()
     return _verified(keyring, row)
+
+
+def _close(keyring: KeyRing, row: FactRow, at: datetime) -> None:
+    """Make an ended record out of a damaged row. Nothing of its text is believed."""
+    words = Vocabulary.load()
+    if row.name not in words.facts and row.name not in words.conditions:
+        row.name = "unknown"
+    row.client, row.attestation = None, None
+    row.recorded_at = row.ended_at = stamp(at)
+    told = {
+        "fact_id": row.fact_id,
+        "name": row.name,
+        "value": True,
+        "client": None,
+        "gallery": None,
+        "valid_from": stamp(at),
+        "valid_until": stamp(at),  # an interval without a moment in it
+        "recorded_at": stamp(at),
+        "attester": "nobody: the record was damaged",
+        "document": hashlib.sha256(row.body.encode()).hexdigest(),
+        "attestation": None,
+        "ended_at": stamp(at),
+    }
+    row.body, row.signature = sealed(keyring, "fact", told)
 
 
 def all_facts(session: Session, keyring: KeyRing) -> tuple[list[FactOnRecord], list[str]]:
@@ -210,6 +248,7 @@ def all_facts(session: Session, keyring: KeyRing) -> tuple[list[FactOnRecord], l
 
 def read_fact(
     keyring: KeyRing,
+    fact_id: str,
     name: str,
     client: str | None,
     body: str,
@@ -220,14 +259,18 @@ def read_fact(
 ) -> FactOnRecord | None:
     """The record of a row's columns; None: unsigned, broken, or text and columns disagree."""
     told = opened(keyring, "fact", body, signature)
-    if told is None or (name, client, recorded_at, ended_at) != (
+    if told is None or (fact_id, name, client, recorded_at, ended_at) != (
+        told["fact_id"],
         told["name"],
         told["client"],
         told["recorded_at"],
         told["ended_at"],
     ):
         return None
-    return _fact(body, attestation, told["attestation"])
+    fact, digest = _fact(body), told["attestation"]
+    if attestation is None or digest is None:
+        return fact
+    return replace(fact, attestation=_intact(attestation, digest))
 
 
 def choose(
@@ -288,6 +331,20 @@ def _checked_value(terms: FactTerms) -> Fact:
     return words.value(terms.name, terms.value)
 
 
+def _check_case(terms: FactTerms) -> None:
+    condition = Vocabulary.load().conditions.get(terms.name)
+    if condition is None or not condition.case:
+        return
+    end = terms.valid_until
+    if terms.client is None or end is None or end - terms.valid_from > LONGEST_CASE:
+        raise LawError(
+            f"'{terms.name}' is of one case: it stands for one client, and not for long.",
+            why=f"It needs a client, and an end at most {LONGEST_CASE.days} days after its start.",
+            mend="Give --client and --until; or state it in a warrant's record: "
+            "rightface warrant record … --condition NAME=VALUE.",
+        )
+
+
 def _checked_attestation(
     session: Session, keyring: KeyRing, terms: FactTerms, at: datetime
 ) -> Attestation | None:
@@ -332,6 +389,7 @@ def _checked_attestation(
 def _of_row(keyring: KeyRing, row: FactRow) -> FactOnRecord | None:
     return read_fact(
         keyring,
+        row.fact_id,
         row.name,
         row.client,
         row.body,
@@ -354,7 +412,7 @@ def _verified(keyring: KeyRing, row: FactRow) -> FactOnRecord:
 
 
 @lru_cache(maxsize=4_096)
-def _fact(body: str, attestation: str | None, digest: str | None) -> FactOnRecord:
+def _fact(body: str) -> FactOnRecord:
     told = json.loads(body)
     value = told["value"]
     until, ended = told["valid_until"], told["ended_at"]
@@ -369,15 +427,13 @@ def _fact(body: str, attestation: str | None, digest: str | None) -> FactOnRecor
         recorded_at=moment(told["recorded_at"]),
         attester=told["attester"],
         document_digest=told["document"],
-        attestation_digest=digest,
+        attestation_digest=told["attestation"],
         ended_at=None if ended is None else moment(ended),
-        attestation=_intact(attestation, digest),
     )
 
 
-def _intact(text: str | None, digest: str | None) -> Attestation | None:
-    if text is None or digest is None:
-        return None
+@lru_cache(maxsize=32)  # each up to 256 KiB
+def _intact(text: str, digest: str) -> Attestation | None:
     try:
         told = read_attestation(text)
     except LawError:

@@ -7,18 +7,33 @@ of each.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import LargeBinary, String, bindparam, cast, literal, null, select, union_all
+from sqlalchemy import (
+    CompoundSelect,
+    LargeBinary,
+    String,
+    bindparam,
+    case,
+    cast,
+    literal,
+    null,
+    select,
+    union_all,
+)
 from sqlalchemy.orm import Session
 
 from rightface.keys import KeyRing
 from rightface.law import adoptions, duties, facts
 from rightface.law.attesters import read_attester, trusted
 from rightface.law.tables import AdoptionRow, AttesterRow, DutyRow, FactRow, stamp
-from rightface.law.vocabulary import Fact
+from rightface.law.vocabulary import Fact, Vocabulary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +44,8 @@ class OnRecord:
     duties: frozenset[str] = frozenset()
     facts: frozenset[str] = frozenset()
     standing: Mapping[str, Fact] = field(default_factory=dict)
+    damaged: tuple[str, ...] = ()
+    """Ids of facts that may be about this client, with a broken signature or another's columns."""
 
 
 def on_record(
@@ -54,12 +71,21 @@ def on_record(
     """
     known = as_of if known_at is None else known_at
     at, known_stamp = stamp(as_of), stamp(known)
-    rows = session.connection().execute(_QUERY, {"known": known_stamp, "client": client}).all()
+    rows = session.connection().execute(
+        _query(),
+        {
+            "known": known_stamp,
+            "client": client,
+            "since": _NEVER if live else known_stamp,
+            "of_client": f'%"client":{_like(json.dumps(client))}%',
+        },
+    )
     adopted: set[str] = set()
     met: set[str] = set()
     recorded: list[facts.FactOnRecord] = []
+    damaged: list[str] = []
     attesters = []
-    for kind, name, whose, body, signature, more, more_signature, since, ended in rows:
+    for kind, key, name, whose, body, signature, more, more_signature, since, ended in rows.all():
         if kind == "adoption":
             told = adoptions.counts(keyring, name, since, body, signature, more, more_signature)
             adopted |= {one.instrument for one in told if one.binds(at, known_stamp)}
@@ -70,8 +96,11 @@ def on_record(
             ):
                 met.add(name)
         elif kind == "fact":
-            fact = facts.read_fact(keyring, name, whose, body, signature, more, since, ended)
-            recorded += [] if fact is None else [fact]
+            fact = facts.read_fact(keyring, key, name, whose, body, signature, more, since, ended)
+            if fact is None:
+                damaged.append(key)
+            else:
+                recorded.append(fact)
         else:
             attesters.append(read_attester(keyring, name, body, signature, since, ended))
     states, standing = facts.choose(
@@ -84,62 +113,90 @@ def on_record(
         live=live,
     )
     return OnRecord(
-        adopted=frozenset(adopted), duties=frozenset(met), facts=states, standing=standing
+        adopted=frozenset(adopted),
+        duties=frozenset(met),
+        facts=states,
+        standing=standing,
+        damaged=tuple(sorted(damaged)),
     )
 
 
-# One shape for all: `more` is a withdrawal or an attestation.
-_ADOPTIONS, _DUTIES = AdoptionRow.__table__.c, DutyRow.__table__.c
-_FACTS, _ATTESTERS = FactRow.__table__.c, AttesterRow.__table__.c
-_KNOWN, _CLIENT = bindparam("known", type_=String()), bindparam("client", type_=String())
-_NO_TEXT, _NO_BYTES = cast(null(), String()), cast(null(), LargeBinary())
-_QUERY = union_all(
-    select(  # all of them: what was signed says from when an adoption binds
-        literal("adoption").label("kind"),
-        _ADOPTIONS.instrument.label("name"),
-        _NO_TEXT.label("client"),
-        _ADOPTIONS.body,
-        _ADOPTIONS.signature,
-        _ADOPTIONS.withdrawal.label("more"),
-        _ADOPTIONS.withdrawal_signature.label("more_signature"),
-        _ADOPTIONS.adopted_at.label("recorded_at"),
-        _ADOPTIONS.withdrawn_at.label("ended_at"),
-    ),
-    select(
-        literal("duty"),
-        _DUTIES.duty,
-        _NO_TEXT,
-        _DUTIES.body,
-        _DUTIES.signature,
-        _NO_TEXT,
-        _NO_BYTES,
-        _DUTIES.recorded_at,
-        _DUTIES.ended_at,
-    ).where(_DUTIES.recorded_at <= _KNOWN),
-    select(
-        literal("fact"),
-        _FACTS.name,
-        _FACTS.client,
-        _FACTS.body,
-        _FACTS.signature,
-        _FACTS.attestation,
-        _NO_BYTES,
-        _FACTS.recorded_at,
-        _FACTS.ended_at,
-    ).where(
-        _FACTS.recorded_at <= _KNOWN,
-        (_FACTS.ended_at == null()) | (_FACTS.ended_at > _KNOWN),
-        (_FACTS.client == null()) | (_FACTS.client == _CLIENT),
-    ),
-    select(
-        literal("attester"),
-        _ATTESTERS.name,
-        _NO_TEXT,
-        _ATTESTERS.body,
-        _ATTESTERS.signature,
-        _NO_TEXT,
-        _NO_BYTES,
-        _ATTESTERS.added_at,
-        _ATTESTERS.ended_at,
-    ),
-)
+_NEVER = "9999"  # later than every stamp
+
+
+def _like(text: str) -> str:
+    return re.sub(r"([\\%_])", r"\\\1", text)
+
+
+@lru_cache(maxsize=1)
+def _query() -> CompoundSelect[Any]:
+    """One shape for all: `more` is a withdrawal or an attestation.
+
+    Of facts, whatever the columns or the signed text say of this client and as still open: columns
+    that were changed hide nothing.
+    """
+    adopted, duty = AdoptionRow.__table__.c, DutyRow.__table__.c
+    fact, attester = FactRow.__table__.c, AttesterRow.__table__.c
+    known, client, since, of_client = (
+        bindparam(name, type_=String()) for name in ("known", "client", "since", "of_client")
+    )
+    no_text, no_bytes = cast(null(), String()), cast(null(), LargeBinary())
+    attested = [n for n, one in Vocabulary.load().facts.items() if one.checklist]
+    return union_all(
+        select(  # all of them: what was signed says from when an adoption binds
+            literal("adoption").label("kind"),
+            no_text.label("key"),
+            adopted.instrument.label("name"),
+            no_text.label("client"),
+            adopted.body,
+            adopted.signature,
+            adopted.withdrawal.label("more"),
+            adopted.withdrawal_signature.label("more_signature"),
+            adopted.adopted_at.label("recorded_at"),
+            adopted.withdrawn_at.label("ended_at"),
+        ),
+        select(
+            literal("duty"),
+            no_text,
+            duty.duty,
+            no_text,
+            duty.body,
+            duty.signature,
+            no_text,
+            no_bytes,
+            duty.recorded_at,
+            duty.ended_at,
+        ).where(duty.recorded_at <= known, (duty.ended_at == null()) | (duty.ended_at > since)),
+        select(
+            literal("fact"),
+            fact.fact_id,
+            fact.name,
+            fact.client,
+            fact.body,
+            fact.signature,
+            case((fact.name.in_(attested), fact.attestation), else_=no_text),
+            no_bytes,
+            fact.recorded_at,
+            fact.ended_at,
+        ).where(
+            (fact.ended_at == null())
+            | (fact.ended_at > since)
+            | fact.body.contains('"ended_at":null'),
+            (fact.client == null())
+            | (fact.client == client)
+            | fact.body.contains('"client":null')
+            | fact.body.like(of_client, escape="\\"),
+        ),
+        select(
+            literal("attester"),
+            no_text,
+            attester.name,
+            no_text,
+            attester.body,
+            attester.signature,
+            no_text,
+            no_bytes,
+            attester.added_at,
+            attester.ended_at,
+        ),
+    )

@@ -77,6 +77,7 @@ def read_records(
         warrant=None if warrant is None else warrant.warrant,
         warrant_damaged=warrant is not None and warrant.warrant is None,
         provenance=provenance,
+        damaged=stands.damaged,
     )
 
 
