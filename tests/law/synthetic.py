@@ -49,7 +49,7 @@ def instrument(rng: Random, number: int, folder: Path) -> Instrument:
     home = folder / instrument_id
     home.mkdir(parents=True)
     known = _known(rng, start) if kind != "bill" and rng.randrange(3) == 0 else ""
-    (home / "instrument.toml").write_text(_toml(head) + known + tables)
+    (home / "instrument.toml").write_text(_toml(head) + _marks(rng) + known + tables)
     (home / "policy.cedar").write_text("\n".join(policy for _, policy in rules))
     (home / "cases.yaml").write_text("[]\n")
     return read_instrument(home, WORDS)
@@ -101,6 +101,20 @@ def _rule(rng: Random, rule_id: str) -> tuple[dict[str, Any], str]:
     return facts, policy + ";\n"
 
 
+def _marks(rng: Random) -> str:
+    def mark() -> str:
+        return rng.choice(["seen", "seen", "seen", "recalled", "derived"])
+
+    text = ""
+    if rng.randrange(2):
+        text += "\n[date_evidence]\n"
+        for name in ("adopted", "effective_from", "effective_until"):
+            text += f'{name} = {{ c = "{mark()}" }}\n' if rng.randrange(2) else ""
+    for _ in range(rng.randrange(2)):
+        text += f'\n[[exceptions]]\ntext = "Drawn."\nc = "{mark()}"\n'
+    return text
+
+
 def _clocks(rng: Random, facts: dict[str, Any]) -> None:
     if rng.randrange(3) == 0:
         facts["from"] = _day(rng)
@@ -121,7 +135,7 @@ def _known(rng: Random, start: date) -> str:
         text += f"\n[[known_as]]\nknown_from = {heard}\neffective_from = {begins}\n"
         if rng.randrange(2):
             text += f"effective_until = {begins + timedelta(days=rng.randrange(1, 900))}\n"
-        text += 'c = "seen"\n'
+        text += f'c = "{rng.choice(["seen", "seen", "recalled"])}"\n'
         heard += timedelta(days=rng.randrange(1, 700))
     return text
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from rightface.cli.main import complete
 from rightface.errors import LawError
 from rightface.law.decide import Desk
 from rightface.law.library import SHIPPED, InstrumentLibrary
 from rightface.law.question import Question, question
+from rightface.law.reference import verdict
 from rightface.law.schema import schema_text
 from rightface.law.skeleton import make_skeleton
 from rightface.law.testing import cases_of, combined_cases, run_case, run_cases
@@ -209,6 +213,8 @@ def test_a_policy_and_facts_that_disagree_fail(folder: Path) -> None:
         ("instrument.toml", "us-tx-austin-example", "another", "not the folder's name"),
         ("instrument.toml", "US-TX-AUSTIN", "Texas", "Unknown jurisdiction 'Texas'"),
         ("instrument.toml", "US-TX-AUSTIN", "*", "Unknown jurisdiction"),
+        ("instrument.toml", "[[rules]]", "date_evidence = 1\n[[rules]]", "table of tables"),
+        ("instrument.toml", "[[rules]]", "date_evidence.adopted = {}\n[[rules]]", "no mark of"),
         ("instrument.toml", '"ordinance"', '"rumour"', "unknown kind 'rumour'"),
         ("instrument.toml", "2027-01-01", "2027-03-01", "effective before it was adopted"),
         ("instrument.toml", "2028-02-01", "2027-02-01", "ends before it starts"),
@@ -347,6 +353,81 @@ def test_the_line_of_a_broken_rule_is_named(folder: Path) -> None:
     (folder / "policy.cedar").write_text(POLICY + "\n" + second)
     with pytest.raises(LawError, match=r"policy\.cedar, line 13: the rule '99\.2'"):
         InstrumentLibrary.load(folder.parent)
+
+
+_EVIDENCE = '[date_evidence]\n{0} = {{ c = "{1}" }}\n'
+_KNOWN = """\
+[[known_as]]
+known_from = 2027-01-01
+effective_from = 2027-02-01
+c = "seen"
+[[known_as]]
+known_from = 2027-06-01
+effective_from = 2027-02-01
+c = "recalled"
+"""
+_EXCEPTION = '[[exceptions]]\ntext = "Schools."\nc = "{0}"\n'
+
+
+@pytest.mark.parametrize(
+    ("more", "day", "unverified", "hearsay"),
+    [
+        ("", "2027-03-01", False, False),
+        (_EVIDENCE.format("effective_from", "seen"), "2027-03-01", False, False),
+        (_EVIDENCE.format("effective_from", "derived"), "2027-03-01", True, True),
+        (_EVIDENCE.format("effective_until", "recalled"), "2027-03-01", True, True),
+        (_EVIDENCE.format("adopted", "recalled"), "2027-03-01", True, False),
+        ('date_evidence = { c = "recalled" }\n', "2027-03-01", True, True),
+        (_EVIDENCE.format("effective_until", "recalled"), "2028-02-01", True, False),
+        (_KNOWN, "2027-03-01", True, False),
+        (_KNOWN, "2027-06-01", True, True),
+        (_EXCEPTION.format("seen"), "2027-03-01", False, False),
+        (_EXCEPTION.format("recalled"), "2027-03-01", False, True),
+        (_EXCEPTION.format("derived"), "2027-03-01", False, True),
+    ],
+)
+def test_strict_mode_relies_on_no_unread_date_or_exception(
+    folder: Path, more: str, day: str, unverified: bool, hearsay: bool
+) -> None:
+    text = LAW.replace("[[rules]]", more + "[[rules]]")
+    (folder / "instrument.toml").write_text(text)
+    library = InstrumentLibrary.load(folder.parent).only([folder.name])
+    one = library.instrument(folder.name)
+    assert one.unverified is unverified
+    told = {"actor": "private-entity", "jurisdiction": "US-TX-AUSTIN", "operation": "enroll"}
+    asked = question({**told, "as_of": day, "written_release": True})
+    assert Desk(library).answer(asked).ruling.allowed
+    strict = Desk(library, strict=True)
+    keys = [reason.key for reason in strict.answer(asked).ruling.reasons]
+    assert keys == ([f"{folder.name}#99.1-unverified"] if hearsay else [])
+    world = strict.world(asked)
+    reference = verdict(
+        world.operation, world.as_of, [one], frozenset(), world.records, strict=True
+    )
+    assert reference.outcome == ("deny" if hearsay else "allow")
+
+
+def test_an_exception_counts_only_where_a_rule_has_exceptions(folder: Path) -> None:
+    text = LAW.replace("unless = [{ written_release = true }]\n", "")
+    (folder / "instrument.toml").write_text(
+        text.replace("[[rules]]", _EXCEPTION.format("recalled") + "[[rules]]")
+    )
+    (folder / "policy.cedar").write_text(POLICY.replace("unless { context.written_release }", ""))
+    library = InstrumentLibrary.load(folder.parent).only([folder.name])
+    told = {"actor": "private-entity", "jurisdiction": "US-TX-AUSTIN", "operation": "enroll"}
+    ruling = Desk(library, strict=True).answer(question({**told, "as_of": "2027-03-01"})).ruling
+    assert [reason.key for reason in ruling.reasons] == [f"{folder.name}#99.1"]
+
+
+def test_a_rule_or_a_date_makes_the_whole_unverified(folder: Path) -> None:
+    (folder / "instrument.toml").write_text(LAW.replace('c = "seen"\n', 'c = "recalled"\n'))
+    library = InstrumentLibrary.load(folder.parent)
+    assert LIBRARY.instrument("us-il-bipa-2008").unverified
+    one = library.instrument(folder.name)
+    assert one.unverified
+    shown = CliRunner().invoke(complete(), ["law", "list", "--extra", str(folder.parent), "--json"])
+    rows = {each["id"]: each for each in json.loads(shown.output)}
+    assert rows[folder.name]["unverified"] is True
 
 
 @pytest.mark.parametrize("file", ["instrument.toml", "policy.cedar", "cases.yaml"])

@@ -33,7 +33,7 @@ from rightface.law.explain import Explanation
 from rightface.law.explain import explain as explained
 from rightface.law.instrument import KINDS, Instrument
 from rightface.law.question import Malformed, Question, question, read_each, read_questions
-from rightface.law.status import concerns, dates, status, unverified
+from rightface.law.status import concerns, dates, status
 from rightface.law.testing import run_cases
 from rightface.law.timeline import GLYPHS
 from rightface.registrar import Registrar
@@ -123,7 +123,7 @@ def _listed(one: Instrument, told: str) -> dict[str, Any]:
         "status": told,
         "in_force": told == "in force",
         "confidence": one.confidence,
-        "unverified": unverified(one),
+        "unverified": one.unverified,
         "reviewed_by": one.review,
         "rules": [rule.rule_id for rule in one.rules],
     }
@@ -143,7 +143,7 @@ def show(
         told = {"id": one.instrument_id, "status_today": now, **plain(one.facts), "policy": policy}
 
         def human() -> None:
-            mark = " Unverified in part." if unverified(one) else ""
+            mark = " Unverified in part." if one.unverified else ""
             say(f"# {now}; {dates(one)}. Reviewed by: {one.review}.{mark} Not legal advice.")
             say((one.folder / "instrument.toml").read_text("utf-8"))
             say(policy)

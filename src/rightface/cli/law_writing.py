@@ -58,7 +58,8 @@ def diff(
 
         def human() -> None:
             for each in found:
-                mark = " [unverified]" if each.unverified else ""
+                part = "" if each.rule else " in part"
+                mark = f" [unverified{part}]" if each.unverified else ""
                 rule = f" {each.rule}" if each.rule else ""
                 say(f"{each.on}  {each.what}  {each.instrument}{rule} ({each.jurisdiction}){mark}")
                 say(f"            {each.told}")

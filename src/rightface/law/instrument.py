@@ -34,6 +34,7 @@ KINDS = (
     "operator-rule",
     BASELINE,
 )
+_DATES = ("adopted", "effective_from", "effective_until")
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 _LONGEST_ID = 80
 _TOML_LINE, _QUOTED = re.compile(r"at line (\d+)"), re.compile(r"'([^'\n]+)'")
@@ -124,8 +125,36 @@ class Instrument:
 
     @property
     def unverified(self) -> bool:
-        """Whether any of it was not read at its source."""
-        return self.confidence not in ("seen", "own")
+        """Whether any of it was not read at its source: the whole, a rule, or a date."""
+        return (
+            self.confidence not in ("seen", "own")
+            or any(rule.unverified for rule in self.rules)
+            or any(_hearsay(entry) for entry in self._evidence().values())
+            or any(_hearsay(entry) for entry in self.facts.get("known_as", ()))
+        )
+
+    def _evidence(self) -> Mapping[str, Any]:
+        """How each date is known; one mark for all of them stands for each."""
+        told = self.facts.get("date_evidence", {})
+        return dict.fromkeys(_DATES, told) if "c" in told else told
+
+    def rests_on_hearsay(self, rule: Rule, known: date) -> bool:
+        """Whether `rule`, as known on `known`, binds by anything not read at its source.
+
+        By its own text; by the first or last day of its instrument; or by an exception of its
+        instrument, where the rule has exceptions at all.
+        """
+        if rule.unverified:
+            return True
+        if rule.facts.unless and any(map(_hearsay, self.facts.get("exceptions", ()))):
+            return True
+        history = self.facts.get("known_as", ())
+        if history:
+            entries = [one for one in history if one["known_from"] <= known][-1:]
+        else:
+            evidence = self._evidence()
+            entries = [evidence.get(name) for name in ("effective_from", "effective_until")]
+        return any(map(_hearsay, entries))
 
     @property
     def review(self) -> str:
@@ -148,6 +177,10 @@ class Instrument:
             and (told.start is None or told.start <= day)
             and (told.until is None or day < told.until)
         )
+
+
+def _hearsay(entry: object) -> bool:
+    return isinstance(entry, Mapping) and entry.get("c") in ("recalled", "derived")
 
 
 def read_instrument(folder: Path, words: Vocabulary) -> Instrument:
@@ -255,6 +288,14 @@ def _check_fields(told: dict[str, Any], folder: Path, path: Path) -> None:
         for entry in _tables(told, name, path):
             confidence(entry.get("c"), f"{path}: an entry of '{name}'")
     _tables(told, "sources", path)
+    evidence = told.get("date_evidence", {})
+    marked = isinstance(evidence, dict) and all(
+        isinstance(each, dict) for each in ([evidence] if "c" in evidence else evidence.values())
+    )
+    if not marked:
+        raise LawError(f"{path}: 'date_evidence' is not a table of tables.")
+    for each in [evidence] if "c" in evidence else evidence.values():
+        confidence(each.get("c"), f"{path}: an entry of 'date_evidence'")
 
 
 def _tables(told: dict[str, Any], name: str, path: Path) -> list[dict[str, Any]]:

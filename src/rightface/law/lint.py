@@ -227,14 +227,15 @@ def _marks(one: Instrument) -> Iterator[_Told]:
     told = [(where, entry) for where, entry in _entries(one) if "c" in entry]
     unseen = [where for where, entry in told if entry["c"] in ("recalled", "derived")]
     rules = [rule.rule_id for rule in one.rules if rule.unverified]
-    if rules and not one.unverified:
+    whole = one.confidence in ("seen", "own")
+    if rules and whole:
         yield (
             "unverified",
             False,
             f"It says confidence = '{one.confidence}', but these rules were not read at their "
             f"source, and are shown as unverified: {', '.join(rules)}.",
         )
-    if one.unverified and not unseen:
+    if not whole and not unseen:
         yield "unverified", False, f"It says '{one.confidence}', and every entry was seen."
     for rule in one.facts["rules"]:
         if rule["c"] in ("recalled", "derived") and not (rule.get("note") or rule.get("s")):

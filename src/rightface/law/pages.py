@@ -16,7 +16,7 @@ from rightface.law.instrument import Instrument
 from rightface.law.library import InstrumentLibrary
 from rightface.law.question import Question
 from rightface.law.rule import Rule
-from rightface.law.status import dates, linked, status, unverified
+from rightface.law.status import dates, linked, status
 from rightface.law.testing import cases_of
 
 AS_OF = date(2026, 11, 21)
@@ -85,7 +85,7 @@ def index_page(library: InstrumentLibrary, as_of: date = AS_OF) -> str:
                 one.kind,
                 dates(one),
                 status(one, as_of).told,
-                "unverified in part" if unverified(one) else one.confidence,
+                "unverified in part" if one.unverified else one.confidence,
             )
             for one in sorted(by_place[place], key=lambda one: one.instrument_id)
         ]
@@ -141,7 +141,7 @@ def _facts(one: Instrument) -> Iterator[tuple[str, str]]:
         others = linked(one, name)
         if others:
             yield name.replace("_", " "), ", ".join(f"[{each}]({each}.md)" for each in others)
-    yield "known", f"{one.confidence}; unverified in part" if unverified(one) else one.confidence
+    yield "known", f"{one.confidence}; unverified in part" if one.unverified else one.confidence
     yield "reviewed by", one.review
 
 

@@ -136,13 +136,33 @@ def _resting_on_hearsay(
             continue
         for rule in instrument.facts["rules"]:
             place = rule.get("jurisdiction", instrument.facts["jurisdiction"])
-            if rule["c"] in ("recalled", "derived") and _happens_in(
+            if _is_hearsay(instrument.facts, rule, _known_day(operation, as_of)) and _happens_in(
                 place, operation, records, words
             ):
                 bare = {name: rule[name] for name in rule if name not in ("when", "unless")}
                 for actor in _chain(operation, records):
                     if _applies(bare, actor, operation, as_of, {}, words):
                         yield instrument.instrument_id
+
+
+def _is_hearsay(told: Mapping[str, Any], rule: Mapping[str, Any], known: date) -> bool:
+    marks = [rule["c"]]
+    if rule.get("unless"):
+        for exception in told.get("exceptions", []):
+            marks.append(exception["c"])
+    if "known_as" in told:
+        newest = None
+        for entry in told["known_as"]:
+            if entry["known_from"] <= known:
+                newest = entry
+        if newest is not None:
+            marks.append(newest["c"])
+    elif "c" in told.get("date_evidence", {}):
+        marks.append(told["date_evidence"]["c"])
+    else:
+        for name in ("effective_from", "effective_until"):
+            marks.append(told.get("date_evidence", {}).get(name, {}).get("c"))
+    return "recalled" in marks or "derived" in marks
 
 
 def _binds(

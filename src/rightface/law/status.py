@@ -95,8 +95,3 @@ def _listed(told: object) -> list[str]:
 def linked(one: Instrument, name: str) -> list[str]:
     """The ids under `supersedes`, `superseded_by`, `amends` or `amended_by`, one or many."""
     return _listed(one.facts.get(name))
-
-
-def unverified(one: Instrument) -> bool:
-    """Whether the instrument, or any of its rules, was not read at its source."""
-    return one.unverified or any(rule.unverified for rule in one.rules)

@@ -46,22 +46,23 @@ def _reasons(judged: Judged, said: Said, licensed: bool) -> list[Reason]:
 
 
 def _unverified(world: World, judged: Judged) -> list[Reason]:
-    # Strict: a rule that bears on this, and was not read at its source, is not relied on. What it
-    # would say counts for nothing; that nobody has verified it refuses.
+    # Strict: a rule that bears on this and rests on what was not read at its source (its text, its
+    # instrument's dates, an exception) is not relied on. What it would say counts for nothing; that
+    # nobody has verified it refuses.
     return [
         own_reason(
             2,
             rule.instrument,
             f"{rule.rule_id}-unverified",
-            "In strict mode nothing rests on a rule that was not read at its source.",
-            "Verify the rule at its source and mark it 'seen', or ask without strict mode.",
+            "In strict mode nothing rests on a rule of which the text, a date or an exception was "
+            "not read at its source.",
+            "Verify it at its source and mark it 'seen', or ask without strict mode.",
             citation=rule.citation,
         )
-        for rule in world.rules.rules
-        if world.strict
-        and rule.unverified
-        and judged.actor in rule.facts.actors
+        for rule in (world.rules.rules if world.strict else ())
+        if judged.actor in rule.facts.actors
         and world.operation.action in rule.facts.operations
+        and world.library.instruments[rule.instrument].rests_on_hearsay(rule, world.known_day)
     ]
 
 
