@@ -60,6 +60,9 @@ def reason_json(reason: Reason) -> dict[str, Any]:
     return {**asdict(reason), "unverified": reason.unverified}
 
 
+_KEPT = 64  # desks of some instruments alone
+
+
 class Desk:
     """Where questions are answered: a library, and the gate of an instance if there is one.
 
@@ -136,6 +139,8 @@ class Desk:
                 strict=self._strict,
                 clock=self._clock,
             )
+            while len(self._alone_desks) >= _KEPT:  # whoever asks chooses the instruments
+                del self._alone_desks[next(iter(self._alone_desks))]
             self._alone_desks[instruments] = desk
         return desk
 

@@ -14,6 +14,7 @@ from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
+from weakref import WeakValueDictionary
 
 from rightface.errors import LawError
 from rightface.law.instrument import BASELINE, Instrument, read_instrument, with_line
@@ -34,7 +35,8 @@ class InstrumentLibrary:
             {instrument.instrument_id: instrument for instrument in instruments}
         )
         self._by_key: OrderedDict[_Key, RuleSet] = OrderedDict()
-        self._by_rules: dict[tuple[str, ...], RuleSet] = {}
+        # Of these only what a key still holds.
+        self._by_rules: WeakValueDictionary[tuple[str, ...], RuleSet] = WeakValueDictionary()
         self._lock = threading.Lock()
 
     @classmethod
@@ -126,12 +128,13 @@ class InstrumentLibrary:
         rules = self._binding(*key)
         with self._lock:
             names = tuple(rule.key for rule in rules)
-            if names not in self._by_rules:
-                self._by_rules[names] = RuleSet(rules)
-            self._by_key[key] = self._by_rules[names]
+            found = self._by_rules.get(names)
+            if found is None:
+                found = self._by_rules[names] = RuleSet(rules)
+            self._by_key[key] = found
             while len(self._by_key) > _KEPT:
                 self._by_key.popitem(last=False)
-            return self._by_key[key]
+            return found
 
     def _binding(
         self, on: date, known: date, jurisdictions: frozenset[str], adopted: frozenset[str]
