@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rightface.errors import LawError
+from rightface.law.library import InstrumentLibrary
 from rightface.law.vocabulary import Vocabulary
 from rightface.permit import Touch
 
@@ -30,6 +31,24 @@ def test_it_has_the_words_of_the_instrument_tables() -> None:
         "measure-accuracy",
     }
     assert set(operations.split()) <= set(WORDS.operations)
+
+
+UNUSED = {
+    "accuracy-evidence": "step 5 of the gate asks for it, for every search",
+    "licensed": "the base permission asks for it; no instrument may",
+}
+
+
+def test_every_duty_fact_and_condition_is_used_by_a_rule() -> None:
+    used = set()
+    for one in InstrumentLibrary.load().instruments.values():
+        for rule in one.rules:
+            used |= {rule.duty, *rule.attributes}
+            for table in (*rule.facts.when, *rule.facts.unless):
+                for name in ("duties", "facts"):
+                    used |= {*table.get(name, {}).values()}
+    words = {*WORDS.duties, *WORDS.facts, *WORDS.conditions}
+    assert words - used == set(UNUSED)
 
 
 def test_its_own_words_hold_together() -> None:
