@@ -157,3 +157,39 @@ def test_a_directory_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(LawError) as caught:
         lint(tmp_path / "nowhere")
     assert caught.value.mend
+
+
+@pytest.mark.parametrize(
+    ("when", "policy", "lacking"),
+    [
+        ("{ alert_raised = true }", "context.alert_raised", "alert_raised"),
+        ("{ minutes_since_capture = { over = 5 } }", "context.minutes_since_capture > 5",
+         "minutes_since_capture"),
+        ("{ minutes_since_capture = { under = 5 } }", "context.minutes_since_capture < 5", ""),
+        ("{ self_published = false }", "!context.self_published", ""),
+        ("{ notice = true }, { alert_raised = true }", "(context.notice || context.alert_raised)",
+         ""),
+        ("{ notice = true, alert_raised = true }", "context.notice && context.alert_raised",
+         "alert_raised"),
+        ("{ offence_violent = true }", "context.offence_violent", ""),
+        ("{ hours_since_start = { over = 5 } }", "context.hours_since_start > 5", ""),
+        ("{ targeting = ['group'] }", '["group"].contains(context.targeting)', ""),
+        ("{ targeting = ['individual'] }", '["individual"].contains(context.targeting)',
+         "targeting"),
+        ("{ opted_out = true }", "context.opted_out", ""),
+        ("{ duties = { has = 'use-policy' } }", 'context.duties.contains("use-policy")', ""),
+    ],
+)  # fmt: skip
+def test_a_rule_that_cannot_fire_for_a_permit(
+    folder: Path, when: str, policy: str, lacking: str
+) -> None:
+    change(folder, "instrument.toml", "unless = [{ written_release = true }]",
+           f"when = [{when}]\nunless = [{{ written_release = true }}]")  # fmt: skip
+    change(folder, "policy.cedar", "unless {", f"when {{ {policy} }}\nunless {{")
+    lines = [each.told for each in found(folder) if each.check == "live"]
+    expected = (
+        "The rule 1 cannot fire for a permit: no record and no operation gives "
+        f"{lacking} the value that it asks for."
+    )
+    assert lines == ([expected] if lacking else [])
+    assert "loads" not in checks(folder)

@@ -115,6 +115,7 @@ def _findings(
         *_order(one),
         *_links(one, every),
         *_marks(one),
+        *_live(one, library.vocabulary),
         *_cases(one, library),
     ):
         yield Finding(
@@ -244,6 +245,52 @@ def _marks(one: Instrument) -> Iterator[_Told]:
     for name in ("adopted", "effective_from", "effective_until"):
         if name in one.facts and name not in evidence and one.confidence != "own":
             yield "unverified", False, f"date_evidence does not say how {name} is known."
+
+
+# ---------------------------------------------------------------- permits
+_ON_RECORD = frozenset(
+    {"purpose", "warrant", "legal_basis", "consent", "written_release", "explicit_consent",
+     "electronic_signature", "duties", "facts", "other_evidence", "hours_since_start",
+     "authorisation_requested_after_hours"}
+)  # fmt: skip
+"""Conditions that a live operation, or a record that is read for it, gives any value."""
+
+
+def _live(one: Instrument, words: Vocabulary) -> Iterator[_Told]:
+    for rule in one.rules:
+        lacking = [_never_live(table, words) for table in rule.facts.when]
+        if lacking and all(lacking):
+            names = sorted({name for name in lacking if name})
+            yield (
+                "live",
+                False,
+                f"The rule {rule.rule_id} cannot fire for a permit: no record and no operation "
+                f"gives {', '.join(names)} the value that it asks for.",
+            )
+
+
+def _never_live(table: Mapping[str, Any], words: Vocabulary) -> str:
+    """The first condition whose wanted value no live operation can have; empty: none."""
+    for name, wanted in table.items():
+        if name == "operation" or name in _ON_RECORD:
+            continue
+        told = words.condition(name)
+        if told.derived or told.recordable or told.case:
+            continue
+        declared = [word == "true" if told.kind == "bool" else word for word in told.declarable]
+        if not any(_meets(value, wanted) for value in (told.default, *declared)):
+            return name
+    return ""
+
+
+def _meets(value: Any, wanted: object) -> bool:
+    if isinstance(wanted, list):
+        return value in wanted
+    if isinstance(wanted, dict):
+        return not ("over" in wanted and value <= wanted["over"]) and not (
+            "under" in wanted and value >= wanted["under"]
+        )
+    return bool(value == wanted)
 
 
 # ---------------------------------------------------------------- cases
