@@ -157,6 +157,7 @@ def test_it_tells_how_to_check_it(history: History, page: str) -> None:
     assert history.report["checkpoint"]["root"] in text
     assert f"--vkey '{history.report['checkpoint']['vkey']}'" in text
     assert "fewer than 5" in text
+    assert "it can still be worked out from totals, and from the ledger" in text
     assert "none by counsel" in text
 
 
