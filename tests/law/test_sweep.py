@@ -64,9 +64,17 @@ def points(table: Mapping[str, Any]) -> Iterator[Point]:
                 yield _point(inside[0], action, lifted | near)
     for unless in unlesses:
         yield _point(inside[0], actions[0], _met(unless))
+    # Each alternative where the others of its list fail: defaults may meet those.
+    for group, base in ((whens, {}), (unlesses, starts[0])):
+        for one in group:
+            alone = base | _unmet([other for other in group if other is not one], one) | _met(one)
+            for action in _listed(one.get("operation", actions)):
+                yield _point(inside[0], action, alone)
+            for near in _around(one):
+                yield _point(inside[0], _listed(one.get("operation", actions))[0], alone | near)
     for one in inside:
         for action in actions:
-            yield _point(one, action, starts[0])
+            yield _point(one, action, starts[0] | _unmet(unlesses, whens[0]))
             yield _point(one, action, {})
 
 
@@ -85,6 +93,33 @@ def _met(alternative: Mapping[str, Any]) -> dict[str, Any]:
         for name, wanted in alternative.items()
         if name != "operation"
     }
+
+
+def _unmet(others: list[Mapping[str, Any]], kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Values that fail each of some tables, where a condition that is not in `kept` can."""
+    found: dict[str, Any] = {}
+    for other in others:
+        for name, wanted in other.items():
+            if name != "operation" and name not in kept:
+                values = list(_values(WORDS.conditions[name], wanted))
+                failing = [value for value in values if not _meets(value, wanted)]
+                if failing:
+                    found[name] = failing[-1]
+                    break
+    return found
+
+
+def _meets(value: Any, wanted: Any) -> bool:
+    if isinstance(wanted, list):
+        return value in wanted
+    if not isinstance(wanted, dict):
+        return bool(value == wanted)
+    return (
+        ("over" not in wanted or value > wanted["over"])
+        and ("under" not in wanted or value < wanted["under"])
+        and ("has" not in wanted or wanted["has"] in value)
+        and ("lacks" not in wanted or wanted["lacks"] not in value)
+    )
 
 
 def _meeting(condition: Condition, wanted: Any) -> Any:
