@@ -317,6 +317,28 @@ def test_all_of_it_is_one_query(instance: Instance) -> None:
     assert [one for one in asked if one != "BEGIN"] == [asked[-1]]
 
 
+def test_only_what_is_needed_is_fetched(instance: Instance, monkeypatch: Any) -> None:
+    """No attestation where none is asked for; nothing that ended, for a permit."""
+    fetched: list[tuple[str, str | None]] = []
+    real = facts.read_fact
+
+    def noted(*told: Any) -> FactOnRecord | None:
+        fetched.append((told[1], told[6]))
+        return real(*told)
+
+    monkeypatch.setattr(facts, "read_fact", noted)
+    open_, ended = record(instance), record(instance, "notice", value=True)
+    end(instance, ended.fact_id, NOW + DAY)
+    padded = "UPDATE facts_on_record SET attestation = 'long'"
+    instance.database.write(lambda session: session.execute(text(padded)))
+    fetched.clear()
+    read(instance, NOW + 2 * DAY, live=True)
+    assert fetched == [(open_.fact_id, None)]
+    fetched.clear()
+    read(instance, NOW)
+    assert {key for key, _ in fetched} == {open_.fact_id, ended.fact_id}
+
+
 # ---------------------------------------------------------------- against a slow, obvious filter
 HOURS = st.integers(0, 6).map(lambda hours: NOW + timedelta(hours=hours))
 
