@@ -86,7 +86,8 @@ def _value(rng: Random, name: str) -> Any:
     if condition.kind == "bool":
         return bool(rng.randrange(2))
     if condition.kind == "int":
-        return rng.choice([-1, 0, 1, 1094, 1095, 1096, 10_000])
+        least = condition.default
+        return max(int(str(least)), rng.choice([-1, 0, 1, 24, 25, 48, 980, 999]))
     if condition.kind == "duties":
         return list(subset(rng, sorted(WORDS.duties)))
     if condition.kind == "facts":

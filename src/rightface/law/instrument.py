@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from rightface.errors import LawError
+from rightface.law.files import read_text, require_flat
 from rightface.law.rule import Rule, confidence, make_rule, read_policies
 from rightface.law.vocabulary import Vocabulary
 
@@ -248,12 +249,14 @@ def _read(folder: Path, words: Vocabulary) -> Instrument:
 
 
 def _toml(path: Path) -> dict[str, Any]:
+    text = read_text(path)
+    require_flat(text, path)
     try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise LawError(f"{path} is missing.", mend="An instrument's folder needs it.") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise LawError(f"{path} cannot be read.", why=str(error)) from error
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise LawError(
+            f"{path} cannot be read as TOML.", why=str(error), mend="Mend the line named."
+        ) from error
 
 
 def _check_fields(told: dict[str, Any], folder: Path, path: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from rightface.errors import LawError
+from rightface.law.files import DEEPEST, read_text
 from rightface.law.operation import Operation, Party
 from rightface.law.vocabulary import Fact, Vocabulary
 from rightface.law.world import STATED_ELSEWHERE
@@ -52,6 +53,8 @@ FIELDS: Mapping[str, str] = {
     "missing": "In cases: the duties expected to be missing.",
     "why": "A remark for people; it decides nothing.",
 }
+LONGEST = 64 * 2**20
+"""Bytes that a file of questions may have."""
 _OUTCOMES = ("allow", "deny", "require-duty")
 Commitments = str | tuple[str, ...] | None
 
@@ -185,13 +188,23 @@ def read_yaml(path: Path) -> Any:
     Raises:
         LawError: the file cannot be read, or is not YAML.
     """
+    text = read_text(path, LONGEST)
     try:
-        return yaml.load(path.read_text("utf-8"), Loader=_Loader)  # noqa: S506  # a SafeLoader
-    except (OSError, UnicodeDecodeError) as error:
-        raise LawError(f"{path} cannot be read.", why=type(error).__name__) from error
+        _require_shallow(text, path)
+        return yaml.load(text, Loader=_Loader)  # noqa: S506  # a SafeLoader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         why = " ".join(str(error).split())
         raise LawError(f"{path} is not YAML.", why=why, mend="Mend the line named.") from error
+
+
+def _require_shallow(text: str, path: Path) -> None:
+    # libyaml builds nested values by recursion in C, and ends the process where they are too deep.
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise LawError(f"{path} is nested more than {DEEPEST} deep.", mend="Write it flatter.")
 
 
 def question(told: object, *, default_id: str = "question") -> Question:
@@ -247,7 +260,7 @@ def _question(told: dict[str, Any], question_id: str, words: Vocabulary) -> Ques
         legal_basis=None if legal_basis is None else words.basis(legal_basis),
         conditions=_conditions(told, words),
         commitments=_commitments(told.get("commitments")),
-        instruments=_texts(told, "instruments"),
+        instruments=_instruments(told),
         expect=_expected(told.get("expect")),
         missing=None if "missing" not in told else tuple(sorted(_texts(told, "missing"))),
         why=str(told.get("why") or ""),
@@ -330,6 +343,14 @@ def _texts(told: dict[str, Any], name: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
         raise LawError(f"'{name}' is not a list of texts.", mend="Quote them.")
     return tuple(value)
+
+
+def _instruments(told: dict[str, Any]) -> tuple[str, ...]:
+    if told.get("instruments") == []:
+        raise LawError(
+            "'instruments' names none.", mend="Leave it out: then all that bind are asked."
+        )
+    return _texts(told, "instruments")
 
 
 def _commitments(told: object) -> Commitments:

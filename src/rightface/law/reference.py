@@ -216,6 +216,8 @@ def _lies_in(place: str, wide: str, words: Vocabulary) -> bool:
     if wide in words.unions and place.split("-", maxsplit=1)[0] in words.unions[wide]:
         return True
     parts, wide_parts = place.split("-"), wide.split("-")
+    if parts[:2] in (["GB", "ENG"], ["GB", "WLS"]) and wide == "GB-EAW":
+        return True
     return parts[: len(wide_parts)] == wide_parts
 
 
@@ -330,8 +332,12 @@ def _facts(
             facts["consent"] = _basis(operation, records) == "consent-warranted"
             facts["written_release"] = False
     if not live:
+        on_record = {"duties": facts["duties"], "facts": facts["facts"]}
         for name, value in operation.conditions.items():
-            facts[name] = value
+            if isinstance(value, tuple) and name in on_record:
+                facts[name] = on_record[name] + value
+            else:
+                facts[name] = value
     for name, value in operation.declared.items():
         facts[name] = value
     facts["offence_violent"] = words.offences[facts["offence"]].violent

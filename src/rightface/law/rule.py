@@ -18,6 +18,7 @@ from typing import Any, Literal, cast
 import cedarpy
 
 from rightface.errors import LawError
+from rightface.law.files import read_text, require_flat
 from rightface.law.ruling import Confidence, Obligation
 from rightface.law.schema import schema
 from rightface.law.vocabulary import SETS, Vocabulary
@@ -114,10 +115,8 @@ def read_policies(path: Path, words: Vocabulary) -> list[dict[str, Any]]:
     Raises:
         LawError: the file cannot be read or parsed, or a policy is not well formed.
     """
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise LawError(f"{path} cannot be read.", why=type(error).__name__) from error
+    text = read_text(path)
+    require_flat(text, path)
     try:
         told = json.loads(cedarpy.policies_to_json_str(text))
         checked = cedarpy.validate_policies(text, schema())
@@ -302,8 +301,9 @@ def _check_words(policy: dict[str, Any], words: Vocabulary, where: str) -> None:
             elif kind == "Group":
                 words.members([name])
         for name, value in _compared(policy["conditions"]):
-            is_set = words.condition(name).kind in SETS
-            words.value(name, [value] if is_set else value)
+            kind = words.condition(name).kind
+            if kind != "int":  # any number may be a bound
+                words.value(name, [value] if kind in SETS else value)
     except LawError as error:
         raise LawError(f"{where}: {error.what}", why=error.why, mend=error.mend) from error
 
@@ -433,7 +433,10 @@ def _check_wanted(name: str, wanted: object, words: Vocabulary) -> None:
         if set(wanted) - {"over", "under", "has", "lacks"}:
             raise LawError(f"The condition '{name}' asks for something unknown.")
         for bound, value in wanted.items():
-            words.value(name, [value] if bound in ("has", "lacks") else value)
+            if bound in ("has", "lacks"):
+                words.value(name, [value])
+            elif words.condition(name).kind != "int" or type(value) is not int:
+                raise LawError(f"'{bound}' asks for a whole number of a condition that has one.")
     elif name == "operation":
         words.operation(str(wanted))
     elif isinstance(wanted, list):

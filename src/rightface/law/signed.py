@@ -34,8 +34,10 @@ def sign(keyring: KeyRing, text: str) -> bytes:
     return keyring.signer("licence").sign(text.encode("utf-8"))
 
 
-def verifies(keyring: KeyRing, text: str, signature: bytes) -> bool:
+def verifies(keyring: KeyRing, text: object, signature: object) -> bool:
     """Whether `signature` is that of exactly this text under this instance's licence key."""
+    if not isinstance(text, str) or not isinstance(signature, bytes):
+        return False  # a database edited by hand holds what it likes
     known = _verified.get(keyring)
     if known is not None and (text, signature) in known:
         return True
@@ -56,11 +58,11 @@ def sealed(keyring: KeyRing, kind: str, told: dict[str, Any]) -> tuple[str, byte
 
 
 def opened(
-    keyring: KeyRing, kind: str, body: str | None, signature: bytes | None
+    keyring: KeyRing, kind: str, body: object, signature: object
 ) -> Mapping[str, Any] | None:
     """What a signed record of this kind says; None: its signature is not good, or it has none."""
-    if body is None or signature is None:
-        return None
+    if not isinstance(body, str) or not isinstance(signature, bytes):
+        return None  # none, or a database edited by hand
     key = (kind, body, signature)
     known = _opened.get(keyring)
     found = None if known is None else known.get(key)

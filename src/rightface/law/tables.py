@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Index, Integer, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from rightface.db import Base
-from rightface.errors import LawError
+from rightface.errors import LawError, StorageError
 
 TIME = 27  # characters of 2026-11-22T01:02:03.000004Z
 
@@ -29,8 +29,22 @@ def stamp(when: datetime) -> str:
 
 
 def moment(text: str) -> datetime:
-    """The inverse of `stamp`."""
-    return datetime.fromisoformat(text)
+    """The inverse of `stamp`.
+
+    Raises:
+        StorageError: it is no such text; somebody edited the database.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        found = datetime.min
+    if found.utcoffset() is None:
+        raise StorageError(
+            "A time in the database is malformed.",
+            why="rightface writes 2026-11-22T01:02:03.000004Z; something else wrote this one.",
+            mend="Restore the database, or mend the row.",
+        )
+    return found
 
 
 class LicenceRow(Base):

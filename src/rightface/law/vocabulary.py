@@ -130,6 +130,12 @@ class Vocabulary:
     countries: frozenset[str]
     unions: Mapping[str, frozenset[str]]
     """Union of countries (EU) → its members."""
+    parts: Mapping[str, frozenset[str]]
+    """Country → its parts, where they are listed."""
+    within: Mapping[str, str]
+    """A part → the part of the same country that it lies in."""
+    cities: Mapping[str, frozenset[str]]
+    """A city that instruments speak of → other ways to write its last part."""
 
     @classmethod
     def load(cls) -> Vocabulary:
@@ -194,15 +200,54 @@ class Vocabulary:
                 why="It starts with a country's ISO 3166-1 code, or is a union such as EU.",
                 mend="Write it like US, US-CA, US-CA-SF, GB-SCT or EU.",
             )
+        misspelt = self._misspelt(word)
+        if misspelt is not None:
+            raise misspelt
         return word
+
+    def _misspelt(self, word: str) -> LawError | None:
+        """The error for a part or city that does not exist or is nearly one that is known."""
+        country, *rest = word.split("-")
+        if not rest or country not in self.countries:
+            return None
+        parts = self.parts.get(country)
+        if parts is None:
+            if len(rest[0]) <= 3:
+                return None
+            return LawError(
+                f"Unknown jurisdiction '{word}'.",
+                why=f"A part of {country} is written with its ISO 3166-2 code, up to 3 characters.",
+            )
+        if rest[0] not in parts:
+            near = [f"{country}-{one}" for one in get_close_matches(rest[0], sorted(parts), 3)]
+            city = [one for one, also in self.cities.items() if _is_city(one, also, rest)]
+            return LawError(
+                f"Unknown jurisdiction '{word}'.",
+                why=f"{country} has no part '{rest[0]}'; its parts: {', '.join(sorted(parts))}.",
+                mend=f"Did you mean {' or '.join(city or near)}?" if city or near else "",
+            )
+        if len(rest) == 1 or any(self.contains(one, word) for one in self.cities):
+            return None
+        return self._misspelt_city(word, f"{country}-{rest[0]}-", rest[1:])
+
+    def _misspelt_city(self, word: str, state: str, rest: list[str]) -> LawError | None:
+        known = {one: also for one, also in self.cities.items() if one.startswith(state)}
+        for one, also in known.items():
+            near = get_close_matches("-".join(rest), [one.removeprefix(state), *also], 1, 0.65)
+            if near or "".join(rest) in also:
+                return LawError(
+                    f"Unknown jurisdiction '{word}'.",
+                    why="It is nearly a place whose law is known, and would miss it.",
+                    mend=f"Did you mean {one}?",
+                )
+        return None
 
     def contains(self, wide: str, narrow: str) -> bool:
         """Whether `wide` is `narrow` or encloses it: US ⊃ US-CA ⊃ US-CA-SF, EU ⊃ DE; '*' is all."""
-        return (
-            wide in ("*", narrow)
-            or narrow.startswith(wide + "-")
-            or narrow[:2] in self.unions.get(wide, ())
-        )
+        if wide in ("*", narrow) or narrow.startswith(wide + "-"):
+            return True
+        part = "-".join(narrow.split("-")[:2])
+        return narrow[:2] in self.unions.get(wide, ()) or self.within.get(part) == wide
 
     def granted(self, operations: Iterable[str]) -> frozenset[str]:
         """The operations that a licence for `operations` grants, those implied included."""
@@ -255,6 +300,10 @@ class Vocabulary:
         if condition.kind == "int":
             if not isinstance(value, int) or isinstance(value, bool) or abs(value) >= 2**53:
                 raise _wrong(condition, value, "a whole number")
+            least = condition.default if isinstance(condition.default, int) else 0
+            most = 1000 if condition.name.endswith("_permille") else 2**53
+            if not least <= value <= most:
+                raise _wrong(condition, value, f"a whole number from {least} on")
             return value
         if not isinstance(value, str):
             raise _wrong(condition, value, "a word")
@@ -289,6 +338,10 @@ class Vocabulary:
     @cached_property
     def _aliases(self) -> dict[str, str]:
         return {alias: word.name for word in self.operations.values() for alias in word.aliases}
+
+
+def _is_city(city: str, also: frozenset[str], rest: list[str]) -> bool:
+    return rest[0] in also or rest[0] == city.rpartition("-")[2] or rest[-1] in also
 
 
 def _one_of(what: str, word: object, allowed: Mapping[str, object]) -> str:
@@ -373,11 +426,15 @@ def _from_toml(words: dict[str, Any], purposes: dict[str, Any]) -> Vocabulary:
         explicit=frozenset(n for n, w in table("how").items() if w["explicit"]),
         conditions=_frozen((n, _condition(n, w)) for n, w in table("conditions").items()),
         countries=frozenset(words["jurisdictions"]["countries"].split()),
-        unions=_frozen(
-            (n, frozenset(members.split()))
-            for n, members in words["jurisdictions"]["unions"].items()
-        ),
+        unions=_sets(words["jurisdictions"]["unions"]),
+        parts=_sets(words["jurisdictions"]["parts"]),
+        within=_frozen(words["jurisdictions"]["within"].items()),
+        cities=_sets(words["jurisdictions"]["cities"]),
     )
+
+
+def _sets(told: dict[str, str]) -> Mapping[str, frozenset[str]]:
+    return _frozen((name, frozenset(members.split())) for name, members in told.items())
 
 
 def _condition(name: str, told: dict[str, Any]) -> Condition:

@@ -206,11 +206,18 @@ class World:
                 and any(consents[subject].how == "electronic-signature" for subject in named),
             }
         if not self.live:
+            recorded = {name: facts[name] for name in ("duties", "facts")}
             facts |= operation.conditions
+            for name, known in recorded.items():  # what is on record stays; the question adds
+                facts[name] = tuple(sorted({*_words(known), *_words(facts[name])}))
         facts |= operation.declared
         offence = words.offences[str(facts["offence"])]
         facts |= {"offence_violent": offence.violent, "offence_felony": offence.felony}
         return facts
+
+
+def _words(value: Fact) -> tuple[str, ...]:
+    return value if isinstance(value, tuple) else ()
 
 
 NEVER_STARTED = 1_000_000
