@@ -42,9 +42,15 @@ class LawDesk:
         """Bind the instance to a commitment from now on.
 
         Raises:
-            LawError: it is no commitment, or unknown.
+            LawError: it is no commitment, is unknown, or does not bind any more.
         """
-        self._instance.library.commitment(instrument)
+        known = self._instance.library.commitment(instrument)
+        if not known.on(datetime.now(UTC).date()):
+            raise LawError(
+                f"'{instrument}' is not in force.",
+                why=f"It bound from {known.effective_from} until {known.effective_until}.",
+                mend="rightface law list shows what is.",
+            )
 
         def work(session: Session) -> Adoption:
             adopted = adoptions.adopt(

@@ -144,7 +144,7 @@ def test_malformed_files(tmp_path: Path, text: str, said: str) -> None:
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(LawError, match="is missing|cannot be read"):
+    with pytest.raises(LawError, match="is missing"):
         read_questions(tmp_path / "nothing.yaml")
     (tmp_path / "latin.yaml").write_bytes(b"- {id: \xe9}")
     with pytest.raises(LawError, match="cannot be read"):

@@ -160,6 +160,12 @@ class Desk:
                 mend="Give --data DIR, or leave the client out.",
             )
         licence = self._gate.licence(question.client, question.licence_id, as_of)
+        if licence is None and (question.actor is None or question.client_jurisdiction is None):
+            raise LawError(
+                f"Question '{question.question_id}': the client has no genuine licence.",
+                why="It is not known here, or its licence was changed in the database.",
+                mend="rightface licence list; or say actor and jurisdiction in the question.",
+            )
         told = question.operation(
             actor=licence.sector if licence else None,
             jurisdiction=licence.jurisdiction if licence else None,

@@ -62,7 +62,7 @@ def verdict(
     obliging: set[str] = set()
 
     if records is not None:
-        refused = refused or (live and len(records.damaged) > 0)
+        refused = refused or (live and operation.action != "erase" and len(records.damaged) > 0)
         relied_on = operation.warrant != "none" or operation.warrant_id is not None
         if operation.action == "erase":
             relied_on = False
