@@ -220,6 +220,11 @@ def _answered(desk: Desk, told: Question | Malformed) -> Answer | Malformed:
         return Malformed(told.question_id, error)
 
 
+def _printable(name: str) -> str:
+    # A file's ids are not ours: no control characters reach the terminal.
+    return name if name.isprintable() else repr(name)
+
+
 def _tell(answer: Answer | Malformed, as_json: bool) -> None:
     if isinstance(answer, Malformed):
         error = answer.error
@@ -227,13 +232,13 @@ def _tell(answer: Answer | Malformed, as_json: bool) -> None:
             line = {"id": answer.question_id, "outcome": "error", **error_json(error)}
             typer.echo(json.dumps(plain(line), ensure_ascii=False))
         else:
-            say(f"{answer.question_id}: error  {error.diagnostics()}")
+            say(f"{_printable(answer.question_id)}: error  {error.diagnostics()}")
     elif as_json:
         typer.echo(json.dumps(plain(answer.to_json()), ensure_ascii=False))
     else:
         missing = f" (missing: {', '.join(answer.ruling.missing)})"
         say(
-            f"{answer.question.question_id}: {answer.ruling.outcome}"
+            f"{_printable(answer.question.question_id)}: {answer.ruling.outcome}"
             f"{missing if answer.ruling.missing else ''}"
             f"  {', '.join(answer.ruling.instruments)}"
         )
