@@ -118,16 +118,20 @@ def duties_at(
     for rule in rules.rules:
         if rule.duty:
             asked.setdefault(rule.duty, []).append(rule.key)
-    since = {
-        one.duty: max(one.met_from, one.recorded_at)
+    standing = [
+        one
         for one in duties.all_duties(session, instance.keyring)
         if one.signed and _stood(max(one.met_from, one.recorded_at), one.ended_at, at)
-    }
+    ]
+    since = {one.duty: max(one.met_from, one.recorded_at) for one in standing}
+    everywhere = {one.duty for one in standing if one.client is None and one.gallery is None}
     refused = {f"{one['instrument']}#{one['rule']}": one["number"] for one in refusals}
     words = instance.library.vocabulary.duties
     told = []
     for duty in sorted(asked.keys() | since.keys()):
         state = "on record" if duty in since else "missing"
+        if duty in since and duty not in everywhere:
+            state = "on record for some clients or galleries only"
         told.append(
             {
                 "duty": duty,
