@@ -163,7 +163,10 @@ def test_findings_and_an_arrest(desk: Desk) -> None:
     assert (allowed["outcome"], allowed["reasons"]) == ("allow", [])
     assert len(allowed["permit"]) == 32
     refused = act(status=3)
-    assert refused["reasons"] == ["test-search-needs-a-warrant#arrest"]
+    assert refused["reasons"] == [
+        "baseline-human-rights#lead",
+        "test-search-needs-a-warrant#arrest",
+    ]
     assert refused["ledger_index"] > allowed["ledger_index"]
     assert refused["permit"] is None
     unknown = act("fnd-" + "0" * 24, status=3)

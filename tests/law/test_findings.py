@@ -28,6 +28,7 @@ from tests.law.conftest import NOTICE, NOW, Instance, keys, operation
 
 RULE = Path(__file__).parents[1] / "instruments"
 ARREST = "test-search-needs-a-warrant#arrest"
+LEAD = "baseline-human-rights#lead"
 SEARCHES = {("sheriff", 7), ("sheriff", 8), ("other", 9)}
 
 
@@ -252,7 +253,7 @@ def test_an_arrest_needs_evidence_of_another_source(instance: Instance, police: 
     confession = put(instance, line_up, kind="confession")
     witness = put(instance, kind="witness")
     for cited in ((), ("search:7",), (line_up,), (confession, "search:7"), (line_up, confession)):
-        assert keys(instance.refused(arrest(police, *cited))) == [ARREST], cited
+        assert keys(instance.refused(arrest(police, *cited))) == [LEAD, ARREST], cited
     permit = instance.decide(arrest(police, "search:7", confession, witness))
     assert isinstance(permit, Permit)
     assert permit.touches == frozenset()
@@ -268,7 +269,7 @@ def test_what_is_unknown_refuses_and_is_named(instance: Instance, police: Licenc
         assert unknown in refusal.message
         assert refusal.ruling.relied_on == (witness,)
         alone = instance.refused(arrest(police, unknown))
-        assert set(keys(alone)) == {"evidence#unknown-finding", ARREST}
+        assert set(keys(alone)) == {"evidence#unknown-finding", ARREST, LEAD}
     told = instance.refused(arrest(police, "Alice Example")).message
     assert "Alice" not in told
 
