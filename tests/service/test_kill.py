@@ -56,6 +56,7 @@ class _Load:
         self._lock = threading.Lock()
         self.enrolled: set[str] = set()
         self.erased: set[str] = set()
+        self.cut_off = 0
         self.in_flight: set[str] = set()  # asked to be erased; no answer came
 
     def client(self, url: str) -> Any:
@@ -84,6 +85,9 @@ class _Load:
             CollectionId="staff", Image={"Bytes": self._photo}, ExternalImageId=subject
         )
         with self._lock:
+            if "FaceRecords" not in answer:  # boto3 reads an answer that was cut off as empty
+                self.cut_off += 1
+                return
             self.enrolled.update(r["Face"]["FaceId"] for r in answer["FaceRecords"])
 
     def _erase(self, client: Any) -> None:
@@ -147,3 +151,4 @@ def test_thirty_kills_lose_nothing_and_bring_nothing_back(tmp_path: Path) -> Non
         checked = verify(f"{url}/ledger")
     assert checked.ok, checked.problems
     assert len(load.enrolled) + len(load.erased) >= ROUNDS, "the load did nothing"
+    assert load.cut_off <= 3, "answers without faces are not the kills' doing"
