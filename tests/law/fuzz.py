@@ -113,6 +113,8 @@ def main() -> int:
                 workers.shutdown(cancel_futures=True)
                 return 1
             progress.update(bar, advance=CHUNK)
+            if not progress.console.is_terminal:
+                print(f"{outcomes.total():,} worlds agree", file=sys.stderr, flush=True)
     told = {
         "seed": asked.seed,
         "draws": outcomes.total(),
