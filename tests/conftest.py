@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import rightface.credentials
 import rightface.gallery.rows
 import rightface.law.tables
 import rightface.ledger.log  # noqa: F401  # the tables register themselves

@@ -53,6 +53,19 @@ class KeysError(RightfaceError):
     code = "key"
 
 
+class CredentialError(RightfaceError):
+    """A person's credential cannot be made, or is none."""
+
+    code = "credential"
+    exit_status = 2
+
+
+class ObjectError(RightfaceError):
+    """An object of the object store cannot be read: no such object, no store, too large."""
+
+    code = "object"
+
+
 class StorageError(RightfaceError):
     """The database or a file could not be read or written; nothing was acknowledged."""
 
@@ -182,6 +195,30 @@ class FaceNotFound(GalleryError):
     """No such face in this collection."""
 
     code = "face-not-found"
+
+
+class UserNotFound(GalleryError):
+    """No such user in this collection."""
+
+    code = "user-not-found"
+
+
+class UserExists(GalleryError):
+    """The collection has a user of that id already."""
+
+    code = "user-exists"
+
+
+class JobNotFound(GalleryError):
+    """No such job belongs to this client."""
+
+    code = "job-not-found"
+
+
+class ReviewError(GalleryError):
+    """A review cannot be opened, decided or found."""
+
+    code = "review"
 
 
 # ---------------------------------------------------------------- wire

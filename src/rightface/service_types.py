@@ -22,6 +22,19 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True, kw_only=True)
+class StoredObject:
+    """A photograph or a video in the instance's object store. Fetched under the permit alone."""
+
+    bucket: str
+    name: str
+    version: str | None = None
+
+
+Picture = bytes | StoredObject
+"""An image: its bytes, or where they lie."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Caller:
     """Who asks, authenticated, and what they say that it is for."""
 

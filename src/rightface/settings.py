@@ -37,6 +37,9 @@ class Settings:
     """Keep an encrypted 150-pixel crop of each enrolled face (for review and re-embedding)."""
     instruments: str = ""
     """A directory of the operator's own instruments; empty: none. Relative: to `data`."""
+    object_store: str = ""
+    """Where `S3Object`s lie: a directory (relative: to `data`) or a URL such as `s3://`; empty:
+    `objects` in the data directory, if it exists."""
     strict_law: bool = False
     """Whether to refuse wherever the answer rests on a rule that was not read at its source."""
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from rightface.errors import GalleryError
 from rightface.gallery.coarse import TRAINED_ON, CoarseCodes
 from rightface.gallery.face_ids import FaceIds, Keys, id_of, keys_of
 from rightface.gallery.fixed_point import FixedVectors, Floats, Slots, fixed
-from rightface.gallery.index import MOST, Hit, Vectors
+from rightface.gallery.index import MOST, GroupHit, Hit, Vectors
 from rightface.gallery.turns import Turns
 from rightface.permit import Permit, Touch, require
 
@@ -170,6 +170,17 @@ class ExactIndex:
             old.clear()
 
     # ------------------------------------------------------------ searching
+    def assign(self, groups: Mapping[str, str | None]) -> None:
+        """See `Index.assign`."""
+        raise NotImplementedError
+
+    def search_grouped(
+        self, probes: Vectors, k: int, *, without: Collection[str] = (), permit: Permit
+    ) -> list[list[GroupHit]]:
+        """See `Index.search_grouped`."""
+        require(permit, Touch.SEARCH)
+        raise NotImplementedError
+
     def search(self, probes: Vectors, k: int, *, permit: Permit) -> list[list[Hit]]:
         """See `Index.search`."""
         require(permit, Touch.SEARCH)

@@ -8,7 +8,7 @@ dimension. Must never know: SQL, subjects, HTTP.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,6 +25,15 @@ MOST = 4096  # candidates of one search; Rekognition's own limit
 class Hit:
     """One candidate: a face id and the inner product of its reference with the probe."""
 
+    id: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class GroupHit:
+    """One group's best face: the group, the face, the inner product of its reference."""
+
+    group: str
     id: str
     score: float
 
@@ -55,6 +64,25 @@ class Index(Protocol):
 
         Returns:
             How many were there.
+        """
+
+    def assign(self, groups: Mapping[str, str | None]) -> None:
+        """Put faces (by id) into a group each (None: into none). Ids not held are passed over.
+
+        A face is of one group at most; a face that is added is of none until it is assigned.
+        Needs no permit: it touches no vector.
+        """
+
+    def search_grouped(
+        self, probes: Vectors, k: int, *, without: Collection[str] = (), permit: Permit
+    ) -> list[list[GroupHit]]:
+        """For each probe the `k` (1 to 4,096) best groups, each by its best face. Needs SEARCH.
+
+        Exact: what a plain search of all faces, reduced to each group's best, would give. Faces of
+        no group and the faces of `without` count as absent. Best first, equal scores by group.
+
+        Raises:
+            GalleryError: as `search`.
         """
 
     def search(self, probes: Vectors, k: int, *, permit: Permit) -> list[list[Hit]]:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from rightface.db import Database
 from rightface.errors import StorageError
 
-HEAD = "0002"
+HEAD = "0007"
 
 
 def migrate(database: Database) -> None:
