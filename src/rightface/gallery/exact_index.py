@@ -27,6 +27,7 @@ from rightface.errors import GalleryError
 from rightface.gallery.coarse import TRAINED_ON, CoarseCodes
 from rightface.gallery.face_ids import FaceIds, Keys, id_of, keys_of
 from rightface.gallery.fixed_point import FixedVectors, Floats, Slots, fixed
+from rightface.gallery.groups import Groups, Numbers
 from rightface.gallery.index import MOST, GroupHit, Hit, Vectors
 from rightface.gallery.turns import Turns
 from rightface.permit import Permit, Touch, require
@@ -61,6 +62,7 @@ class ExactIndex:
         self._depth = depth
         self._ids = FaceIds()
         self._vectors = FixedVectors(dimension)
+        self._groups = Groups()
         self._codes: CoarseCodes | None = None
         self._learnt_from = 0
         self._turns = Turns()  # searches against changes
@@ -73,9 +75,9 @@ class ExactIndex:
 
     @property
     def nbytes(self) -> int:
-        """Bytes reserved for vectors, codes and ids."""
-        codes = self._codes
-        return self._ids.nbytes + self._vectors.nbytes + (codes.nbytes if codes else 0)
+        """Bytes reserved for vectors, codes, ids and groups."""
+        codes = self._codes.nbytes if self._codes else 0
+        return self._ids.nbytes + self._vectors.nbytes + self._groups.nbytes + codes
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -111,10 +113,23 @@ class ExactIndex:
         with self._changing:
             return self._remove(keys)
 
+    def assign(self, groups: Mapping[str, str | None]) -> None:
+        """See `Index.assign`."""
+        names, keys = list(groups.values()), keys_of(list(groups))
+        with self._changing:
+            for start in range(0, len(keys), _BATCH):
+                part = slice(start, start + _BATCH)
+                slots = self._ids.slots(keys[part])
+                held = slots >= 0
+                kept = [name for name, there in zip(names[part], held, strict=True) if there]
+                with self._turns.writing():
+                    self._groups.put(slots[held], kept)
+
     def clear(self) -> None:
         """Forget everything at once."""
         with self._changing, self._turns.writing():
             self._ids.clear()
+            self._groups.clear()
             self._vectors.clear()
             if self._codes is not None:
                 self._codes.clear()
@@ -133,6 +148,7 @@ class ExactIndex:
             if self._codes is not None:
                 self._codes.append(vectors)
             self._vectors.append(held)
+            self._groups.append(len(keys))
             self._ids.append(keys)
 
     def _remove(self, keys: Keys) -> int:
@@ -144,6 +160,7 @@ class ExactIndex:
                         continue
                     slot = self._ids.remove(key)
                     self._vectors.move_last(slot)
+                    self._groups.move_last(slot)
                     if self._codes is not None:
                         self._codes.move_last(slot)
                     removed += 1
@@ -170,23 +187,22 @@ class ExactIndex:
             old.clear()
 
     # ------------------------------------------------------------ searching
-    def assign(self, groups: Mapping[str, str | None]) -> None:
-        """See `Index.assign`."""
-        raise NotImplementedError
-
-    def search_grouped(
-        self, probes: Vectors, k: int, *, without: Collection[str] = (), permit: Permit
-    ) -> list[list[GroupHit]]:
-        """See `Index.search_grouped`."""
-        require(permit, Touch.SEARCH)
-        raise NotImplementedError
-
     def search(self, probes: Vectors, k: int, *, permit: Permit) -> list[list[Hit]]:
         """See `Index.search`."""
         require(permit, Touch.SEARCH)
         if not 1 <= k <= MOST:
             raise GalleryError(f"A search returns 1 to {MOST} faces.")
         return [self._search(probe, k) for probe in self._checked(probes)]
+
+    def search_grouped(
+        self, probes: Vectors, k: int, *, without: Collection[str] = (), permit: Permit
+    ) -> list[list[GroupHit]]:
+        """See `Index.search_grouped`."""
+        require(permit, Touch.SEARCH)
+        if not 1 <= k <= MOST:
+            raise GalleryError(f"A search returns 1 to {MOST} groups.")
+        absent = keys_of(list(without))
+        return [self._search_grouped(probe, k, absent) for probe in self._checked(probes)]
 
     def _search(self, probe: Floats, k: int) -> list[Hit]:
         with self._turns.reading():
@@ -201,7 +217,7 @@ class ExactIndex:
                 # 2. Compare roughly.
                 scores, slack = self._vectors.bounds(probe, slots)
                 # 4. Was the scan deep enough?
-                if _expected_missing(guesses, scores, k) <= MISSED * k:
+                if _expected_missing(guesses, scores, _greatest(scores, k)) <= MISSED * k:
                     return self._best(probe, slots, scores, slack, k)
                 depth *= 4
             return self._best(probe, np.arange(count), *self._vectors.bounds(probe, None), k)
@@ -210,12 +226,67 @@ class ExactIndex:
         self, probe: Floats, slots: Slots, scores: Floats, slack: Floats, k: int
     ) -> list[Hit]:
         if len(slots) > k:
-            least = np.partition(scores - slack, -k)[-k]
-            slots = slots[scores + slack >= least]
+            slots = slots[scores + slack >= _greatest(scores - slack, k)]
         # 3. Compare exactly.
         exact, keys = self._vectors.scores(probe, slots), self._ids.keys[slots]
         order = np.lexsort((keys[:, 1], keys[:, 0], -exact))[:k]
         return [Hit(id_of(keys[place]), float(exact[place])) for place in order]
+
+    def _search_grouped(self, probe: Floats, k: int, absent: Keys) -> list[GroupHit]:
+        # As `_search`, but the k-th best is that of the groups' best faces.
+        with self._turns.reading():
+            of, left_out = self._groups.of, self._absent(absent)
+            wanted = min(k, self._groups_without(left_out))
+            if not wanted:
+                return []
+            count, grouped = len(self), self._groups.grouped
+            depth = max(self._depth, min(count // DEEPER, DEEPEST), 4 * k)
+            depth = -(-depth * count // grouped)  # so many of a scan are of no group
+            while self._codes is not None and depth < count:
+                guesses, slots = self._codes.scan(probe, depth)
+                slots = _with(slots, self._codes.strays())
+                scores, slack = self._vectors.bounds(probe, slots)
+                here = (of[slots] > 0) & ~np.isin(slots, left_out)
+                best = _best_of_each(of[slots[here]], scores[here])
+                if len(best) >= wanted:
+                    missing = _expected_missing(guesses, scores, _greatest(best, wanted))
+                    if missing <= MISSED * k:
+                        return self._best_groups(
+                            probe, slots[here], scores[here], slack[here], wanted
+                        )
+                depth *= 4
+            slots = np.flatnonzero(of)
+            slots = slots[~np.isin(slots, left_out)]
+            return self._best_groups(probe, slots, *self._vectors.bounds(probe, slots), wanted)
+
+    def _absent(self, keys: Keys) -> Slots:
+        slots = self._ids.slots(keys)
+        return np.unique(slots[slots >= 0])
+
+    def _groups_without(self, left_out: Slots) -> int:
+        # How many groups have a face that is not left out.
+        numbers, lost = np.unique(self._groups.of[left_out], return_counts=True)
+        emptied = (self._groups.members[numbers] == lost) & (numbers > 0)
+        return len(self._groups) - int(np.count_nonzero(emptied))
+
+    def _best_groups(
+        self, probe: Floats, slots: Slots, scores: Floats, slack: Floats, wanted: int
+    ) -> list[GroupHit]:
+        least = _greatest(_best_of_each(self._groups.of[slots], scores - slack), wanted)
+        slots = slots[scores + slack >= least]
+        exact, keys = self._vectors.scores(probe, slots), self._ids.keys[slots]
+        order = np.lexsort((keys[:, 1], keys[:, 0], -exact))
+        # The first of each group is its best; a stable sort leaves them so.
+        firsts = order[np.unique(self._groups.of[slots[order]], return_index=True)[1]]
+        hits = [
+            GroupHit(
+                self._groups.name(int(self._groups.of[slots[place]])),
+                id_of(keys[place]),
+                float(exact[place]),
+            )
+            for place in firsts
+        ]
+        return sorted(hits, key=lambda hit: (-hit.score, hit.group))[:wanted]
 
     def _checked(self, vectors: Vectors) -> Floats:
         checked: NDArray[np.float32] = np.ascontiguousarray(vectors, np.float32)
@@ -232,19 +303,32 @@ def _with(slots: Slots, others: Slots) -> Slots:
     return np.concatenate([slots, others[slots[place] != others]])
 
 
-def _expected_missing(guesses: Floats, scores: Floats, k: int) -> float:
-    """How many of the true `k` best the scan is expected to have passed over; an upper estimate.
+def _greatest(scores: Floats, k: int) -> float:
+    return float(np.partition(scores, -k)[-k])
+
+
+def _best_of_each(numbers: Numbers, scores: Floats) -> Floats:
+    """The best score of each group among `numbers`."""
+    order = np.argsort(numbers, kind="stable")
+    numbers, scores = numbers[order], scores[order]
+    starts = np.flatnonzero(np.diff(numbers, prepend=-1))
+    best: Floats = np.maximum.reduceat(scores, starts) if len(starts) else scores
+    return best
+
+
+def _expected_missing(guesses: Floats, scores: Floats, least: float) -> float:
+    """How many the scan is expected to have passed over that score `least`; an upper estimate.
 
     Model: below the worst guess taken, guesses go on getting denser at the rate seen above it
     (exponentially), and the scan errs there as it erred on those that were compared (normally).
-    Then the number of those passed over whose score reaches the k-th best is
+    Then the number of those passed over whose score reaches `least`, the k-th best, is
     ∫ n·λ·e^(λt) · P(error > gap + t) dt, t from 0; with P(z) ≤ ½·e^(−z²/2) it has a closed form.
     """
     error = scores[: len(guesses)] - guesses  # the rest are strays, which have no guess
     deviation = WIDER * float(error.std())
     worst = float(guesses.min())
     excess = float(guesses.mean()) - worst
-    gap = float(np.partition(scores, -k)[-k]) - worst - float(error.mean())
+    gap = least - worst - float(error.mean())
     if gap <= 0 or excess <= 0:
         return math.inf  # no separation at all: the answer may lie anywhere
     if deviation == 0:

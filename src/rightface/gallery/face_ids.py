@@ -70,17 +70,21 @@ class FaceIds:
 
     def present(self, keys: Keys) -> Keys:
         """Those of the keys that are here."""
+        return keys[self.slots(keys) >= 0]
+
+    def slots(self, keys: Keys) -> NDArray[np.int64]:
+        """The slot of each key, or −1."""
         mask = np.int64(len(self._slots) - 1)
         entries = _first_entries(keys, mask)
-        open_, found = np.arange(len(keys)), np.zeros(len(keys), bool)
+        open_, found = np.arange(len(keys)), np.full(len(keys), -1, np.int64)
         while len(open_):
             slots = self._slots[entries]
             equal = slots >= 0
             equal[equal] = (self._keys.rows[slots[equal]] == keys[open_[equal]]).all(axis=1)
-            found[open_[equal]] = True
+            found[open_[equal]] = slots[equal]
             onward = ~equal & (slots != _FREE)
             open_, entries = open_[onward], (entries[onward] + 1) & mask
-        return keys[found]
+        return found
 
     def append(self, keys: Keys) -> None:
         """Give new ids (none of them present) the next slots, in order."""
