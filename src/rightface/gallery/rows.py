@@ -1,4 +1,4 @@
-"""The gallery's tables: subjects with their keys, collections, faces, and the log of changes.
+"""The gallery's tables: subjects with their keys, collections, users, faces, the log of changes.
 
 What could name or show a person is sealed (see vault.py); what is left in the clear is ids, times,
 boxes as ratios, and keyed commitments. Knows nothing of policy text, HTTP or vectors.
@@ -27,7 +27,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from rightface.db import Base
 
-ADD, REMOVE = "add", "remove"
+ADD, REMOVE, USER = "add", "remove", "user"
 
 
 class Moment(TypeDecorator[datetime]):
@@ -80,6 +80,20 @@ class CollectionRow(Base):
     created_at: Mapped[datetime] = mapped_column(Moment)
 
 
+class UserRow(Base):
+    """Several faces of one person in one collection, under an id that the client chose."""
+
+    __tablename__ = "users"
+    __table_args__ = (Index("ix_users_collection_id_id", "collection_id", "id"),)
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    collection_id: Mapped[str] = mapped_column(ForeignKey("collections.id"))
+    commitment: Mapped[str] = mapped_column(String(64), unique=True)
+    """Keyed, over the collection and the user id: finds the row, shows no name."""
+    sealed_id: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(Moment)
+
+
 class FaceRow(Base):
     """One enrolled face: a reference template, sealed under its subject's key."""
 
@@ -89,11 +103,14 @@ class FaceRow(Base):
         Index("ix_faces_subject_id", "subject_id"),
         Index("ix_faces_retain_until", "retain_until"),
         Index("ix_faces_idle_until", "idle_until"),
+        Index("ix_faces_user_id", "user_id"),
     )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
     collection_id: Mapped[str] = mapped_column(ForeignKey("collections.id"))
     subject_id: Mapped[str] = mapped_column(ForeignKey("subjects.id"))
+    user_id: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
+    """The user that the face belongs to: one at most."""
     image_id: Mapped[str] = mapped_column(String(36))
     template: Mapped[bytes] = mapped_column(LargeBinary)
     crop: Mapped[bytes | None] = mapped_column(LargeBinary)
@@ -119,12 +136,15 @@ class FaceRow(Base):
 
 
 class ChangeRow(Base):
-    """One change of a collection's faces, in the order of the commits: what indexes follow."""
+    """One change of a collection's faces, in the order of the commits: what indexes follow.
+
+    `user`: the face was put into a user, or taken out of one; which one, its row says.
+    """
 
     __tablename__ = "gallery_log"
     __table_args__ = (
         Index("ix_gallery_log_collection_id_seq", "collection_id", "seq"),
-        CheckConstraint("change IN ('add', 'remove')", name="ck_gallery_log_change"),
+        CheckConstraint("change IN ('add', 'remove', 'user')", name="ck_gallery_log_change"),
         {"sqlite_autoincrement": True},  # a number is never given twice
     )
 
@@ -132,4 +152,18 @@ class ChangeRow(Base):
     collection_id: Mapped[str] = mapped_column(String(36))
     face_id: Mapped[str] = mapped_column(String(36))
     change: Mapped[str] = mapped_column(String(6))
+    at: Mapped[datetime] = mapped_column(Moment)
+
+
+class KeptAnswerRow(Base):
+    """What a client's request token was answered with, for a day."""
+
+    __tablename__ = "kept_answers"
+    __table_args__ = (Index("ix_kept_answers_at", "at"),)
+
+    token: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """Keyed, over client, operation and token."""
+    parameters: Mapped[str] = mapped_column(String(64))
+    """Keyed, over everything else that was asked."""
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
     at: Mapped[datetime] = mapped_column(Moment)
