@@ -66,6 +66,12 @@ class ObjectError(RightfaceError):
     code = "object"
 
 
+class ObjectTooLarge(ObjectError):
+    """The object has more bytes than may be read of it."""
+
+    code = "object-too-large"
+
+
 class StorageError(RightfaceError):
     """The database or a file could not be read or written; nothing was acknowledged."""
 
@@ -119,6 +125,30 @@ class ImageBroken(ImageError):
     """The right format by its first bytes, but damaged or truncated."""
 
     code = "image-broken"
+
+
+class VideoError(RightfaceError):
+    """A stored video cannot be used. Subclasses say which way."""
+
+    code = "video"
+
+
+class VideoUnsupported(VideoError):
+    """A container or codec that is not read."""
+
+    code = "video-unsupported"
+
+
+class VideoTooLarge(VideoError):
+    """More bytes, minutes, pixels or frames than the limits allow."""
+
+    code = "video-too-large"
+
+
+class VideoBroken(VideoError):
+    """Damaged, cut off, without a frame, or endless to decode."""
+
+    code = "video-broken"
 
 
 class NoFace(RightfaceError):
@@ -213,6 +243,18 @@ class JobNotFound(GalleryError):
     """No such job belongs to this client."""
 
     code = "job-not-found"
+
+
+class JobLimit(GalleryError):
+    """The client has as many jobs waiting or under way as it may have."""
+
+    code = "job-limit"
+
+
+class JobMismatch(GalleryError):
+    """The token of an earlier job came with another request."""
+
+    code = "job-mismatch"
 
 
 class ReviewError(GalleryError):
