@@ -14,6 +14,7 @@ import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,6 +52,7 @@ from rightface.permit import Permit
 from rightface.settings import Settings
 
 _log = logging.getLogger(__name__)
+_acting: ContextVar[str | None] = ContextVar("rightface-acting", default=None)
 OPERATOR = "operator"
 POLICY_FILE = "policy.md"
 RETENTION_POLICY = "public-retention-policy"
@@ -76,6 +78,22 @@ told of and agreed to, or that a law sets.
 Retention schedule: as agreed or as a law sets; and, where 740 ILCS 14/15(a) binds, at most 1,095
 days from the last interaction.
 """
+
+
+@contextmanager
+def acting_as(credential_id: str) -> Iterator[None]:
+    """Inside the block a person acts with this credential: what is recorded names its id."""
+    before = _acting.set(f"crd-{credential_id}")
+    try:
+        yield
+    finally:
+        _acting.reset(before)
+
+
+def acting() -> tuple[str, ...]:
+    """The credential that acts here, as a leaf's records name it; none on the command line."""
+    known = _acting.get()
+    return () if known is None else (known,)
 
 
 class Instance:
@@ -334,7 +352,7 @@ class Instance:
                     basis=operation.legal_basis,
                     gallery=self._gallery_commitment(operation),
                     jurisdictions=ruling.jurisdictions,
-                    records=ruling.relied_on[:_RECORDS_PER_LEAF],
+                    records=(*ruling.relied_on[: _RECORDS_PER_LEAF - 1], *acting()),
                     outcome="permitted" if ruling.allowed else "refused",
                     reasons=_fitting(dict.fromkeys(reason.key for reason in ruling.reasons)),
                     policy=ruling.policy_digest,
@@ -420,7 +438,7 @@ class Instance:
                 kind="act",
                 operation=act,
                 client=client or OPERATOR,
-                records=records,
+                records=(*records, *acting()),
                 licence=licence,
                 outcome="done",
                 reasons=reasons,

@@ -57,6 +57,7 @@ def complete() -> typer.Typer:
     """The whole command, every subject's commands added once."""
     from rightface.cli import (
         consent,
+        credential,
         faces,
         finding,
         instance,
@@ -73,6 +74,7 @@ def complete() -> typer.Typer:
     instance.add_to(app)
     app.add_typer(licence.app, name="licence")
     app.add_typer(consent.app, name="consent")
+    app.add_typer(credential.app, name="credential")
     app.add_typer(warrant.app, name="warrant")
     app.add_typer(finding.app, name="finding")
     app.add_typer(retention.app, name="retention")

@@ -30,7 +30,7 @@ _WORD = re.compile(r"[a-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)*", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
 _PLACE = re.compile(r"[A-Z0-9]+(?:-[A-Z0-9]+)*", re.ASCII)
 _REASON = re.compile(r"[a-z0-9][A-Za-z0-9.-]*(?:#[A-Za-z0-9._()-]+)?", re.ASCII)
-_RECORD = re.compile(r"(?:wrt|fnd|fct)-[0-9a-f]{24}|search:[0-9]{1,16}", re.ASCII)
+_RECORD = re.compile(r"(?:wrt|fnd|fct)-[0-9a-f]{24}|crd-[0-9a-f]{16}|search:[0-9]{1,16}", re.ASCII)
 _REQUEST = re.compile(r"[A-Za-z0-9-]+", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
@@ -90,7 +90,8 @@ class Leaf:
     subjects: tuple[str, ...] = ()
     """Keyed commitments (hex), never references."""
     records: tuple[str, ...] = ()
-    """What it rests on or is about, by id alone: warrants, findings, facts, `search:7`."""
+    """What it rests on or is about, by id alone: warrants, findings, facts, `search:7`; and the
+    credential of whoever acted."""
     request: str | None = None
     of: int | None = None
     """The index of the decision that this outcome belongs to."""
