@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-
-from sqlalchemy.orm import Session
+from collections.abc import Sequence
 
 from rightface.errors import FaceNotFound
 from rightface.faces.calibration import fmr_of_similarity
 from rightface.faces.calibration import similarity as similarity_of
 from rightface.faces.face import Template
 from rightface.gallery.store import Collection, StoredFace
-from rightface.law import consents
-from rightface.law.world import CONSENT
 from rightface.permit import Permit
 from rightface.service.desk import (
-    Desk,
     answer,
     named,
-    purpose_of,
     record_of,
     strictest,
     template_of,
 )
+from rightface.service.leads import MOST_CANDIDATES, Leads
 from rightface.service.sight import seen
-from rightface.service_types import Answer, Caller, Candidate, DetectedFace, SearchResult
-
-MOST_CANDIDATES = 4096
+from rightface.service_types import Answer, Caller, Candidate, DetectedFace, Picture, SearchResult
 
 
-class Identification(Desk):
+class Identification(Leads):
     """Probes against galleries."""
 
     def search_faces(
@@ -45,7 +37,7 @@ class Identification(Desk):
                 found = self.instance.store.fetch_faces(
                     session, gallery.id, [face_id], permit=permit
                 )
-                if not self._usable(session, caller, collection, found):
+                if not self.usable(session, caller, collection, found):
                     raise FaceNotFound("There is no such face that may be used here and now.")
                 template = self.instance.vault.open_template(
                     session, face_id, gallery.id, permit=permit
@@ -62,7 +54,7 @@ class Identification(Desk):
         caller: Caller,
         collection: str,
         *,
-        image: bytes,
+        image: Picture,
         limit: int,
         similarity: float,
         quality_filter: str,
@@ -73,7 +65,7 @@ class Identification(Desk):
         ) as permit:
             with self.instance.database.read() as session:
                 gallery = self.searchable(session, caller, collection)
-            pixels = self.decode(image)
+            pixels = self.decode(image, permit)
             face = self.one_face(pixels, permit, quality_filter)
             candidates, fmr = self._search(
                 caller, permit, gallery, template_of(face), limit, similarity
@@ -108,7 +100,7 @@ class Identification(Desk):
                 rates = {hit.id: calibration.rate(hit.score) for hit in close}
                 near = [face_id for face_id, rate in rates.items() if rate.fmr <= fmr]
                 found = instance.store.fetch_faces(session, gallery.id, near, permit=permit)
-                usable = self._usable(session, caller, gallery.name, found)
+                usable = self.usable(session, caller, gallery.name, found)
                 candidates = [
                     Candidate(
                         record=record_of(usable[each], usable[each].subject),
@@ -125,46 +117,10 @@ class Identification(Desk):
             # Whose face was searched for, where that is on record, stands before the candidates.
             concerned = [probe.subject] if probe else []
             concerned += [candidate.record.subject for candidate in candidates]
-            known = tuple(
-                instance.vault.commitment(session, each)
-                for each in dict.fromkeys(concerned)
-                if each is not None
-            )
+            known = self.known(session, concerned)
         counts = {"candidates": len(candidates), "probes": int(probe is not None)}
         self.done(permit, "searched", subjects=known, counts=counts)
         return candidates, fmr
-
-    def _usable(
-        self, session: Session, caller: Caller, gallery: str, faces: Mapping[str, StoredFace]
-    ) -> dict[str, StoredFace]:
-        """Those faces that may be used now: kept no longer than allowed, and on a standing basis.
-
-        Consent, where the face was enrolled on it or the caller relies on it; else the purpose that
-        the face was enrolled for.
-        """
-        now = datetime.now(UTC)
-        kept = {face_id: face for face_id, face in faces.items() if face.kept(now)}
-        purpose = purpose_of(caller) or ""
-        by_consent = {
-            face_id
-            for face_id, face in kept.items()
-            if CONSENT in (face.basis, caller.licence.basis)
-        }
-        references = {kept[face_id].subject for face_id in by_consent}
-        covered = consents.covering(
-            session,
-            self.instance.keyring,
-            {subject for subject in references if subject},
-            purpose=purpose,
-            gallery=gallery,
-            client=caller.licence.client,
-            at=now,
-        )
-        return {
-            face_id: face
-            for face_id, face in kept.items()
-            if (face.subject in covered if face_id in by_consent else face.purpose == purpose)
-        }
 
     def _result(self, probe: DetectedFace | None, candidates: Sequence[Candidate]) -> SearchResult:
         return SearchResult(probe=probe, candidates=candidates, model_version=self.model_version)
