@@ -43,8 +43,9 @@ class TemporaryInstance:
         purposes: tuple[str, ...] = (PURPOSE,),
         operations: tuple[str, ...] = OPERATIONS,
         basis: str = "consent-warranted",
+        **volumes: int,
     ) -> IssuedLicence:
-        """Issue a licence for every gallery, for a day."""
+        """Issue a licence for every gallery, for a day; `volumes`: per_second, per_day."""
         return self.registrar.issue_licence(
             LicenceTerms(
                 client=client,
@@ -57,6 +58,7 @@ class TemporaryInstance:
                 basis=basis,
                 valid_from=None,
                 valid_until=datetime.now(UTC) + timedelta(days=1),
+                **volumes,
             )
         )
 
@@ -101,11 +103,19 @@ class TemporaryInstance:
 
 
 @contextmanager
-def temporary_instance(cache: Path | None = None) -> Iterator[TemporaryInstance]:
-    """An instance that lasts as long as the block. `cache`: where converted models may stay."""
+def temporary_instance(
+    cache: Path | None = None, *, database: str = ""
+) -> Iterator[TemporaryInstance]:
+    """An instance that lasts as long as the block.
+
+    `cache`: where converted models may stay. `database`: its URL; empty: SQLite.
+    """
     with tempfile.TemporaryDirectory(prefix="rightface-") as directory:
         settings = Settings(
-            data=Path(directory) / "data", sector="private-entity", jurisdiction=PLACE
+            data=Path(directory) / "data",
+            sector="private-entity",
+            jurisdiction=PLACE,
+            database=database,
         )
         with Instance.create(settings) as instance:
             if cache is not None:

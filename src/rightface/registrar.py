@@ -49,6 +49,10 @@ class LicenceTerms:
     basis: str
     valid_from: datetime | None
     valid_until: datetime | None
+    per_second: int | None = None
+    """Requests per second; None: as many as the server has room for."""
+    per_day: int | None = None
+    """Requests per day (UTC); None: no such limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +117,8 @@ class Registrar:
                 issued_at=datetime.now(UTC),
                 valid_from=terms.valid_from,
                 valid_until=until,
+                per_second=terms.per_second,
+                per_day=terms.per_day,
             )
             licence_id = issued.licence.licence_id
             instance.record_act(session, "licence-issue", client=terms.client, licence=licence_id)

@@ -7,6 +7,7 @@ from many threads, and gives an `Answer` or raises one of `rightface.errors`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,6 +21,7 @@ from rightface.service_types import (
     DetectedFace,
     FacePage,
     IndexedFaces,
+    Picture,
     SearchResult,
 )
 
@@ -42,6 +44,9 @@ class FaceService(Protocol):
 
     def authenticate(self, access_key_id: str) -> tuple[Licence, str] | None:
         """The licence of an access key and its secret; None: no such key."""
+
+    def decided_since(self, licence_id: str, since: datetime) -> int:
+        """How many requests of a licence the gate has decided since a moment."""
 
     def healthy(self) -> dict[str, str]:
         """Each part that must work, with `ok` or what is wrong with it."""
@@ -73,7 +78,7 @@ class FaceService(Protocol):
         caller: Caller,
         collection: str,
         *,
-        image: bytes,
+        image: Picture,
         subject: str | None,
         max_faces: int | None,
         quality_filter: str,
@@ -106,22 +111,22 @@ class FaceService(Protocol):
         caller: Caller,
         collection: str,
         *,
-        image: bytes,
+        image: Picture,
         limit: int,
         similarity: float,
         quality_filter: str,
     ) -> Answer[SearchResult]:
         """Search by the largest face of an image."""
 
-    def detect_faces(self, caller: Caller, image: bytes) -> Answer[Sequence[DetectedFace]]:
+    def detect_faces(self, caller: Caller, image: Picture) -> Answer[Sequence[DetectedFace]]:
         """Find faces, largest first."""
 
     def compare_faces(
         self,
         caller: Caller,
         *,
-        source: bytes,
-        target: bytes,
+        source: Picture,
+        target: Picture,
         similarity: float,
         quality_filter: str,
     ) -> Answer[Comparison]:

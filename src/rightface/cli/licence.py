@@ -51,6 +51,12 @@ def issue(
         str, typer.Option(help="The legal basis where a request cannot name its subject.")
     ] = "consent-warranted",
     valid_from: Annotated[str | None, typer.Option("--from", help="First day; now.")] = None,
+    per_second: Annotated[
+        int | None, typer.Option(help="Requests per second; as many as there is room for.", min=1)
+    ] = None,
+    per_day: Annotated[
+        int | None, typer.Option(help="Requests per day (UTC); no limit.", min=1)
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Issue a licence and its access key. The secret is shown this once."""
@@ -66,6 +72,8 @@ def issue(
             basis=basis,
             valid_from=moment(valid_from),
             valid_until=moment(until),
+            per_second=per_second,
+            per_day=per_day,
         )
         with Registrar.open(data) as registrar:
             issued = registrar.issue_licence(terms)

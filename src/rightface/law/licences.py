@@ -52,6 +52,10 @@ class Licence:
     valid_from: datetime
     valid_until: datetime
     access_key_id: str
+    per_second: int | None = None
+    """Requests that it may ask per second; None: as many as the server has room for."""
+    per_day: int | None = None
+    """Requests that it may ask per day (UTC); None: no such limit."""
     revoked_at: datetime | None = None
     signature: bytes = field(default=b"", repr=False)
 
@@ -84,6 +88,8 @@ def issue(
     galleries: Sequence[str] = (),
     jurisdictions: Sequence[str] | None = None,
     basis: str = "consent-warranted",
+    per_second: int | None = None,
+    per_day: int | None = None,
 ) -> IssuedLicence:
     """Write and sign a licence. Call inside `Database.write`.
 
@@ -102,10 +108,13 @@ def issue(
         galleries: patterns of collection names.
         jurisdictions: where it may be used; None: in the client's own jurisdiction.
         basis: what entitles the client to process faces.
+        per_second: requests per second, at least one; None: no such limit.
+        per_day: requests per day (UTC), at least one; None: no such limit.
 
     Raises:
         LawError: an unknown word.
-        LicenceError: an empty grant, a malformed name or a term that ends before it starts.
+        LicenceError: an empty grant, a malformed name or volume, or a term that ends before it
+            starts.
     """
     words = Vocabulary.load()
     start = issued_at if valid_from is None else valid_from
@@ -120,6 +129,8 @@ def issue(
         raise LicenceError("A gallery's pattern is empty, too long or unprintable.")
     if any(not 0 < len(p.name) <= 128 or not p.name.isprintable() for p in parties):
         raise LicenceError("A party's name is too long or unprintable.")
+    if any(volume is not None and volume < 1 for volume in (per_second, per_day)):
+        raise LicenceError("A volume is at least one request.", mend="Give a larger number.")
     if stamp(start) >= stamp(valid_until):
         raise LicenceError("The licence's term ends before it starts.", mend="Give a later end.")
     body = canonical(
@@ -139,6 +150,7 @@ def issue(
             "valid_from": stamp(start),
             "valid_until": stamp(valid_until),
             "access_key_id": "RFAK" + _random(_KEY_ALPHABET, 16),
+            "volumes": {"per_second": per_second, "per_day": per_day},
         }
     )
     told = json.loads(body)
@@ -251,6 +263,7 @@ _BY_KEY = select(*_TABLE).where(_TABLE.access_key_id == bindparam("access_key_id
 @lru_cache(maxsize=4_096)
 def _licence(body: str, signature: bytes, revoked_at: str | None) -> Licence:
     told = json.loads(body)
+    volumes = told.get("volumes", {})  # licences of earlier releases have none
     return Licence(
         licence_id=told["licence_id"],
         client=told["client"],
@@ -266,6 +279,8 @@ def _licence(body: str, signature: bytes, revoked_at: str | None) -> Licence:
         valid_from=moment(told["valid_from"]),
         valid_until=moment(told["valid_until"]),
         access_key_id=told["access_key_id"],
+        per_second=volumes.get("per_second"),
+        per_day=volumes.get("per_day"),
         revoked_at=None if revoked_at is None else moment(revoked_at),
         signature=signature,
     )

@@ -19,6 +19,7 @@ from rightface.errors import LicenceError, RightfaceError
 from rightface.instance import Instance
 from rightface.law import licences
 from rightface.law.licences import Licence
+from rightface.ledger.counting import count_decisions
 from rightface.service.collections import Collections
 from rightface.service.enrolment import Enrolment
 from rightface.service.identification import Identification
@@ -60,6 +61,11 @@ class Service(Collections, Enrolment, Identification, Verification):
         """The licence of an access key and its secret; None: no such key."""
         with self.instance.database.read() as session:
             return licences.by_access_key(session, self.instance.keyring, access_key_id)
+
+    def decided_since(self, licence_id: str, since: datetime) -> int:
+        """How many requests of a licence the gate has decided since a moment."""
+        with self.instance.database.read() as session:
+            return count_decisions(session, licence_id, since)
 
     def local_caller(self, action: str, *, client: str | None, purpose: str | None) -> Caller:
         """A caller for the command line: the first standing licence that grants `action`.

@@ -18,10 +18,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rightface.api.admission import (
+    HEAVY_BYTES,
     Admission,
     BodyIncomplete,
     BodyTooLarge,
     Busy,
+    Lane,
     announced_bytes,
 )
 from rightface.api.figures import Figures
@@ -33,6 +35,8 @@ from rightface.api.rekognition.faults import WireError, as_wire_error
 from rightface.api.rekognition.operations_table import TABLE
 from rightface.api.rekognition.replays import Replays
 from rightface.api.rekognition.sigv4 import Claim, read_claim, verify
+from rightface.api.volumes import TooFast, Volumes, VolumeUsedUp
+from rightface.law.licences import Licence
 from rightface.service_types import Caller
 
 MEDIA_TYPE = "application/x-amz-json-1.1"
@@ -71,6 +75,7 @@ class RekognitionEndpoint:
         self._figures = figures
         self._clock = clock
         self._replays = Replays(clock)
+        self._volumes = Volumes(service.decided_since, clock=clock)
         model.service_model()  # parsed now, not while the first client waits
 
     async def answer(self, request: Request) -> Response:
@@ -98,28 +103,43 @@ class RekognitionEndpoint:
             arrived = self._clock()
             claim = read_claim(asked.headers, arrived)
             _require_protocol(asked)
-            # 2. The body, as far as this operation may have one.
+            # 2. Who it says that it is: a key that nobody has ends here.
+            known = await self._admission.in_thread(
+                lambda: self._service.authenticate(claim.access_key_id)
+            )
+            if known is None:
+                verify(claim, b"", None)  # raises
+            assert known is not None
+            # 3. The body, as far as this operation may have one.
             limit = model.body_limit(asked.operation)
             async with self._admission.body(request, limit) as body:
                 return await self._admission.in_thread(
                     lambda: _response(
-                        200, self._serve(asked, claim, arrived, body), asked.request_id
-                    )
+                        200, self._serve(asked, claim, known, arrived, body), asked.request_id
+                    ),
+                    client=known[0].client,
+                    lane=_lane(asked.operation, body),
                 )
 
-    def _serve(self, asked: _Asked, claim: Claim, arrived: datetime, body: bytes) -> Reply:
-        # 3. Who: the signature is the one that the key's secret gives.
-        known = self._service.authenticate(claim.access_key_id)
-        verify(claim, body, None if known is None else known[1])
-        assert known is not None  # verify() has raised
-        # 4. What: an operation that works here.
+    def _serve(
+        self,
+        asked: _Asked,
+        claim: Claim,
+        known: tuple[Licence, str],
+        arrived: datetime,
+        body: bytes,
+    ) -> Reply:
+        # 4. Who: the signature is the one that the key's secret gives, within its volume.
+        verify(claim, body, known[1])
+        self._volumes.take(known[0])
+        # 5. What: an operation that works here.
         name = _require_works(asked.operation)
-        # 5. Once: what changes records is carried out once per signature.
+        # 6. Once: what changes records is carried out once per signature.
         if TABLE[name].changes:
             self._replays.require_new(claim, arrived)
-        # 6. The parameters, as Amazon's model says.
+        # 7. The parameters, as Amazon's model says.
         members = check(name, model.read_json(body))
-        # 7. For what, of whom and on which warrant, by signed headers.
+        # 8. For what, of whom and on which warrant, by signed headers.
         caller = Caller(
             licence=known[0],
             purpose=_word(claim, told.PURPOSE, _PURPOSE),
@@ -128,7 +148,7 @@ class RekognitionEndpoint:
             warrant=_word(claim, told.WARRANT, _WARRANT),
             declared=_declared(_word(claim, told.DECLARE, _DECLARE) or ""),
         )
-        # 8. The service, which asks the gate.
+        # 9. The service, which asks the gate.
         call = Call(service=self._service, caller=caller, region=claim.region, members=members)
         return carry_out(name, call)
 
@@ -146,6 +166,13 @@ def _asked(request: Request) -> _Asked:
         headers=headers,
         is_plain=request.scope.get("raw_path", b"/") == b"/" and not request.scope["query_string"],
     )
+
+
+def _lane(operation: str | None, body: bytes) -> Lane:
+    # An object's size is not known before it is fetched: it may be large, and far away.
+    if len(body) >= HEAVY_BYTES or b'"S3Object"' in body:
+        return Lane.HEAVY
+    return Lane.BULK if operation == "IndexFaces" else Lane.QUICK
 
 
 def _declared(text: str) -> dict[str, bool | str]:
@@ -194,6 +221,10 @@ def _of_admission(error: Exception) -> Exception:
     if isinstance(error, BodyTooLarge):
         return WireError("ImageTooLargeException", str(error), status=413)
     if isinstance(error, Busy):
+        return WireError("ProvisionedThroughputExceededException", str(error))
+    if isinstance(error, TooFast):
+        return WireError("ThrottlingException", str(error))
+    if isinstance(error, VolumeUsedUp):
         return WireError("ProvisionedThroughputExceededException", str(error))
     if isinstance(error, BodyIncomplete):
         return WireError("RequestTimeoutException", str(error), status=408)
