@@ -239,6 +239,18 @@ class UserExists(GalleryError):
     code = "user-exists"
 
 
+class UserChanged(GalleryError):
+    """A user or its faces changed while a request about them was carried out."""
+
+    code = "user-changed"
+
+
+class LimitReached(GalleryError):
+    """A user has as many faces, or a collection as many tags, as it may have."""
+
+    code = "limit-reached"
+
+
 class JobNotFound(GalleryError):
     """No such job belongs to this client."""
 
@@ -274,3 +286,9 @@ class PageTokenError(RequestError):
     """A page token is not one that this instance gave."""
 
     code = "page-token"
+
+
+class TokenReused(RequestError):
+    """A request token came back with other parameters."""
+
+    code = "token-reused"

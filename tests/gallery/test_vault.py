@@ -12,7 +12,7 @@ from sqlalchemy import text, update
 
 from rightface.errors import GalleryError, KeysError, PermitError
 from rightface.gallery.rows import FaceRow, SubjectRow
-from rightface.gallery.vault import Vault, _padded
+from rightface.gallery.vault import Vault, padded
 from rightface.keys import KeyRing
 from tests.gallery.conftest import DIMENSION, Gallery, new_face, templates
 
@@ -57,7 +57,7 @@ def test_references_come_back_and_need_a_permit(gallery: Gallery) -> None:
 
 @given(st.text(max_size=300))
 def test_padding_hides_length_and_loses_nothing(reference: str) -> None:
-    padded = _padded(reference)
+    padded = padded(reference)
     assert len(padded) % 64 == 0
     assert padded[: padded.rindex(b"\x80")].decode() == reference
 

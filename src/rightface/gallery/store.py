@@ -20,7 +20,8 @@ from sqlalchemy.orm import Session
 
 from rightface.errors import CollectionExists, CollectionNotFound, GalleryError, KeysError
 from rightface.gallery.pages import PageTokens
-from rightface.gallery.rows import ADD, ChangeRow, CollectionRow, FaceRow, SubjectRow
+from rightface.gallery.rows import ADD, ChangeRow, CollectionRow, FaceRow, SubjectRow, UserRow
+from rightface.gallery.user_ids import UserIds
 from rightface.gallery.vault import SubjectKey, Template, Vault
 from rightface.keys import KeyRing
 from rightface.permit import Permit, Touch, require
@@ -87,6 +88,10 @@ class StoredFace:
     retain_until: datetime | None
     idle_until: datetime | None
     ledger_index: int
+    user_id: str | None = None
+    """The row of the user that it belongs to."""
+    user: str | None = field(default=None, repr=False)
+    """That user's id, as the client chose it."""
 
     def kept(self, at: datetime) -> bool:
         """Whether both its dates are still to come at `at`."""
@@ -107,26 +112,32 @@ def _collections() -> Select[Any]:
 
 
 def _faces() -> Select[Any]:
-    return select(
-        FaceRow.id.label("face_id"),
-        FaceRow.collection_id,
-        FaceRow.subject_id,
-        FaceRow.image_id,
-        FaceRow.box_left.label("left"),
-        FaceRow.box_top.label("top"),
-        FaceRow.box_width.label("width"),
-        FaceRow.box_height.label("height"),
-        FaceRow.confidence,
-        FaceRow.quality,
-        FaceRow.basis,
-        FaceRow.purpose,
-        FaceRow.enrolled_at,
-        FaceRow.retain_until,
-        FaceRow.idle_until,
-        FaceRow.ledger_index,
-        SubjectRow.wrapped_key,
-        SubjectRow.sealed_reference,
-    ).join(SubjectRow, SubjectRow.id == FaceRow.subject_id)
+    return (
+        select(
+            FaceRow.id.label("face_id"),
+            FaceRow.collection_id,
+            FaceRow.subject_id,
+            FaceRow.image_id,
+            FaceRow.box_left.label("left"),
+            FaceRow.box_top.label("top"),
+            FaceRow.box_width.label("width"),
+            FaceRow.box_height.label("height"),
+            FaceRow.confidence,
+            FaceRow.quality,
+            FaceRow.basis,
+            FaceRow.purpose,
+            FaceRow.enrolled_at,
+            FaceRow.retain_until,
+            FaceRow.idle_until,
+            FaceRow.ledger_index,
+            FaceRow.user_id,
+            UserRow.sealed_id,
+            SubjectRow.wrapped_key,
+            SubjectRow.sealed_reference,
+        )
+        .join(SubjectRow, SubjectRow.id == FaceRow.subject_id)
+        .outerjoin(UserRow, UserRow.id == FaceRow.user_id)
+    )
 
 
 # On the way of every request: built once.
@@ -144,6 +155,7 @@ class Store:
 
     def __init__(self, keyring: KeyRing, vault: Vault) -> None:
         self._vault = vault
+        self._user_ids = UserIds(keyring)
         self._tokens = PageTokens(keyring)
 
     # ------------------------------------------------------------ collections
@@ -256,9 +268,12 @@ class Store:
         limit: int,
         after: str | None = None,
         face_ids: Iterable[str] | None = None,
+        user_id: str | None = None,
         permit: Permit,
     ) -> Page[StoredFace]:
-        """The collection's faces by id, `limit` at a time; of `face_ids` only, if given. READ.
+        """The collection's faces by id, `limit` at a time. Needs READ.
+
+        Of `face_ids` only, and of the user with the row `user_id` only, where these are given.
 
         Raises:
             PageTokenError: `after` is not a token of this list.
@@ -268,6 +283,8 @@ class Store:
         query = _faces().where(FaceRow.collection_id == collection.id).order_by(FaceRow.id)
         if face_ids is not None:
             query = query.where(FaceRow.id.in_(sorted(set(face_ids))))
+        if user_id is not None:
+            query = query.where(FaceRow.user_id == user_id)
         if after is not None:
             query = query.where(FaceRow.id > self._tokens.open(scope, after))
         rows = session.execute(query.limit(limit + 1)).all()
@@ -349,9 +366,11 @@ class Store:
     def _stored(self, row: Row[Any], permit: Permit) -> StoredFace | None:
         told = dict(row._mapping)
         wrapped, sealed = told.pop("wrapped_key"), told.pop("sealed_reference")
+        user_id, sealed_id = told["user_id"], told.pop("sealed_id")
         try:
             subject = self._vault.open_reference(told["subject_id"], wrapped, sealed, permit=permit)
+            user = None if user_id is None else self._user_ids.open(user_id, sealed_id)
         except KeysError:
-            _log.error("a subject's row does not open; its face is left out")
+            _log.error("a subject's or a user's row does not open; the face is left out")
             return None
-        return StoredFace(subject=subject, **told)
+        return StoredFace(subject=subject, user=user, **told)

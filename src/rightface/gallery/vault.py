@@ -123,7 +123,7 @@ class Vault:
         wrapped = nonce + self._wrapping.encrypt(nonce, subject.key, _key_place(subject.subject_id))
         sealed = None
         if reference is not None:
-            sealed = seal(subject.key, _padded(reference), _reference_place(subject.subject_id))
+            sealed = seal(subject.key, padded(reference), _reference_place(subject.subject_id))
         session.execute(
             insert(SubjectRow).values(
                 id=subject.subject_id,
@@ -177,8 +177,7 @@ class Vault:
         if sealed is None:
             return None
         key = self._unwrapped(subject_id, wrapped_key).key
-        padded = unseal(key, sealed, _reference_place(subject_id))
-        return padded[: padded.rindex(b"\x80")].decode()
+        return unpadded(unseal(key, sealed, _reference_place(subject_id)))
 
     # ------------------------------------------------------------ templates and crops
     def seal_template(
@@ -303,6 +302,12 @@ def _reference_place(subject_id: str) -> bytes:
     return f"rightface/reference/1\x1f{subject_id}".encode()
 
 
-def _padded(reference: str) -> bytes:
-    content = reference.encode() + b"\x80"  # ISO/IEC 7816-4 padding
+def padded(name: str) -> bytes:
+    """A name to be sealed, filled up to whole blocks: its length tells little."""
+    content = name.encode() + b"\x80"  # ISO/IEC 7816-4 padding
     return content + bytes(-len(content) % _BLOCK)
+
+
+def unpadded(content: bytes) -> str:
+    """The name that `padded` was given."""
+    return content[: content.rindex(b"\x80")].decode()
