@@ -171,6 +171,12 @@ class LawError(RightfaceError):
     exit_status = 2
 
 
+class NotOnRecord(LawError):
+    """There is no legal record of that id."""
+
+    code = "not-on-record"
+
+
 class LicenceError(LawError):
     """A licence is missing, its signature is broken, or it is out of term or revoked."""
 

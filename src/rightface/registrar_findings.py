@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
-from rightface.errors import LawError, LicenceError
+from rightface.errors import LawError, LicenceError, NotOnRecord
 from rightface.instance import Instance
 from rightface.law import findings, licences
 from rightface.law.findings import ACTS, FindingTerms, Listed
@@ -102,7 +102,7 @@ class FindingDesk:
         with self._instance.database.read() as session:
             row = findings.find(session, self._instance.keyring, finding_id)
             if row is None:
-                raise LawError("There is no finding of that id.", mend="rightface finding list")
+                raise NotOnRecord("There is no finding of that id.", mend="rightface finding list")
             if row.finding is None:
                 raise LawError(
                     f"The record of {row.finding_id} does not bear this instance's signature.",

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
-from rightface.errors import LawError
+from rightface.errors import LawError, NotOnRecord
 from rightface.instance import OPERATOR, Instance
 from rightface.law import warrant_records
 from rightface.law.warrant_records import Listed, WarrantTerms
@@ -55,7 +55,7 @@ class WarrantDesk:
         with self._instance.database.read() as session:
             found = warrant_records.find(session, self._instance.keyring, warrant_id)
         if found is None:
-            raise LawError("There is no warrant of that id.", mend="rightface warrant list")
+            raise NotOnRecord("There is no warrant of that id.", mend="rightface warrant list")
         return found
 
     def end(self, warrant_id: str, *, refused: bool = False) -> Warrant:

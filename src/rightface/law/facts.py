@@ -30,7 +30,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from rightface.errors import LawError
+from rightface.errors import LawError, NotOnRecord
 from rightface.keys import KeyRing
 from rightface.law.attestations import Attestation, check_against, read_attestation
 from rightface.law.attesters import Trusted, all_attesters, check_name, trusted
@@ -196,7 +196,7 @@ def end_fact(session: Session, keyring: KeyRing, fact_id: str, *, at: datetime) 
     """
     row = session.get(FactRow, fact_id)
     if row is None:
-        raise LawError("There is no fact of that id.", mend="rightface law facts list")
+        raise NotOnRecord("There is no fact of that id.", mend="rightface law facts list")
     fact = _of_row(keyring, row)
     if fact is None:
         _close(keyring, row, at)

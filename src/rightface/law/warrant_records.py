@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
-from rightface.errors import LawError
+from rightface.errors import LawError, NotOnRecord
 from rightface.keys import KeyRing
 from rightface.law.signed import canonical, sign, verifies
 from rightface.law.tables import WarrantRow, moment, stamp
@@ -278,7 +278,7 @@ _ALL = select(*_TABLE).order_by(_TABLE.recorded_at, _TABLE.warrant_id)
 def _row(session: Session, keyring: KeyRing, warrant_id: str) -> tuple[WarrantRow, Warrant]:
     row = session.get(WarrantRow, warrant_id)
     if row is None:
-        raise LawError("There is no warrant of that id.", mend="rightface warrant list")
+        raise NotOnRecord("There is no warrant of that id.", mend="rightface warrant list")
     return row, _verified(row, keyring)
 
 
