@@ -10,6 +10,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import text
 
 import rightface.credentials
+import rightface.gallery.jobs
 import rightface.gallery.rows
 import rightface.law.tables
 import rightface.ledger.log  # noqa: F401  # the tables register themselves

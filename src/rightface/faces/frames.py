@@ -101,8 +101,8 @@ def _confine(limits: Limits) -> None:
     ):
         kind = getattr(resource, name)
         hard = resource.getrlimit(kind)[1]
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(kind, (most, most))
+        bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(kind, (bound, bound))
 
 
 def _say(out: BinaryIO, kind: int, told: dict[str, Any]) -> None:

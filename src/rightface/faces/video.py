@@ -154,7 +154,7 @@ def reading(path: Path, limits: Limits, *, stall: float = STALL) -> Iterator[Vid
         VideoBroken: damaged, without a frame, or endless to decode.
     """
     with path.open("rb") as file:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603  # our own module; the limits are numbers
             [sys.executable, "-P", "-m", "rightface.faces.frames", limits.to_json()],
             stdin=file,
             stdout=subprocess.PIPE,
