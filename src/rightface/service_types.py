@@ -210,3 +210,66 @@ def arn_suffix(client: str, name: str) -> str:
     """
     number = int.from_bytes(hashlib.sha256(client.encode()).digest()[:8], "big") % 10**12
     return f"{number:012d}:collection/{name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoMetadata:
+    """What a stored video says of itself."""
+
+    codec: str
+    format: str
+    duration_ms: int
+    frame_rate: float
+    width: int
+    """Pixels of an upright frame."""
+    height: int
+    full_range: bool
+    """Whether its colours use all 256 levels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobStatus:
+    """How far a job on a stored video is."""
+
+    job_id: str
+    state: str
+    """SUBMITTED, IN_PROGRESS, SUCCEEDED or FAILED."""
+    message: str | None
+    """Why it failed."""
+    progress: int
+    """Percent."""
+    video: StoredObject
+    metadata: VideoMetadata | None
+    """Known once it is being read."""
+    tag: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoFaces:
+    """One page of the faces of a stored video, by time."""
+
+    job: JobStatus
+    faces: Sequence[tuple[int, DetectedFace]]
+    """Milliseconds from the video's first frame, and the face."""
+    next: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sighting:
+    """One person of a stored video, at one moment."""
+
+    at_ms: int
+    index: int
+    """The person's number within the job, in order of appearance."""
+    face: DetectedFace
+    candidates: Sequence[Candidate]
+    """Leads for this person, best first; the same at each moment."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoPersons:
+    """One page of the people of a stored video for whom there are leads."""
+
+    job: JobStatus
+    sightings: Sequence[Sighting]
+    next: str | None
