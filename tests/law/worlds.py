@@ -19,6 +19,7 @@ from rightface.law.library import InstrumentLibrary
 from rightface.law.licences import Licence
 from rightface.law.operation import Operation, Party
 from rightface.law.provenance import Finding, Provenance
+from rightface.law.suppressions import Suppression
 from rightface.law.vocabulary import Vocabulary
 from rightface.law.warrants import Warrant
 from rightface.law.world import STATED_ELSEWHERE, Evidence, Records, World
@@ -267,12 +268,20 @@ def records(rng: Random, asked: Operation, at: datetime) -> Records:
         duties=frozenset(subset(rng, sorted(WORDS.duties))),
         consents={subject: consent(rng, at) for subject in covered},
         suppressed=frozenset(subset(rng, SUBJECTS)) if one_in(rng, 4) else frozenset(),
+        suppressions={
+            subject: tuple(
+                Suppression("deletion", rng.choice([at - timedelta(days=400), at]))
+                for _ in range(rng.choice([1, 2]))
+            )
+            for subject in (subset(rng, SUBJECTS) if one_in(rng, 4) else ())
+        },
         evidence=None if one_in(rng, 8) else evidence,
         warrant=None if asked.warrant_id is None or one_in(rng, 9) else warrant(rng, asked, at),
         facts=frozenset(subset(rng, sorted(WORDS.facts))) if one_in(rng, 2) else frozenset(),
         standing={name: _value(rng, name) for name in subset(rng, STANDING, at_most=4)},
         provenance=provenance(rng, asked),
         damaged=("fct-1",) if one_in(rng, 15) else (),
+        reviewers=rng.choice([0, 0, 1, 1, 2, 5]),
     )
 
 

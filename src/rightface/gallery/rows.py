@@ -20,6 +20,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     String,
+    Text,
     TypeDecorator,
     UniqueConstraint,
 )
@@ -167,3 +168,20 @@ class KeptAnswerRow(Base):
     """Keyed, over everything else that was asked."""
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
     at: Mapped[datetime] = mapped_column(Moment)
+
+
+class ReceiptRow(Base):
+    """The receipt of one erasure, to be handed out later; no name in it."""
+
+    __tablename__ = "receipts"
+    __table_args__ = (Index("ix_receipts_pending", "pending_since"),)
+
+    receipt_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    client: Mapped[str] = mapped_column(String(128))
+    """Who asked for the erasure: a client, or the operator."""
+    ledger_index: Mapped[int] = mapped_column(Integer)
+    document: Mapped[str | None] = mapped_column(Text)
+    """The signed receipt as JSON; None: the erasure is committed, the last look is to come."""
+    pending: Mapped[str | None] = mapped_column(Text)
+    """What is needed for the last look, as JSON: ids, counts, commitments. Gone after it."""
+    pending_since: Mapped[datetime | None] = mapped_column(Moment)

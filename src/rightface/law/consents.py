@@ -217,6 +217,8 @@ class Standing:
     """Subject → the newest consent that covers it."""
     suppressed: frozenset[str]
     """Subjects who withdrew, or said no, and have not consented anew since."""
+    given: dict[str, datetime]
+    """Subject → when the last consent was given that is not withdrawn, whatever it covers."""
 
 
 def standing(
@@ -233,20 +235,25 @@ def standing(
     known = {keyring.commitment("subject", subject): subject for subject in subjects}
     newest: dict[str, Row[Any]] = {}
     withdrawn: dict[str, bool] = {}
+    given: dict[str, str] = {}
     use = _Use(purpose, gallery, client, stamp(at))
     for row in _rows(session, list(known)):
         # Ordered by id: the last row of each person says whether they are suppressed.
         withdrawn[row.subject] = row.withdrawn_at is not None
+        if row.withdrawn_at is None and row.obtained_at > given.get(row.subject, ""):
+            given[row.subject] = row.obtained_at
         try:
             covered = use.covered_by(row)
         except (ValueError, TypeError):
             _log.error("a consent's record is damaged; it covers nothing")
             covered = False
-        if covered:
+        before = newest.get(row.subject)
+        if covered and (before is None or row.obtained_at >= before.obtained_at):
             newest[row.subject] = row
     return Standing(
         covering={known[subject]: _consent(row) for subject, row in newest.items()},
         suppressed=frozenset(known[subject] for subject, gone in withdrawn.items() if gone),
+        given={known[subject]: _moment(at) for subject, at in given.items()},
     )
 
 

@@ -13,14 +13,18 @@ from sqlalchemy.orm import Session
 
 from rightface.errors import LicenceError
 from rightface.keys import KeyRing
-from rightface.law import consents
+from rightface.law import consents, suppressions
 from rightface.law.findings import Searched, trace
 from rightface.law.licences import Licence, by_id, of_client
 from rightface.law.on_record import on_record
 from rightface.law.operation import Operation
 from rightface.law.provenance import Provenance
+from rightface.law.suppressions import Suppression
 from rightface.law.warrant_records import find as find_warrant
-from rightface.law.world import FACELESS, Evidence, Records
+from rightface.law.world import FACELESS, SEALED, Evidence, Records
+
+Reviewers = Callable[[Session, str], int]
+"""How many people may review what this client searches for."""
 
 
 def read_records(
@@ -30,13 +34,15 @@ def read_records(
     at: datetime,
     evidence: Callable[[], Evidence | None],
     searched: Searched = lambda *_: False,
+    reviewers: Reviewers = lambda *_: 0,
     *,
     live: bool = False,
 ) -> Records:
     """The records that matter to `operation` at `at`.
 
     A question that names no licence gets the client's newest one that holds at `at`. `searched`
-    asks the ledger whether a search took place. `live`: a permit is asked for.
+    asks the ledger whether a search took place; `reviewers` counts those who may review what a
+    client searches for. `live`: a permit is asked for.
     """
     licence, broken = find_licence(
         session, keyring, operation.client or "", operation.licence_id, at
@@ -59,6 +65,7 @@ def read_records(
         client=operation.client,
         at=at,
     )
+    withdrew, stopped = _suppressed(session, keyring, operation, people)
     client, named = operation.client or "", operation.warrant_id
     warrant = None if named is None else find_warrant(session, keyring, named)
     provenance = Provenance()
@@ -72,13 +79,39 @@ def read_records(
         facts=stands.facts,
         standing=stands.standing,
         consents=people.covering,
-        suppressed=people.suppressed,
+        suppressed=people.suppressed | withdrew,
+        suppressions=stopped,
         evidence=evidence(),
         warrant=None if warrant is None else warrant.warrant,
         warrant_damaged=warrant is not None and warrant.warrant is None,
         provenance=provenance,
         damaged=stands.damaged,
+        reviewers=reviewers(session, client) if live and operation.action in SEALED else 0,
     )
+
+
+def _suppressed(
+    session: Session, keyring: KeyRing, operation: Operation, people: consents.Standing
+) -> tuple[frozenset[str], dict[str, tuple[Suppression, ...]]]:
+    # Who withdrew by the suppressions (a restored database may lack the consent's row), and what
+    # else holds. Enrolment alone is stopped by them.
+    if operation.action != "enroll":
+        return frozenset(), {}
+    found = suppressions.holding(
+        session, keyring, operation.subjects, client=operation.client, gallery=operation.gallery
+    )
+    withdrew, stopped = set(), {}
+    for subject, entries in found.items():
+        given = people.given.get(subject)
+        if any(
+            one.reason == suppressions.WITHDRAWAL and (given is None or given <= one.at)
+            for one in entries
+        ):
+            withdrew.add(subject)
+        others = tuple(one for one in entries if one.reason != suppressions.WITHDRAWAL)
+        if others:
+            stopped[subject] = others
+    return frozenset(withdrew), stopped
 
 
 def find_licence(

@@ -7,7 +7,7 @@ the property tests and the second witness of `law test`. It decides nothing in t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
@@ -26,6 +26,8 @@ class Verdict:
     instruments: frozenset[str]
     """Those that forbade or asked for a duty; obligations count where nothing did."""
     missing: frozenset[str]
+    reviewers: int = 0
+    """How many people have to decide before anything is told; it counts where it is allowed."""
 
 
 def verdict(
@@ -49,6 +51,41 @@ def verdict(
         live: whether a permit is asked for.
         strict: whether rules that were not read at their source are refused.
     """
+    first = _first_verdict(operation, as_of, instruments, adopted, records, live, strict)
+    if not live or records is None:
+        return first
+    # What people have to see first: the service can hold it back for them, of one operation only.
+    asked = [2 if name == "two-person-review" else 1 for name in first.missing & _HELD_BACK]
+    needed = max([first.reviewers, *asked])
+    speaking = frozenset[str]() if first.outcome == "allow" else first.instruments
+    if operation.action != "identify-1toN":
+        return first if first.reviewers == 0 else Verdict("deny", speaking, first.missing)
+    if needed > records.reviewers:
+        lacking = "two-person-review" if needed > 1 else "human-review"
+        outcome = "deny" if first.outcome == "deny" else "require-duty"
+        return Verdict(outcome, speaking, first.missing | {lacking})
+    if first.outcome != "require-duty" or not first.missing <= _HELD_BACK:
+        return first
+    held = replace(records, duties=records.duties | first.missing)
+    second = _first_verdict(operation, as_of, instruments, adopted, held, live, strict)
+    if second.outcome != "allow":
+        return first
+    told = first.instruments | second.instruments
+    return Verdict("allow", told, frozenset(), max(needed, second.reviewers))
+
+
+_HELD_BACK = frozenset({"human-review", "two-person-review"})
+
+
+def _first_verdict(
+    operation: Operation,
+    as_of: datetime,
+    instruments: Iterable[Instrument],
+    adopted: frozenset[str],
+    records: Records | None,
+    live: bool,
+    strict: bool,
+) -> Verdict:
     words = Vocabulary.load()
     refused = live and (
         operation.as_of not in (None, as_of)
@@ -60,6 +97,7 @@ def verdict(
     missing: set[str] = set()
     speaking: set[str] = set()
     obliging: set[str] = set()
+    reviewers = 0
 
     if records is not None:
         refused = refused or (live and operation.action != "erase" and len(records.damaged) > 0)
@@ -80,6 +118,7 @@ def verdict(
     for instrument, rule in _applying(operation, as_of, instruments, adopted, records, live):
         if rule["effect"] == "oblige":
             obliging.add(instrument)
+            reviewers = max(reviewers, rule["reviewers"])
         else:
             speaking.add(instrument)
             refused = refused or rule["effect"] == "forbid"
@@ -91,10 +130,10 @@ def verdict(
             speaking.add(instrument)
 
     if refused:
-        return Verdict("deny", frozenset(speaking), frozenset(missing))
+        return Verdict("deny", frozenset(speaking), frozenset(missing), reviewers)
     if missing:
-        return Verdict("require-duty", frozenset(speaking), frozenset(missing))
-    return Verdict("allow", frozenset(obliging), frozenset())
+        return Verdict("require-duty", frozenset(speaking), frozenset(missing), reviewers)
+    return Verdict("allow", frozenset(obliging), frozenset(), reviewers)
 
 
 # ---------------------------------------------------------------- instruments
@@ -118,7 +157,18 @@ def _applying(
                     continue
                 for actor in _chain(operation, records):
                     if _applies(rule, actor, operation, as_of, facts, words):
-                        yield instrument.instrument_id, rule
+                        yield (
+                            instrument.instrument_id,
+                            {**rule, "reviewers": _reviewers(instrument, rule["id"])},
+                        )
+
+
+def _reviewers(instrument: Instrument, rule_id: str) -> int:
+    for rule in instrument.rules:
+        told = rule.obligation if rule.rule_id == rule_id else None
+        if told is not None and told.kind == "human-review":
+            return int(told.value)
+    return 0
 
 
 def _resting_on_hearsay(
@@ -478,9 +528,16 @@ def _consent_covers(operation: Operation, records: Records, words: Vocabulary) -
         return True
     if enrolling and nobody_named:
         return False
-    return basis != "consent-warranted" or all(
-        subject in records.consents for subject in operation.subjects
-    )
+    if basis != "consent-warranted":
+        return True
+    for subject in operation.subjects:
+        if subject not in records.consents:
+            return False
+        agreed = records.consents[subject].obtained_at
+        for _, erased_at in records.suppressions.get(subject, ()):
+            if enrolling and not erased_at < agreed:
+                return False
+    return True
 
 
 def _evidence_suffices(operation: Operation, as_of: datetime, records: Records) -> bool:

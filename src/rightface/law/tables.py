@@ -67,7 +67,10 @@ class ConsentRow(Base):
     """One consent of one person, who is named by a keyed commitment only."""
 
     __tablename__ = "consents"
-    __table_args__ = (Index("consents_of_subject", "subject", "id"),)
+    __table_args__ = (
+        Index("consents_of_subject", "subject", "id"),
+        Index("consents_by_end", "expires_at"),
+    )
 
     id: Mapped[int] = mapped_column(
         BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
@@ -191,3 +194,24 @@ class FindingRow(Base):
     """The finding as canonical JSON: kind, parents, dates, document; what is signed."""
     signature: Mapped[bytes] = mapped_column(LargeBinary(64))
     recorded_at: Mapped[str] = mapped_column(String(TIME))
+
+
+class SuppressionRow(Base):
+    """Who was erased where, and must not come back without a newer consent (suppressions.py)."""
+
+    __tablename__ = "suppressions"
+    __table_args__ = (
+        Index("suppressions_of_subject", "subject", "client", "gallery", "reason", unique=True),
+    )
+
+    id: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
+    )
+    subject: Mapped[str] = mapped_column(String(64))
+    """Keyed commitment of the person; `*`: everybody."""
+    client: Mapped[str] = mapped_column(String(64))
+    """Keyed commitment of the client; `*`: every client."""
+    gallery: Mapped[str] = mapped_column(String(64))
+    """Keyed commitment of the gallery; `*`: every gallery."""
+    reason: Mapped[str] = mapped_column(String(32))
+    at: Mapped[str] = mapped_column(String(TIME))

@@ -396,7 +396,9 @@ def _unadopted(one: str) -> Callable[[World], World]:
 # ---------------------------------------------------------------- what is on record
 def _record_changes(world: World, records: Records) -> Iterator[_Variation]:
     subjects = () if world.operation.action in FACELESS else world.operation.subjects
-    if any(subject not in records.consents for subject in subjects):
+    if any(
+        subject not in records.consents or subject in records.suppressions for subject in subjects
+    ):
         yield _Variation(
             "each person named gave a written release for this purpose and gallery",
             "consents",
@@ -424,6 +426,11 @@ def _with_consents(subjects: tuple[str, ...]) -> Callable[[World], World]:
             world.records,
             consents={**fresh, **world.records.consents},
             suppressed=world.records.suppressed - set(subjects),
+            suppressions={
+                subject: entries
+                for subject, entries in world.records.suppressions.items()
+                if subject not in subjects
+            },
         )
         return replace(world, records=records)
 

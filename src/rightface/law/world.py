@@ -19,12 +19,15 @@ from rightface.law.licences import Licence
 from rightface.law.operation import Operation
 from rightface.law.policies import RuleSet
 from rightface.law.provenance import Provenance
+from rightface.law.suppressions import Suppression
 from rightface.law.vocabulary import Fact
 from rightface.law.warrants import Warrant, problems
 
 CONSENT = "consent-warranted"
 FACELESS = frozenset({"erase", "manage-gallery", "rebuild-index", "measure-accuracy"})
 """Operations that single out no person by name."""
+SEALED = frozenset({"identify-1toN"})
+"""Operations whose results this service can seal until people have reviewed them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +54,8 @@ class Records:
     """Subject → the consent that covers this operation."""
     suppressed: frozenset[str] = frozenset()
     """Subjects who withdrew and have not consented anew."""
+    suppressions: Mapping[str, tuple[Suppression, ...]] = field(default_factory=dict)
+    """Subject → what was erased of them here for other reasons. A later consent lifts it."""
     evidence: Evidence | None = None
     warrant: Warrant | None = None
     """The warrant that the operation relies on, if it is on record and its signature is good."""
@@ -62,6 +67,8 @@ class Records:
     """Conditions on record for this client and gallery."""
     provenance: Provenance = field(default_factory=Provenance)
     """What the findings that the operation cites rest on."""
+    reviewers: int = 0
+    """How many people may review what this client searches for, each with a credential."""
     damaged: tuple[str, ...] = ()
     """Ids of facts on record that may be about this operation and whose signature is broken."""
 
@@ -92,6 +99,8 @@ class World:
     adopted: frozenset[str]
     strict: bool = False
     """Whether to refuse to rely on rules that were not read at their source."""
+    performed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Duties that count as met because this service performs them → the instruments that ask."""
 
     @cached_property
     def day(self) -> date:
@@ -191,7 +200,7 @@ class World:
             facts |= {
                 "facts": tuple(sorted(self.records.facts)),
                 "other_evidence": self.records.other_evidence or facts["other_evidence"],
-                "duties": tuple(sorted(self.records.duties)),
+                "duties": tuple(sorted(self.records.duties.union(self.performed))),
                 # Nobody named: the licence says whether the client warrants their consent.
                 "consent": covered if named else self.basis == CONSENT,
                 "written_release": bool(named)

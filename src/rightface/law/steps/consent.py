@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from rightface.law.ruling import Obligation, Reason, StepResult
 from rightface.law.steps.reasons import outcome_of, own_reason
+from rightface.law.suppressions import Suppression
 from rightface.law.world import CONSENT, FACELESS, Records, World
 
 _CITATION = "the instance's consent records"
@@ -56,6 +57,13 @@ def _reasons(world: World, records: Records) -> list[Reason]:
         refuse("nobody-named", "Nobody is named.", "Name the person to be enrolled.")
     if world.basis != CONSENT:
         return reasons
+    if operation.action == "enroll":
+        for since in _still_suppressed(records, named):
+            refuse(
+                "suppressed",
+                f"A named person was erased here on {since.at:%Y-%m-%d} ({since.reason}).",
+                "They must agree after that: rightface consent record.",
+            )
     lacking = len(named - records.consents.keys())
     if lacking:
         refuse(
@@ -65,6 +73,17 @@ def _reasons(world: World, records: Records) -> list[Reason]:
             "Record their consent: rightface consent record.",
         )
     return reasons
+
+
+def _still_suppressed(records: Records, named: set[str]) -> list[Suppression]:
+    # The latest entry of each person that no covering consent is younger than.
+    found = []
+    for subject in sorted(named & records.suppressions.keys()):
+        latest = max(records.suppressions[subject], key=lambda one: one.at)
+        consent = records.consents.get(subject)
+        if consent is None or consent.obtained_at <= latest.at:
+            found.append(latest)
+    return found
 
 
 def _note(world: World) -> str:
