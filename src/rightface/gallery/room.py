@@ -3,7 +3,8 @@
 Every change of a collection's faces is a row of `gallery_log`, written in the transaction that
 makes the change. An index is filled from the rows at its first use and then follows that log: a
 removal needs nothing but the log; an addition made elsewhere is decrypted under a `rebuild-index`
-permit, asked for at that moment; one made here brings its vector along (`expecting`).
+permit, asked for at that moment; one made here brings its vector along (`expecting`). Which user a
+face belongs to is read from its row, whenever the log says that it changed.
 Must never know: policy text, HTTP, who a face belongs to.
 """
 
@@ -25,8 +26,9 @@ from sqlalchemy.orm import Session
 from rightface.db import Database
 from rightface.errors import CollectionNotFound, RightfaceError
 from rightface.gallery.exact_index import ExactIndex
-from rightface.gallery.index import Hit, Vectors
-from rightface.gallery.rows import ADD, ChangeRow, CollectionRow, FaceRow
+from rightface.gallery.index import GroupHit, Hit, Vectors
+from rightface.gallery.rows import ADD, REMOVE, USER, ChangeRow, CollectionRow, FaceRow
+from rightface.gallery.users import users_of
 from rightface.gallery.vault import SealedTemplate, Vault, sealed_templates
 from rightface.permit import Permit, Touch, require
 
@@ -104,6 +106,24 @@ class IndexRoom:
         """
         require(permit, Touch.SEARCH)
         return self.catch_up(session, collection_id).search(probes, k, permit=permit)
+
+    def search_users(
+        self,
+        session: Session,
+        collection_id: str,
+        probes: Vectors,
+        k: int,
+        *,
+        without: Collection[str] = (),
+        permit: Permit,
+    ) -> list[list[GroupHit]]:
+        """For each probe vector the `k` best users (by row id), each by its best face. SEARCH.
+
+        The faces of `without` count as absent. Else as `search`, errors included.
+        """
+        require(permit, Touch.SEARCH)
+        index = self.catch_up(session, collection_id)
+        return index.search_grouped(probes, k, without=without, permit=permit)
 
     def catch_up(self, session: Session, collection_id: str) -> ExactIndex:
         """The collection's index, brought to what `session` sees; filled if it was not yet.
@@ -235,16 +255,20 @@ class IndexRoom:
                 position = _last(session, collection_id)
                 query = sealed_templates().where(FaceRow.collection_id == collection_id)
                 self._take_in(session, shelf, query)
+                shelf.index.assign(_grouped(session, collection_id))
                 shelf.position, shelf.filled = position, True
             last: dict[str, str] = {}
+            moved: set[str] = set()
             position = shelf.position
             while changes := _changes(session, collection_id, position):
-                last.update((change.face_id, change.change) for change in changes)
+                moved.update(one.face_id for one in changes if one.change == USER)
+                last.update((one.face_id, one.change) for one in changes if one.change != USER)
                 position = changes[-1].seq
             # Forgetting first: what cannot be taken in must not stand in its way.
-            shelf.index.remove([key for key, change in last.items() if change != ADD])
-            new = [key for key, change in last.items() if change == ADD]
-            self._add(session, collection_id, shelf, new)
+            shelf.index.remove([key for key, change in last.items() if change == REMOVE])
+            self._add(session, collection_id, shelf, [key for key in last if last[key] == ADD])
+            if moved:  # after the additions: a face that is added is of no user
+                shelf.index.assign(users_of(session, moved))
             shelf.position = position
 
     def _add(
@@ -296,6 +320,13 @@ _NEWER = text("SELECT 1 FROM gallery_log WHERE collection_id = :at AND seq > :se
 def _newer(session: Session, collection_id: str, position: int) -> bool:
     found = session.connection().execute(_NEWER, {"at": collection_id, "seq": position})
     return found.first() is not None
+
+
+def _grouped(session: Session, collection_id: str) -> dict[str, str | None]:
+    query = select(FaceRow.id, FaceRow.user_id).where(
+        FaceRow.collection_id == collection_id, FaceRow.user_id.is_not(None)
+    )
+    return {row.id: row.user_id for row in session.execute(query)}
 
 
 def _last(session: Session, collection_id: str) -> int:
