@@ -48,6 +48,7 @@ from rightface.ledger import log
 from rightface.ledger.leaf import Leaf
 from rightface.ledger.publish import Publisher
 from rightface.migrations import migrate
+from rightface.objects import ObjectStore
 from rightface.permit import Permit
 from rightface.settings import Settings
 
@@ -106,6 +107,7 @@ class Instance:
         self.library = load_tested(settings.instruments_directory)
         self.vault = Vault(keyring)
         self.store = Store(keyring, self.vault)
+        self.objects = ObjectStore.of(settings)
         self.publisher = Publisher(
             database,
             settings.ledger_directory,

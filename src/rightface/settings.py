@@ -40,6 +40,9 @@ class Settings:
     object_store: str = ""
     """Where `S3Object`s lie: a directory (relative: to `data`) or a URL such as `s3://`; empty:
     `objects` in the data directory, if it exists."""
+    shared_buckets: str = ""
+    """Buckets that clients may read beside the one of their own name, separated by commas:
+    `BUCKET` for all of them, `CLIENT=BUCKET` for one."""
     strict_law: bool = False
     """Whether to refuse wherever the answer rests on a rule that was not read at its source."""
 

@@ -15,15 +15,24 @@ from sqlalchemy.orm import Session
 
 from rightface.errors import GalleryError, LawError, NoFace, RequestError, RightfaceError
 from rightface.faces.face import Face, Template
+from rightface.faces.image import DEFAULT as IMAGE_LIMITS
 from rightface.faces.image import Pixels, decode
 from rightface.gallery.erasure import Erasure, complete_erasure
 from rightface.gallery.store import Collection, NewFace, StoredFace
 from rightface.instance import Instance
 from rightface.law.operation import Operation
-from rightface.permit import Permit
+from rightface.permit import Permit, Touch, require
 from rightface.service.sight import fit
 from rightface.service.times import Times
-from rightface.service_types import Answer, Caller, CollectionInfo, FaceRecord, arn_suffix
+from rightface.service_types import (
+    Answer,
+    Caller,
+    CollectionInfo,
+    FaceRecord,
+    Picture,
+    StoredObject,
+    arn_suffix,
+)
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -174,8 +183,24 @@ class Desk:
         """The model pack's id."""
         return self.instance.pack.id
 
-    def decode(self, image: bytes) -> Pixels:
-        """Bytes to pixels. Raises ImageError."""
+    def decode(self, image: Picture, permit: Permit) -> Pixels:
+        """A photograph to pixels, fetched from the object store where it lies there.
+
+        Raises:
+            PermitError: `permit` does not cover DETECT.
+            ObjectError: the object cannot be read, or is not this client's to read.
+            ImageError: it is no photograph that can be used.
+        """
+        require(permit, Touch.DETECT)
+        if isinstance(image, StoredObject):
+            with self.times.of("fetch"):
+                image = self.instance.objects.read(
+                    image.bucket,
+                    image.name,
+                    image.version,
+                    client=permit.client,
+                    limit=IMAGE_LIMITS.bytes,
+                )
         with self.times.of("decode"):
             return decode(image)
 

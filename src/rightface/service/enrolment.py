@@ -24,7 +24,14 @@ from rightface.service.desk import (
     template_of,
 )
 from rightface.service.sight import fit, seen
-from rightface.service_types import Answer, Caller, EnrolledFace, FaceRecord, IndexedFaces
+from rightface.service_types import (
+    Answer,
+    Caller,
+    EnrolledFace,
+    FaceRecord,
+    IndexedFaces,
+    Picture,
+)
 
 
 class Enrolment(Desk):
@@ -35,7 +42,7 @@ class Enrolment(Desk):
         caller: Caller,
         collection: str,
         *,
-        image: bytes,
+        image: Picture,
         subject: str | None,
         max_faces: int | None,
         quality_filter: str,
@@ -50,7 +57,7 @@ class Enrolment(Desk):
         with self.permitted(caller, "enroll", gallery=collection, subjects=subjects) as permit:
             with self.instance.database.read() as session:
                 gallery = self.searchable(session, caller, collection)
-            pixels = self.decode(image)
+            pixels = self.decode(image, permit)
             faces = self.analyze([pixels], permit)[0]
             chosen = next((f for f in faces if fit(f, quality_filter)), None)
             left_out = [

@@ -11,16 +11,16 @@ from rightface.faces.image import Pixels
 from rightface.permit import Permit
 from rightface.service.desk import Desk, answer, named, strictest, template_of
 from rightface.service.sight import fit, seen
-from rightface.service_types import Answer, Caller, Comparison, DetectedFace, Match
+from rightface.service_types import Answer, Caller, Comparison, DetectedFace, Match, Picture
 
 
 class Verification(Desk):
     """Faces in one image, and a face against a face."""
 
-    def detect_faces(self, caller: Caller, image: bytes) -> Answer[Sequence[DetectedFace]]:
+    def detect_faces(self, caller: Caller, image: Picture) -> Answer[Sequence[DetectedFace]]:
         """Find faces, largest first. No template is derived. Raises ImageError."""
         with self.permitted(caller, "detect", subjects=named(caller)) as permit:
-            pixels = self.decode(image)
+            pixels = self.decode(image, permit)
             faces = self.analyze([pixels], permit, templates=False)[0]
             self.done(permit, "detected", counts={"faces": len(faces)})
             return answer(permit, [seen(face, pixels) for face in faces])
@@ -29,14 +29,14 @@ class Verification(Desk):
         self,
         caller: Caller,
         *,
-        source: bytes,
-        target: bytes,
+        source: Picture,
+        target: Picture,
         similarity: float,
         quality_filter: str = "NONE",
     ) -> Answer[Comparison]:
         """Compare the largest face of one image with each of another. Raises NoFace, ImageError."""
         with self.permitted(caller, "verify-1to1", subjects=named(caller)) as permit:
-            probe_pixels, pixels = self.decode(source), self.decode(target)
+            probe_pixels, pixels = self.decode(source, permit), self.decode(target, permit)
             probe = self.one_face(probe_pixels, permit, quality_filter)
             faces = [
                 face for face in self.analyze([pixels], permit)[0] if fit(face, quality_filter)

@@ -14,7 +14,7 @@ from rightface.api.needs import FaceService
 from rightface.api.rekognition import shapes, told
 from rightface.api.rekognition.faults import WireError
 from rightface.api.rekognition.operations_table import ATTRIBUTES
-from rightface.service_types import Answer, Caller, CollectionInfo
+from rightface.service_types import Answer, Caller, CollectionInfo, Picture, StoredObject
 
 Members = Mapping[str, Any]
 THRESHOLD = 80.0  # Amazon's default of FaceMatchThreshold and SimilarityThreshold
@@ -107,7 +107,7 @@ def _index_faces(call: Call) -> Reply:
     answer = call.service.index_faces(
         call.caller,
         call.members["CollectionId"],
-        image=_image(call, "Image"),
+        image=picture(call, "Image"),
         subject=call.members.get("ExternalImageId"),
         max_faces=min(call.members.get("MaxFaces", MOST_INDEXED), MOST_INDEXED),
         quality_filter=call.members.get("QualityFilter", "AUTO"),
@@ -151,7 +151,7 @@ def _search_faces_by_image(call: Call) -> Reply:
     answer = call.service.search_faces_by_image(
         call.caller,
         call.members["CollectionId"],
-        image=_image(call, "Image"),
+        image=picture(call, "Image"),
         limit=call.members.get("MaxFaces", MOST_MATCHES),
         similarity=float(call.members.get("FaceMatchThreshold", THRESHOLD)),
         quality_filter=call.members.get("QualityFilter", "NONE"),
@@ -162,15 +162,15 @@ def _search_faces_by_image(call: Call) -> Reply:
 
 def _detect_faces(call: Call) -> Reply:
     _require_default_attributes(call.members.get("Attributes", []))
-    answer = call.service.detect_faces(call.caller, _image(call, "Image"))
+    answer = call.service.detect_faces(call.caller, picture(call, "Image"))
     return _reply(answer, {"FaceDetails": [shapes.face_detail(seen) for seen in answer.value]})
 
 
 def _compare_faces(call: Call) -> Reply:
     answer = call.service.compare_faces(
         call.caller,
-        source=_image(call, "SourceImage"),
-        target=_image(call, "TargetImage"),
+        source=picture(call, "SourceImage"),
+        target=picture(call, "TargetImage"),
         similarity=float(call.members.get("SimilarityThreshold", THRESHOLD)),
         quality_filter=call.members.get("QualityFilter", "NONE"),
     )
@@ -178,18 +178,29 @@ def _compare_faces(call: Call) -> Reply:
     return _reply(answer, shapes.compared(answer.value), **rates)
 
 
-def _image(call: Call, name: str) -> bytes:
+def picture(call: Call, name: str) -> Picture:
+    """The image of a request: its bytes, or where they lie.
+
+    Raises:
+        WireError: neither or both are given, or the S3Object is not complete.
+    """
     image = call.members[name]
-    if "Bytes" in image and "S3Object" in image:
-        raise WireError("InvalidParameterException", f"{name}: give Bytes or S3Object, not both.")
+    if ("Bytes" in image) == ("S3Object" in image):
+        raise WireError("InvalidParameterException", f"{name}: give either Bytes or S3Object.")
     if "S3Object" in image:
-        raise WireError(
-            "InvalidS3ObjectException",
-            f"{name}: only inline Bytes are taken for now; an object store is planned.",
-        )
-    if "Bytes" not in image:
-        raise WireError("InvalidParameterException", f"{name} has no Bytes.")
+        return stored_object(image["S3Object"], name)
     return bytes(image["Bytes"])
+
+
+def stored_object(told: Members, name: str) -> StoredObject:
+    """An S3Object of a request.
+
+    Raises:
+        WireError: it has no Bucket or no Name.
+    """
+    if "Bucket" not in told or "Name" not in told:
+        raise WireError("InvalidS3ObjectException", f"{name}: an S3Object has a Bucket and a Name.")
+    return StoredObject(bucket=told["Bucket"], name=told["Name"], version=told.get("Version"))
 
 
 def _page_size(call: Call) -> int:

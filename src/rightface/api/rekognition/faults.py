@@ -22,6 +22,8 @@ from rightface.errors import (
     ImageTooLarge,
     LicenceError,
     NoFace,
+    ObjectError,
+    ObjectTooLarge,
     PageTokenError,
     Refused,
     RequestError,
@@ -60,6 +62,8 @@ NO_FACE = "There are no faces in the image. Should be at least 1."
 # First match wins: subclasses stand before their classes.
 _TABLE: tuple[tuple[type[Exception], str], ...] = (
     (ImageTooLarge, "ImageTooLargeException"),
+    (ObjectTooLarge, "ImageTooLargeException"),
+    (ObjectError, "InvalidS3ObjectException"),
     (ImageError, "InvalidImageFormatException"),
     (NoFace, "InvalidParameterException"),
     (CollectionNotFound, "ResourceNotFoundException"),
