@@ -1,4 +1,4 @@
-"""The eleven operations that work: a checked request to the service's method, its answer to a body.
+"""The operations that work: a checked request to the service's method, its answer to a body.
 
 The members are as the model says when they come here (`constraints.check`); what the model cannot
 say (one image source, traits that are declined) is said here. Knows no HTTP.
@@ -6,39 +6,20 @@ say (one image source, traits that are declined) is said here. Knows no HTTP.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
-from rightface.api.needs import FaceService
-from rightface.api.rekognition import shapes, told
+from rightface.api.rekognition import calls_video, shapes, told
+from rightface.api.rekognition.call import Call, Reply, picture, reply
+from rightface.api.rekognition.calls_users import USERS_CALLS
 from rightface.api.rekognition.faults import WireError
 from rightface.api.rekognition.operations_table import ATTRIBUTES
-from rightface.service_types import Answer, Caller, CollectionInfo, Picture, StoredObject
+from rightface.service_types import CollectionInfo
 
-Members = Mapping[str, Any]
 THRESHOLD = 80.0  # Amazon's default of FaceMatchThreshold and SimilarityThreshold
 MOST_MATCHES = 80  # and of MaxFaces in searches
 MOST_INDEXED = 100  # Amazon enrols no more of one image, whatever is asked
 PAGE = 1000  # entries of a page when MaxResults is absent or 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reply:
-    """A body in Amazon's shape, and the headers that go with it."""
-
-    body: dict[str, Any]
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Call:
-    """One request on its way to the service."""
-
-    service: FaceService
-    caller: Caller
-    region: str
-    members: Members
 
 
 def carry_out(name: str, call: Call) -> Reply:
@@ -55,10 +36,6 @@ def carry_out(name: str, call: Call) -> Reply:
     return _CALLS[name](call)
 
 
-def _reply(answer: Answer[Any], body: dict[str, Any], **more: str) -> Reply:
-    return Reply(body=body, headers=told.of_answer(answer) | more)
-
-
 def _create_collection(call: Call) -> Reply:
     answer = call.service.create_collection(
         call.caller, call.members["CollectionId"], call.members.get("Tags", {})
@@ -68,7 +45,7 @@ def _create_collection(call: Call) -> Reply:
         "CollectionArn": shapes.arn(call.region, answer.value),
         "FaceModelVersion": answer.value.model_version,
     }
-    return _reply(answer, body)
+    return reply(answer, body)
 
 
 def _describe_collection(call: Call) -> Reply:
@@ -81,7 +58,7 @@ def _describe_collection(call: Call) -> Reply:
         "CreationTimestamp": shapes.epoch(info.created_at),
         "UserCount": 0,
     }
-    return _reply(answer, body)
+    return reply(answer, body)
 
 
 def _list_collections(call: Call) -> Reply:
@@ -94,12 +71,12 @@ def _list_collections(call: Call) -> Reply:
     }
     if answer.value.next is not None:
         body["NextToken"] = answer.value.next
-    return _reply(answer, body)
+    return reply(answer, body)
 
 
 def _delete_collection(call: Call) -> Reply:
     answer = call.service.delete_collection(call.caller, call.members["CollectionId"])
-    return _reply(answer, {"StatusCode": 200})
+    return reply(answer, {"StatusCode": 200})
 
 
 def _index_faces(call: Call) -> Reply:
@@ -112,7 +89,7 @@ def _index_faces(call: Call) -> Reply:
         max_faces=min(call.members.get("MaxFaces", MOST_INDEXED), MOST_INDEXED),
         quality_filter=call.members.get("QualityFilter", "AUTO"),
     )
-    return _reply(answer, shapes.indexed(answer.value))
+    return reply(answer, shapes.indexed(answer.value))
 
 
 def _list_faces(call: Call) -> Reply:
@@ -125,13 +102,13 @@ def _list_faces(call: Call) -> Reply:
         after=call.members.get("NextToken"),
         face_ids=call.members.get("FaceIds"),
     )
-    return _reply(answer, shapes.page(answer.value))
+    return reply(answer, shapes.page(answer.value))
 
 
 def _delete_faces(call: Call) -> Reply:
     unique = list(dict.fromkeys(call.members["FaceIds"]))
     answer = call.service.delete_faces(call.caller, call.members["CollectionId"], unique)
-    return _reply(answer, shapes.deleted(answer.value))
+    return reply(answer, shapes.deleted(answer.value))
 
 
 def _search_faces(call: Call) -> Reply:
@@ -144,7 +121,7 @@ def _search_faces(call: Call) -> Reply:
         similarity=float(call.members.get("FaceMatchThreshold", THRESHOLD)),
     )
     rates = told.of_matches(answer.value.candidates)
-    return _reply(answer, shapes.found(answer.value, face_id), **rates)
+    return reply(answer, shapes.found(answer.value, face_id), **rates)
 
 
 def _search_faces_by_image(call: Call) -> Reply:
@@ -157,13 +134,13 @@ def _search_faces_by_image(call: Call) -> Reply:
         quality_filter=call.members.get("QualityFilter", "NONE"),
     )
     rates = told.of_matches(answer.value.candidates)
-    return _reply(answer, shapes.found(answer.value, None), **rates)
+    return reply(answer, shapes.found(answer.value, None), **rates)
 
 
 def _detect_faces(call: Call) -> Reply:
     _require_default_attributes(call.members.get("Attributes", []))
     answer = call.service.detect_faces(call.caller, picture(call, "Image"))
-    return _reply(answer, {"FaceDetails": [shapes.face_detail(seen) for seen in answer.value]})
+    return reply(answer, {"FaceDetails": [shapes.face_detail(seen) for seen in answer.value]})
 
 
 def _compare_faces(call: Call) -> Reply:
@@ -175,32 +152,7 @@ def _compare_faces(call: Call) -> Reply:
         quality_filter=call.members.get("QualityFilter", "NONE"),
     )
     rates = told.of_matches(answer.value.matches)
-    return _reply(answer, shapes.compared(answer.value), **rates)
-
-
-def picture(call: Call, name: str) -> Picture:
-    """The image of a request: its bytes, or where they lie.
-
-    Raises:
-        WireError: neither or both are given, or the S3Object is not complete.
-    """
-    image = call.members[name]
-    if ("Bytes" in image) == ("S3Object" in image):
-        raise WireError("InvalidParameterException", f"{name}: give either Bytes or S3Object.")
-    if "S3Object" in image:
-        return stored_object(image["S3Object"], name)
-    return bytes(image["Bytes"])
-
-
-def stored_object(told: Members, name: str) -> StoredObject:
-    """An S3Object of a request.
-
-    Raises:
-        WireError: it has no Bucket or no Name.
-    """
-    if "Bucket" not in told or "Name" not in told:
-        raise WireError("InvalidS3ObjectException", f"{name}: an S3Object has a Bucket and a Name.")
-    return StoredObject(bucket=told["Bucket"], name=told["Name"], version=told.get("Version"))
+    return reply(answer, shapes.compared(answer.value), **rates)
 
 
 def _page_size(call: Call) -> int:
@@ -216,6 +168,14 @@ def _require_default_attributes(asked: list[str]) -> None:
             raise WireError("InvalidParameterException", f"The attribute {name}: {entry.reason}")
 
 
+def _of_video(name: str) -> Callable[[Call], Reply]:
+    def answered(call: Call) -> Reply:
+        answer, body, more = calls_video.CALLS[name](call)
+        return _reply(answer, body, **more)
+
+    return answered
+
+
 _CALLS: dict[str, Callable[[Call], Reply]] = {
     "CreateCollection": _create_collection,
     "DescribeCollection": _describe_collection,
@@ -228,4 +188,6 @@ _CALLS: dict[str, Callable[[Call], Reply]] = {
     "SearchFacesByImage": _search_faces_by_image,
     "DetectFaces": _detect_faces,
     "CompareFaces": _compare_faces,
+    **{name: _of_video(name) for name in calls_video.CALLS},
+    **USERS_CALLS,
 }

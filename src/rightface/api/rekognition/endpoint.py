@@ -29,7 +29,8 @@ from rightface.api.admission import (
 from rightface.api.figures import Figures
 from rightface.api.needs import FaceService
 from rightface.api.rekognition import model, told
-from rightface.api.rekognition.calls import Call, Reply, carry_out
+from rightface.api.rekognition.call import Call, Reply
+from rightface.api.rekognition.calls import carry_out
 from rightface.api.rekognition.constraints import check
 from rightface.api.rekognition.faults import WireError, as_wire_error
 from rightface.api.rekognition.operations_table import TABLE
