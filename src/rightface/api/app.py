@@ -1,7 +1,8 @@
-"""The HTTP application: Rekognition's wire, and the pages that anyone may read.
+"""The HTTP application: Rekognition's wire, the native API, and the pages that anyone may read.
 
-`POST /` is Rekognition. `GET /healthz`, `/metrics`, `/policy` and `/ledger/…` need no key: they
-hold no personal data. Everything else is 404, in JSON. Composes; computes nothing.
+`POST /` is Rekognition; below `/v1` is the native API. `GET /healthz`, `/metrics`, `/policy` and
+`/ledger/…` need no key: they hold no personal data. Everything else is 404, in JSON. Composes;
+computes nothing.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from rightface.api import ledger_files
 from rightface.api.admission import Admission
 from rightface.api.figures import Figures
+from rightface.api.native.app import native_app
 from rightface.api.needs import FaceService
 from rightface.api.rekognition.endpoint import RekognitionEndpoint
 from rightface.errors import RightfaceError
@@ -42,9 +44,9 @@ def create_app(
         clock: the time that signatures are held against.
     """
     figures = Figures()
-    rekognition = RekognitionEndpoint(
-        service, admission=admission or Admission(), figures=figures, clock=clock
-    )
+    admission = admission or Admission()
+    rekognition = RekognitionEndpoint(service, admission=admission, figures=figures, clock=clock)
+    native = native_app(service, admission=admission, figures=figures)
     pages = _Pages(service, figures)
     app = Starlette(
         routes=[
@@ -53,6 +55,7 @@ def create_app(
             Route("/metrics", pages.metrics, methods=["GET"]),
             Route("/policy", pages.policy, methods=["GET"]),
             Route("/ledger/{name:path}", pages.ledger, methods=["GET"]),
+            Mount("/v1", native),
         ],
         exception_handlers={
             404: _not_found,

@@ -23,16 +23,24 @@ from rightface.service_types import (
     IndexedFaces,
     Picture,
     SearchResult,
+    StoredObject,
+    VideoFaces,
+    VideoPersons,
 )
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
+    from rightface.instance import Instance
     from rightface.law.licences import Licence
 
 
 class FaceService(Protocol):
     """The service's methods that the wires call; see docs/architecture.md for what each does."""
+
+    @property
+    def instance(self) -> Instance:
+        """The open instance, for the operator's desks."""
 
     @property
     def ledger_directory(self) -> Path:
@@ -131,3 +139,31 @@ class FaceService(Protocol):
         quality_filter: str,
     ) -> Answer[Comparison]:
         """Compare the largest face of one image with each face of another."""
+
+    # ------------------------------------------------------------ stored video
+    def start_face_detection(
+        self, caller: Caller, *, video: StoredObject, token: str | None, tag: str | None
+    ) -> Answer[str]:
+        """Start a job that finds faces; its id."""
+
+    def start_face_search(
+        self,
+        caller: Caller,
+        collection: str,
+        *,
+        video: StoredObject,
+        similarity: float,
+        token: str | None,
+        tag: str | None,
+    ) -> Answer[str]:
+        """Start a job that searches for those who appear; its id."""
+
+    def get_face_detection(
+        self, caller: Caller, job_id: str, *, limit: int, after: str | None
+    ) -> Answer[VideoFaces]:
+        """One page of the faces that a job found."""
+
+    def get_face_search(
+        self, caller: Caller, job_id: str, *, limit: int, after: str | None, by_index: bool
+    ) -> Answer[VideoPersons]:
+        """One page of the people for whom a job has leads that may be told now."""

@@ -1,0 +1,412 @@
+"""What is told: the shapes of answers, shared by the server and the Python client.
+
+Must never know: HTTP, where values come from.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, Literal
+
+from pydantic import Field
+
+from rightface.api.native.words import Moment, Told, Value
+
+Outcome = Literal["allow", "deny", "require-duty"]
+
+
+# ---------------------------------------------------------------- errors
+class Reason(Told):
+    """Why the law, a licence or consent refuses, and what would have to change."""
+
+    instrument: str
+    section: str
+    citation: str
+    rule: str
+    text: str
+    change: str
+    duty: str = Field(description="The duty that would cure it; empty: nothing but the change.")
+    confidence: str = Field(description="seen, recalled, derived, or own.")
+    unverified: bool = Field(description="Whether the rule was not read at its source.")
+
+
+class Problem(Told):
+    """An error (RFC 9457). It holds no personal data."""
+
+    type: str = "about:blank"
+    status: int
+    title: str
+    code: str = Field(description="Stable; for programs.")
+    detail: str = Field(description="What happened.")
+    why: str = ""
+    mend: str = Field("", description="What the reader can do about it.")
+    request_id: str
+    reasons: list[Reason] = Field(default_factory=list, description="Of a refusal of the gate.")
+    ledger_index: int | None = Field(None, description="Where a refusal is recorded.")
+
+
+# ---------------------------------------------------------------- who, health
+class Health(Told):
+    """How each part is."""
+
+    status: Literal["ok", "failing"]
+    parts: dict[str, str]
+
+
+class Myself(Told):
+    """Whose credential this is, and as what they act."""
+
+    role: Literal["operator", "reviewer", "auditor", "client"]
+    credential_id: str | None = None
+    name: str
+    licence_id: str | None = None
+
+
+class Credential(Told):
+    """One person's credential."""
+
+    credential_id: str
+    role: str
+    name: str
+    created_at: Moment
+    ended_at: Moment | None
+
+
+class NewCredential(Told):
+    """A fresh credential, with its token."""
+
+    credential: Credential
+    token: str = Field(description="Shown this once.")
+
+
+# ---------------------------------------------------------------- licences and consents
+class Party(Told):
+    """Who stands behind a client."""
+
+    name: str
+    actor: str
+
+
+class Licence(Told):
+    """One licence."""
+
+    licence_id: str
+    client: str
+    sector: str
+    jurisdiction: str
+    parties: list[Party]
+    purposes: list[str]
+    operations: list[str]
+    galleries: list[str]
+    jurisdictions: list[str]
+    basis: str
+    issued_at: Moment
+    valid_from: Moment
+    valid_until: Moment
+    access_key_id: str
+    revoked_at: Moment | None
+    per_second: int | None = None
+    per_day: int | None = None
+
+
+class NewLicence(Told):
+    """A fresh licence, with its secret."""
+
+    licence: Licence
+    secret_access_key: str = Field(description="Shown this once.")
+
+
+class Consent(Told):
+    """One consent. It names nobody: the commitment is keyed."""
+
+    consent_id: int
+    subject_commitment: str
+    purposes: list[str]
+    galleries: list[str]
+    client: str | None
+    notice_digest: str
+    retention_days: int
+    how: str
+    obtained_at: Moment
+    expires_at: Moment | None
+    withdrawn_at: Moment | None
+
+
+class Consents(Told):
+    """What is on record for a person, oldest first."""
+
+    consents: list[Consent]
+
+
+class Receipt(Told):
+    """An erasure that was done, signed. Verify it with `rightface receipt`."""
+
+    document: dict[str, Any] = Field(description="The receipt, exactly as it was signed.")
+
+
+class Receipts(Told):
+    """The erasures of one act."""
+
+    receipts: list[Receipt]
+
+
+# ---------------------------------------------------------------- warrants and findings
+class Warrant(Told):
+    """A warrant, an order or an emergency. Of a sealed or damaged one most is null."""
+
+    warrant_id: str
+    client: str
+    state: str = Field(
+        description="holds, not-yet-valid, expired, ended, refused, overdue or damaged."
+    )
+    kind: str | None = None
+    sealed: bool | None = None
+    issuer: str | None = None
+    number: str | None = None
+    operations: list[str] | None = None
+    purposes: list[str] | None = None
+    galleries: list[str] | None = None
+    jurisdictions: list[str] | None = None
+    valid_from: Moment | None = None
+    valid_until: Moment | None = None
+    document_digest: str | None = None
+    recorded_at: Moment | None = None
+    conditions: dict[str, Value] | None = None
+    limit_hours: int | None = None
+    due: Moment | None = None
+    requested_at: Moment | None = None
+    reported_at: Moment | None = None
+    ended_at: Moment | None = None
+
+
+class Finding(Told):
+    """A finding. Of a damaged one most is null."""
+
+    finding_id: str
+    client: str
+    origin: str = Field(description="independent, derived-from-match, unknown or damaged.")
+    kind: str | None = None
+    parents: list[str] | None = None
+    document_digest: str | None = None
+    found_at: Moment | None = None
+    recorded_at: Moment | None = None
+
+
+class Obligation(Told):
+    """What must hold while a permit is used."""
+
+    kind: str
+    value: float
+    instrument: str
+
+
+class ActDecided(Told):
+    """The gate's decision of record on an act on a match."""
+
+    outcome: Outcome
+    ledger_index: int
+    permit_id: str | None
+    reasons: list[Reason]
+    missing: list[str]
+    obligations: list[Obligation]
+
+
+# ---------------------------------------------------------------- what the law waits for
+class Adoption(Told):
+    """A commitment that was adopted."""
+
+    instrument: str
+    adopted_at: Moment
+    withdrawn_at: Moment | None
+    reason: str | None
+    signed: bool
+
+
+class Duty(Told):
+    """A duty on record."""
+
+    duty: str
+    document_digest: str
+    met_from: Moment
+    recorded_at: Moment
+    ended_at: Moment | None
+    client: str | None
+    gallery: str | None
+    signed: bool
+
+
+class Duties(Told):
+    """Duties on record."""
+
+    duties: list[Duty]
+
+
+class Fact(Told):
+    """A fact or a standing condition. Of a damaged one most is null."""
+
+    fact_id: str
+    state: str = Field(description="holds, not-yet, over, ended, not-attested or damaged.")
+    name: str | None = None
+    value: Value | None = None
+    client: str | None = None
+    gallery: str | None = None
+    valid_from: Moment | None = None
+    valid_until: Moment | None = None
+    recorded_at: Moment | None = None
+    attester: str | None = None
+    document_digest: str | None = None
+    attestation_digest: str | None = None
+    ended_at: Moment | None = None
+
+
+class Attester(Told):
+    """One key of one attester."""
+
+    name: str
+    public_key: str
+    added_at: Moment
+    ended_at: Moment | None
+    signed: bool
+
+
+class Attesters(Told):
+    """Keys of attesters."""
+
+    attesters: list[Attester]
+
+
+# ---------------------------------------------------------------- the law
+class Instrument(Told):
+    """One instrument, and whether it is in force today."""
+
+    instrument: str
+    name: str
+    kind: str
+    jurisdiction: str
+    citation: str
+    effective_from: date | None
+    effective_until: date | None
+    status: str
+    in_force: bool
+    confidence: str
+    unverified: bool
+    reviewed_by: str
+    rules: list[str]
+
+
+class Decision(Told):
+    """The answer to one question. It makes no record and no permit."""
+
+    id: str
+    outcome: Literal["allow", "deny", "require-duty", "error"]
+    instruments: list[str] = Field(default_factory=list)
+    reasons: list[Reason] = Field(default_factory=list)
+    missing: list[str] = Field(default_factory=list)
+    obligations: list[Obligation] = Field(default_factory=list)
+    as_of: str | None = None
+    known_at: str | None = None
+    jurisdictions: list[str] = Field(default_factory=list)
+    in_force: list[str] = Field(default_factory=list)
+    left_out: list[str] = Field(default_factory=list)
+    policy: str | None = None
+    message: str = Field("", description="Of an error: what is wrong with the question.")
+
+
+class Decisions(Told):
+    """The answers, in the order of the questions."""
+
+    decisions: list[Decision]
+
+
+class Explanation(Told):
+    """The answer to one question, with all that led to it."""
+
+    id: str
+    outcome: Outcome
+    text: str = Field(description="For people. It is not legal advice.")
+    explanation: dict[str, Any] = Field(description="For programs; see docs/law.md.")
+
+
+# ---------------------------------------------------------------- retention and reports
+class Due(Told):
+    """How many faces of one collection are due on one day, by which clock."""
+
+    client: str
+    gallery: str
+    day: date
+    clock: str
+    faces: int
+    overdue: int
+
+
+class DueList(Told):
+    """What is due."""
+
+    due: list[Due]
+    faces: int
+    overdue: int
+
+
+class Moved(Told):
+    """What an interaction did."""
+
+    faces: int
+    moved: int
+
+
+class PurposeEnded(Told):
+    """What the end of a purpose did."""
+
+    faces_due: int
+    receipts: list[Receipt]
+
+
+class Report(Told):
+    """A report as one document."""
+
+    report: dict[str, Any]
+
+
+# ---------------------------------------------------------------- the ledger
+class SignedState(Told):
+    """The ledger's last signed state (C2SP tlog-checkpoint)."""
+
+    origin: str
+    size: int
+    root: str = Field(description="SHA-256, hexadecimal.")
+    vkey: str = Field(description="The key to pin.")
+    note: str = Field(description="The signed note.")
+
+
+class Entry(Told):
+    """One entry of the ledger."""
+
+    index: int
+    entry: dict[str, Any]
+
+
+class InclusionProof(Told):
+    """Proof that an entry is in the ledger (RFC 6962), checked before it is told."""
+
+    index: int
+    size: int
+    root: str
+    entry: dict[str, Any]
+    hashes: list[str]
+    proof: str = Field(description="C2SP tlog-proof; the entry goes beside it.")
+
+
+class ConsistencyProof(Told):
+    """Proof that the ledger of `new` entries begins with that of `old`."""
+
+    old: int
+    old_root: str
+    new: int
+    new_root: str
+    hashes: list[str]
+
+
+class Audited(Told):
+    """How many entries of the ledger were compared with its files, and agree."""
+
+    entries: int

@@ -1,0 +1,65 @@
+"""Who may ask what: every route by its name, and the roles that it answers.
+
+A route that is not here cannot be made. Must never know: paths, shapes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+ANYONE = "anyone"
+OPERATOR, REVIEWER, AUDITOR, CLIENT = "operator", "reviewer", "auditor", "client"
+_ACTS = frozenset({OPERATOR})
+_READS = frozenset({OPERATOR, AUDITOR})
+_ALL = frozenset({OPERATOR, REVIEWER, AUDITOR, CLIENT})
+_ASKS = frozenset({OPERATOR, AUDITOR, CLIENT})
+
+ROLES: Mapping[str, frozenset[str]] = {
+    "health": frozenset({ANYONE}),
+    "whoami": _ALL,
+    "issue_credential": _ACTS,
+    "list_credentials": _READS,
+    "end_credential": _ACTS,
+    "issue_licence": _ACTS,
+    "list_licences": _READS,
+    "show_licence": _ASKS,
+    "revoke_licence": _ACTS,
+    "record_consents": _ACTS,
+    "show_consents": _ASKS,
+    "withdraw_consent": _ACTS,
+    "record_warrant": _ACTS,
+    "list_warrants": _READS,
+    "show_warrant": _READS,
+    "end_warrant": _ACTS,
+    "mark_warrant_requested": _ACTS,
+    "mark_warrant_reported": _ACTS,
+    "record_finding": _ACTS,
+    "list_findings": _READS,
+    "show_finding": _READS,
+    "ask_act_on_match": _ACTS,
+    "adopt_commitment": _ACTS,
+    "list_adoptions": _READS,
+    "withdraw_commitment": _ACTS,
+    "record_duty": _ACTS,
+    "list_duties": _READS,
+    "end_duty": _ACTS,
+    "record_fact": _ACTS,
+    "list_facts": _READS,
+    "end_fact": _ACTS,
+    "add_attester": _ACTS,
+    "list_attesters": _READS,
+    "end_attester": _ACTS,
+    "list_instruments": _ALL,
+    "decide": _ASKS,
+    "explain": _ASKS,
+    "list_due": _READS,
+    "sweep": _ACTS,
+    "note_interaction": _ACTS,
+    "end_purpose": _ACTS,
+    "accountability_report": _READS,
+    "ledger_checkpoint": _ALL,
+    "ledger_entry": _ALL,
+    "prove_inclusion": _ALL,
+    "prove_consistency": _ALL,
+    "audit_ledger": _READS,
+}
