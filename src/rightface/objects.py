@@ -97,6 +97,22 @@ class ObjectStore:
         asked = self._allowed(_Asked(bucket, name, version), client)
         return b"".join(self._pieces(asked, limit, _PHOTOGRAPH))
 
+    def size(self, bucket: str, name: str, version: str | None = None, *, client: str) -> int:
+        """How many bytes the object has, without reading them.
+
+        Raises:
+            ObjectError: no store, no such object, or not this client's to read.
+        """
+        asked = self._allowed(_Asked(bucket, name, version), client)
+        if self._open is None:
+            raise _unreadable()
+        try:
+            return int(self._open(asked, _PHOTOGRAPH).meta["size"])
+        except ObjectError:
+            raise
+        except (BaseError, OSError, ValueError):  # their messages carry names
+            raise _unreadable() from None
+
     @contextmanager
     def fetched(
         self, bucket: str, name: str, version: str | None = None, *, client: str, limit: int

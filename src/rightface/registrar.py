@@ -27,6 +27,7 @@ from rightface.law.licences import IssuedLicence, Licence
 from rightface.law.operation import Party
 from rightface.permit import Permit
 from rightface.registrar_findings import FindingDesk
+from rightface.registrar_jobs import JobDesk
 from rightface.registrar_law import LawDesk
 from rightface.registrar_warrants import WarrantDesk
 from rightface.retention import RetentionDesk, erase_as_operator
@@ -236,6 +237,12 @@ class Registrar:
             Refused: the gate refused the erasure. StorageError, GalleryError: it was not done.
         """
         return sum(receipt.erased["faces"] for receipt in RetentionDesk(self._instance).sweep())
+
+    # ------------------------------------------------------------ jobs
+    @property
+    def jobs(self) -> JobDesk:
+        """Jobs on stored videos."""
+        return JobDesk(self._instance)
 
     # ------------------------------------------------------------ warrants and findings
     @property

@@ -35,6 +35,8 @@ class Settings:
     """Threads for inference; 0: one per core this process may use."""
     keep_crops: bool = False
     """Keep an encrypted 150-pixel crop of each enrolled face (for review and re-embedding)."""
+    review_hours: int = 72
+    """How long reviewers have to decide on a sealed search; then its outcome is `timeout`."""
     instruments: str = ""
     """A directory of the operator's own instruments; empty: none. Relative: to `data`."""
     object_store: str = ""
@@ -43,6 +45,21 @@ class Settings:
     shared_buckets: str = ""
     """Buckets that clients may read beside the one of their own name, separated by commas:
     `BUCKET` for all of them, `CLIENT=BUCKET` for one."""
+    job_days: int = 7
+    """How long the result of a job on a stored video is kept."""
+    jobs_per_client: int = 20
+    """Jobs that one client may have waiting or under way."""
+    video_minutes: int = 60
+    """Longest stored video that is read."""
+    video_megabytes: int = 2048
+    """Largest stored video that is read, in MiB."""
+    video_rate: int = 5
+    """Frames a second of a stored video that are looked at."""
+    suppress_deletions: bool = True
+    """Whether a person whom a client deletes from a gallery (DeleteFaces, DeleteCollection,
+    DeleteUser) is enrolled there again only on a consent given since."""
+    licence_grace_days: int = 30
+    """Days after a client's last licence has ended, until its galleries are erased."""
     strict_law: bool = False
     """Whether to refuse wherever the answer rests on a rule that was not read at its source."""
 

@@ -61,6 +61,7 @@ def complete() -> typer.Typer:
         faces,
         finding,
         instance,
+        job,
         law,
         ledger,
         licence,
@@ -79,6 +80,7 @@ def complete() -> typer.Typer:
     app.add_typer(finding.app, name="finding")
     app.add_typer(retention.app, name="retention")
     app.add_typer(law.app, name="law")
+    app.add_typer(job.app, name="job")
     app.add_typer(ledger.app, name="ledger")
     app.add_typer(report.app, name="report")
     faces.add_to(app)

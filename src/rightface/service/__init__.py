@@ -25,15 +25,19 @@ from rightface.service.enrolment import Enrolment
 from rightface.service.identification import Identification
 from rightface.service.keeper import Keeper
 from rightface.service.verification import Verification
+from rightface.service.video import Video
+from rightface.service.worker import Worker
 from rightface.service_types import Caller
 
 
-class Service(Collections, Enrolment, Identification, Verification):
+class Service(Collections, Enrolment, Video, Identification, Verification):
     """The operations of one instance. Thread-safe; use it in a `with` block."""
 
     def __init__(self, instance: Instance) -> None:
         super().__init__(instance)
         self._keeper = Keeper(instance)
+        self._worker = Worker(self)
+        self.on_submit = self._worker.call
 
     @classmethod
     def open(cls, data: Path) -> Self:
@@ -45,9 +49,11 @@ class Service(Collections, Enrolment, Identification, Verification):
         _ = self.instance.engine
         self.publish_ledger()
         self._keeper.start()
+        self._worker.start()
 
     def close(self) -> None:
         """Stop, publish, close. Idempotent."""
+        self._worker.stop()
         self._keeper.stop()
         self.instance.close()
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rightface.api.rekognition import calls_video, shapes, told
+from rightface.api.rekognition import shapes, told
 from rightface.api.rekognition.call import Call, Reply, picture, reply
 from rightface.api.rekognition.calls_users import USERS_CALLS
+from rightface.api.rekognition.calls_video import VIDEO_CALLS
 from rightface.api.rekognition.faults import WireError
 from rightface.api.rekognition.operations_table import ATTRIBUTES
 from rightface.service_types import CollectionInfo
@@ -168,14 +169,6 @@ def _require_default_attributes(asked: list[str]) -> None:
             raise WireError("InvalidParameterException", f"The attribute {name}: {entry.reason}")
 
 
-def _of_video(name: str) -> Callable[[Call], Reply]:
-    def answered(call: Call) -> Reply:
-        answer, body, more = calls_video.CALLS[name](call)
-        return _reply(answer, body, **more)
-
-    return answered
-
-
 _CALLS: dict[str, Callable[[Call], Reply]] = {
     "CreateCollection": _create_collection,
     "DescribeCollection": _describe_collection,
@@ -188,6 +181,6 @@ _CALLS: dict[str, Callable[[Call], Reply]] = {
     "SearchFacesByImage": _search_faces_by_image,
     "DetectFaces": _detect_faces,
     "CompareFaces": _compare_faces,
-    **{name: _of_video(name) for name in calls_video.CALLS},
+    **VIDEO_CALLS,
     **USERS_CALLS,
 }

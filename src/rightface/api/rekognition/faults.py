@@ -12,23 +12,9 @@ import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
-from rightface.api.rekognition.told import of_refusal
-from rightface.errors import (
-    CollectionExists,
-    CollectionNotFound,
-    ConsentError,
-    FaceNotFound,
-    ImageError,
-    ImageTooLarge,
-    LicenceError,
-    NoFace,
-    ObjectError,
-    ObjectTooLarge,
-    PageTokenError,
-    Refused,
-    RequestError,
-    StorageError,
-)
+from rightface import errors
+from rightface.api.rekognition.told import of_failure, of_refusal
+from rightface.errors import NoFace, Refused, RequestError, RightfaceError, StorageError
 from rightface.law.ruling import Refusal
 
 _log = logging.getLogger(__name__)
@@ -59,21 +45,37 @@ class WireError(RequestError):
 
 
 NO_FACE = "There are no faces in the image. Should be at least 1."
-# First match wins: subclasses stand before their classes.
-_TABLE: tuple[tuple[type[Exception], str], ...] = (
-    (ImageTooLarge, "ImageTooLargeException"),
-    (ObjectTooLarge, "ImageTooLargeException"),
-    (ObjectError, "InvalidS3ObjectException"),
-    (ImageError, "InvalidImageFormatException"),
-    (NoFace, "InvalidParameterException"),
-    (CollectionNotFound, "ResourceNotFoundException"),
-    (CollectionExists, "ResourceAlreadyExistsException"),
-    (FaceNotFound, "InvalidParameterException"),
-    (PageTokenError, "InvalidPaginationTokenException"),
-    (RequestError, "InvalidParameterException"),
-    (LicenceError, "AccessDeniedException"),
-    (ConsentError, "AccessDeniedException"),
-)
+INVALID = "InvalidParameterException"
+_NOT_FOUND = "ResourceNotFoundException"
+_DENIED = "AccessDeniedException"
+TABLE: dict[type[RightfaceError], tuple[str, ...]] = {
+    errors.ImageError: ("InvalidImageFormatException",),
+    errors.ImageTooLarge: ("ImageTooLargeException",),
+    errors.ObjectError: ("InvalidS3ObjectException",),
+    errors.ObjectTooLarge: ("ImageTooLargeException", "VideoTooLargeException"),
+    errors.VideoError: (INVALID,),
+    errors.VideoTooLarge: ("VideoTooLargeException",),
+    errors.NoFace: (INVALID,),
+    errors.FaceNotFound: (INVALID,),
+    errors.CollectionNotFound: (_NOT_FOUND,),
+    errors.CollectionExists: ("ResourceAlreadyExistsException",),
+    errors.PackMismatch: (INVALID,),
+    errors.UserNotFound: (_NOT_FOUND,),
+    errors.UserExists: ("ConflictException",),
+    errors.UserChanged: ("ConflictException",),
+    errors.LimitReached: ("ServiceQuotaExceededException",),
+    errors.JobNotFound: (_NOT_FOUND,),
+    errors.JobLimit: ("LimitExceededException",),
+    errors.JobMismatch: ("IdempotentParameterMismatchException",),
+    errors.TokenReused: ("IdempotentParameterMismatchException",),
+    errors.PageTokenError: ("InvalidPaginationTokenException",),
+    errors.RequestError: (INVALID,),
+    errors.ReviewError: (_DENIED,),
+    errors.LicenceError: (_DENIED,),
+    errors.ConsentError: (_DENIED,),
+}
+"""Each error, and what it becomes: the first that the operation's model lists, else `INVALID`.
+The nearest class counts. Every other error is a fault of ours."""
 
 
 def as_wire_error(
@@ -91,17 +93,25 @@ def as_wire_error(
         return error
     if isinstance(error, Refused) and isinstance(error.refusal, Refusal):
         refusal = error.refusal
-        return WireError("AccessDeniedException", refusal.message, headers=of_refusal(refusal))
-    for kind_of_error, kind in _TABLE:
-        if isinstance(error, kind_of_error):
-            known = kind if kind in modelled else "InvalidParameterException"
-            return WireError(known, NO_FACE if isinstance(error, NoFace) else str(error))
+        return WireError(_DENIED, refusal.message, headers=of_refusal(refusal))
+    proof = of_failure(error.proof) if isinstance(error, RightfaceError) else {}
+    kinds = _kinds(error)
+    if kinds:
+        kind = next((each for each in kinds if each in modelled), INVALID)
+        told = NO_FACE if isinstance(error, NoFace) else str(error)
+        return WireError(kind, told, headers=proof)
     _log_fault(error, operation, request_id)
     if isinstance(error, StorageError):
         told = "The records could not be read or written; nothing of this request was kept."
     else:
         told = "An error inside rightface; its log has the place."
-    return WireError("InternalServerError", f"{told} Request {request_id}. Try again.", status=500)
+    told = f"{told} Request {request_id}. Try again."
+    return WireError("InternalServerError", told, status=500, headers=proof)
+
+
+def _kinds(error: Exception) -> tuple[str, ...]:
+    nearest = (TABLE[each] for each in type(error).__mro__ if each in TABLE)
+    return next(nearest, ())
 
 
 def _log_fault(error: Exception, operation: str, request_id: str) -> None:

@@ -26,7 +26,6 @@ class Entry:
 
 _USERS = "Users (several faces of one person under one name) are for a later version."
 _TAGS = "Tags of a collection are for a later version."
-_VIDEO = "Stored video (detect, track, one template per track) is for a later version."
 _LIVENESS = "Presentation-attack detection is wanted, and must be measured for equal errors first."
 _STREAM = (
     "Identifying people live is another operation than searching a photograph, with a law of its "
@@ -65,6 +64,18 @@ _WORKS = (
     ("SearchFacesByImage", False, "1:N by the largest face of a photograph."),
     ("DetectFaces", False, "Boxes, landmarks, pose, quality. No traits, no emotions."),
     ("CompareFaces", False, "1:1, the source's largest face with each face of the target."),
+    ("StartFaceDetection", True, "A job that finds the faces of a stored video."),
+    ("GetFaceDetection", False, "Its faces with their milliseconds, in pages."),
+    (
+        "StartFaceSearch",
+        True,
+        "A job that searches a collection for those who appear in a stored video, after the event.",
+    ),
+    (
+        "GetFaceSearch",
+        False,
+        "Who may be told now of those who matched; consent is looked at again.",
+    ),
 )
 
 ENTRIES: tuple[Entry, ...] = (
@@ -84,14 +95,6 @@ ENTRIES: tuple[Entry, ...] = (
         "SearchUsersByImage",
     ),
     *_entries("planned", _TAGS, "TagResource", "UntagResource", "ListTagsForResource"),
-    *_entries(
-        "planned",
-        _VIDEO,
-        "StartFaceDetection",
-        "GetFaceDetection",
-        "StartFaceSearch",
-        "GetFaceSearch",
-    ),
     *_entries("planned", _LIVENESS, "CreateFaceLivenessSession", "GetFaceLivenessSessionResults"),
     *_entries(
         "declined",

@@ -112,7 +112,7 @@ def deleted(value: DeletedFaces) -> Shape:
 def found(value: SearchResult, searched_face_id: str | None) -> Shape:
     """SearchFaces' and SearchFacesByImage's answer."""
     told: Shape = {
-        "FaceMatches": [_match(candidate) for candidate in value.candidates],
+        "FaceMatches": [match(candidate) for candidate in value.candidates],
         "FaceModelVersion": value.model_version,
     }
     if searched_face_id is not None:
@@ -138,7 +138,8 @@ def compared(value: Comparison) -> Shape:
     }
 
 
-def _match(candidate: Candidate) -> Shape:
+def match(candidate: Candidate) -> Shape:
+    """FaceMatch: a lead."""
     return {"Similarity": _percent(candidate.similarity), "Face": face(candidate.record)}
 
 
