@@ -62,6 +62,10 @@ class Answer(Generic[T_co]):
     fmr: float | None = None
     """The false match rate that the threshold applied stands for; None where none applies."""
     obligations: tuple[Any, ...] = ()
+    review: str | None = None
+    """The id of the review that the candidates are sealed for; then none are told here."""
+    review_expires: datetime | None = None
+    """Until when the reviewers may decide."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +102,8 @@ class FaceRecord:
     height: float
     confidence: float
     enrolled_at: datetime
+    user: str | None = None
+    """The user that it belongs to, by the id that the client chose."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,10 +136,12 @@ class FacePage:
 
 @dataclass(frozen=True, kw_only=True)
 class DeletedFaces:
-    """The outcome of a deletion: ids erased, and ids that were not there."""
+    """The outcome of a deletion: ids erased, ids that were not there, and ids that a user holds."""
 
     deleted: Sequence[str]
     missing: Sequence[str]
+    held: Sequence[tuple[str, str]] = ()
+    """Faces that stay because they belong to a user: (face id, user id)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +164,136 @@ class SearchResult:
     """The face searched for; None when it was searched by face id."""
     candidates: Sequence[Candidate]
     model_version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserRecord:
+    """One user of a collection: several faces of one person."""
+
+    user_id: str = field(repr=False)
+    """As the client chose it."""
+    faces: bool
+    """Whether any face belongs to it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserPage:
+    """One page of a collection's users."""
+
+    users: Sequence[UserRecord]
+    next: str | None
+    """Give it back as `after`; None: this was the last page. At most 255 characters."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """A face that was not put into a user, or not taken out of it."""
+
+    face_id: str
+    reason: str | None
+    """`face-not-found`, `of-another-user` or `low-match-confidence`; None: the user is full."""
+    user: str | None = field(default=None, repr=False)
+    """Which user it belongs to, where that is why."""
+    similarity: float | None = None
+    """How similar it is to the user's nearest face, where that is why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Association:
+    """The outcome of putting faces into a user, or of taking them out."""
+
+    moved: Sequence[str]
+    """The ids of the faces that were put in, or taken out."""
+    left_out: Sequence[LeftOut]
+    faces: bool
+    """Whether any face belongs to the user now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserCandidate:
+    """A lead of a search for users, never an identification; by the user's best usable face."""
+
+    user: UserRecord
+    record: FaceRecord
+    similarity: float
+    fmr: float
+    """The false match rate at that face's score, per comparison."""
+    extrapolated: bool
+    """Whether that rate lies beyond what the calibration's pairs can show."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserSearch:
+    """The candidates of a search for users, best first."""
+
+    probe: DetectedFace | None
+    """The face searched for; None: by what is enrolled, or there was no face to search for."""
+    candidates: Sequence[UserCandidate]
+    unsearched: Sequence[tuple[DetectedFace, list[str]]]
+    """Other faces of the image, with why: quality's words, or `face-not-largest`."""
+    model_version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewOutcome:
+    """What became of a review, as its client is told: never who was not confirmed."""
+
+    review_id: str
+    state: str
+    """`open`, or `closed` with an outcome."""
+    outcome: str | None
+    """`confirmed`, `not-this-person`, `disagreement`, `cannot-tell`, `nobody`, `timeout`, `erased`
+    or `damaged`; None: it is open."""
+    expires_at: datetime
+    """When deciding ends; of a closed one, when what was confirmed is destroyed."""
+    candidates: Sequence[Candidate] = ()
+    """Those whom every reviewer confirmed and whose consent stands now."""
+    note: str = "A confirmed candidate is a lead, never an identification."
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenSeat:
+    """A review that waits for a reviewer. Nothing is told of what it holds."""
+
+    review_id: str
+    opened_at: datetime
+    expires_at: datetime
+    seated: bool
+    """Whether this reviewer has taken it up already."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """One candidate as a reviewer sees it: a number of their own order, and a picture."""
+
+    number: int
+    picture: bytes = field(repr=False)
+    """PNG, 150 × 150."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenedReview:
+    """What a reviewer decides on: no names, no scores, nothing of the other reviewers."""
+
+    review_id: str
+    expires_at: datetime
+    probe: bytes = field(repr=False)
+    """PNG, 150 × 150."""
+    candidates: Sequence[Shown]
+    """Those not decided on yet, in this reviewer's own order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewFigure:
+    """How many reviewed candidates of one band of false match rates came out one way."""
+
+    pack: str
+    gallery: str
+    """A keyed commitment, as in the ledger."""
+    band: str
+    """`1e-4`: the rate at their scores does not exceed it."""
+    outcome: str
+    number: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,6 +328,7 @@ class CollectionInfo:
     arn_suffix: str
     """`<12 digits>:collection/<name>`; see `arn_suffix()`."""
     face_count: int
+    user_count: int
     model_version: str
     created_at: datetime
 

@@ -275,7 +275,7 @@ def test_the_table_of_touches() -> None:
         "verify-1to1": "compare detect template",
         "identify-1toN": "detect open read search template",
         "identify-live": "detect open read search template",
-        "enroll": "detect index read store template",
+        "enroll": "compare detect index open read store template",
         "erase": "erase read",
         "manage-gallery": "read",
         "rebuild-index": "index open read",

@@ -101,10 +101,21 @@ class ModelPack:
         Raises:
             PermitError: `permit` does not cover COMPARE, or neither TEMPLATE nor OPEN.
         """
+        return float(self.compare_all(probe[None], reference[None], permit=permit)[0, 0])
+
+    def compare_all(
+        self, probes: Templates, references: Templates, *, permit: Permit
+    ) -> NDArray[np.float32]:
+        """The scores of (n, 128) probes with (m, 128) references: (n, m), as `compare`'s.
+
+        Raises:
+            PermitError: as for `compare`.
+        """
         require(permit, Touch.COMPARE)
-        asked = self.probe_vectors(probe[None], permit=permit)[0]
-        stored = self.reference_vectors(reference[None], permit=permit)[0]
-        return float(asked @ stored)
+        asked = self.probe_vectors(probes, permit=permit)
+        stored = self.reference_vectors(references, permit=permit)
+        scores: NDArray[np.float32] = asked @ stored.T
+        return scores
 
 
 def _came_by(permit: object) -> Touch:

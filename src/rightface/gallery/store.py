@@ -22,12 +22,13 @@ from rightface.errors import CollectionExists, CollectionNotFound, GalleryError,
 from rightface.gallery.pages import PageTokens
 from rightface.gallery.rows import ADD, ChangeRow, CollectionRow, FaceRow, SubjectRow, UserRow
 from rightface.gallery.user_ids import UserIds
-from rightface.gallery.vault import SubjectKey, Template, Vault
+from rightface.gallery.vault import SealedTemplate, SubjectKey, Template, Vault, sealed_templates
 from rightface.keys import KeyRing
 from rightface.permit import Permit, Touch, require
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
+_NAME_IN_TOKEN = 100  # characters
 _AT_ONCE = 500  # ids in one IN (...); SQLite takes 32,766 parameters, old ones 999
 
 
@@ -211,9 +212,20 @@ class Store:
         scope = f"collections\x1f{client}"
         query = _collections().where(CollectionRow.client == client).order_by(CollectionRow.name)
         if after is not None:
-            query = query.where(CollectionRow.name > self._tokens.open(scope, after))
+            # A token has room for 255 characters, a name may have as many: the token names the
+            # collection by its id, and where its name starts, in case it is deleted meanwhile.
+            last_id, _, start = self._tokens.open(scope, after).partition("/")
+            last = session.execute(
+                select(CollectionRow.name).where(CollectionRow.id == last_id)
+            ).scalar_one_or_none()
+            query = query.where(
+                CollectionRow.name >= start if last is None else CollectionRow.name > last
+            )
         items = [Collection(**row._mapping) for row in session.execute(query.limit(limit + 1))]
-        token = self._tokens.seal(scope, items[limit - 1].name) if len(items) > limit else None
+        if len(items) <= limit:
+            return Page(items, None)
+        last_shown = items[limit - 1]
+        token = self._tokens.seal(scope, f"{last_shown.id}/{last_shown.name[:_NAME_IN_TOKEN]}")
         return Page(items[:limit], token)
 
     # ------------------------------------------------------------ faces
@@ -310,6 +322,28 @@ class Store:
                 face = self._stored(row, permit)
                 if face is not None:
                     found[face.face_id] = face
+        return found
+
+    def open_templates(
+        self, session: Session, collection_id: str, face_ids: Sequence[str], *, permit: Permit
+    ) -> dict[str, Template]:
+        """The templates of those of `face_ids` that are in this collection, by id. Needs OPEN.
+
+        A row that does not open is reported in the log and left out.
+        """
+        require(permit, Touch.OPEN)
+        found: dict[str, Template] = {}
+        for start in range(0, len(face_ids), _AT_ONCE):
+            some = face_ids[start : start + _AT_ONCE]
+            query = sealed_templates().where(
+                FaceRow.collection_id == collection_id, FaceRow.id.in_(some)
+            )
+            rows = [SealedTemplate(*row) for row in session.execute(query)]
+            for face_id, template in self._vault.open_templates(rows, permit=permit):
+                if template is None:
+                    _log.error("a template does not open and is left out")
+                else:
+                    found[face_id] = template
         return found
 
     def has_overdue(

@@ -189,30 +189,32 @@ def forget(session: Session, face_ids: Ids[str]) -> int:
     """Take faces that are being erased out of their users; destroy users left without a face.
 
     Called by the one erasure path (erasure.py), inside its transaction, before the faces' rows go.
-    A user that had no face before stays.
+    With a user goes its sealed id. One that had no face before stays.
 
     Returns:
-        How many users were destroyed, each with its sealed id.
+        How many faces were in a user.
     """
-    destroyed = 0
+    cut = 0
     for some in _in_parts(sorted(face_ids)):
-        theirs = select(FaceRow.user_id).where(FaceRow.id.in_(some), FaceRow.user_id.is_not(None))
-        touched = session.execute(theirs.distinct()).scalars().all()
+        linked = FaceRow.id.in_(some), FaceRow.user_id.is_not(None)
+        touched = session.execute(select(FaceRow.user_id).where(*linked)).scalars().all()
         if not touched:
             continue
-        session.execute(update(FaceRow).where(FaceRow.id.in_(some)).values(user_id=None))
-        gone = (
+        cut += len(touched)
+        session.execute(update(FaceRow).where(*linked).values(user_id=None))
+        session.execute(
             delete(UserRow)
-            .where(UserRow.id.in_(touched))
+            .where(UserRow.id.in_(set(touched)))
             .where(~exists().where(FaceRow.user_id == UserRow.id))
-            .returning(UserRow.id)
         )
-        destroyed += len(session.execute(gone).scalars().all())
-    return destroyed
+    return cut
 
 
 def forget_collection(session: Session, collection_id: str) -> int:
-    """Destroy every user of a collection whose faces are gone (inside `Database.write`).
+    """Destroy every user of a collection whose faces are gone, with its sealed id.
+
+    Called by the one erasure path (erasure.py), inside its transaction, before the collection's
+    row goes.
 
     Returns:
         How many there were.

@@ -17,7 +17,14 @@ TOUCHES: Mapping[str, frozenset[Touch]] = MappingProxyType(
         "identify-live": frozenset(
             {Touch.DETECT, Touch.TEMPLATE, Touch.SEARCH, Touch.OPEN, Touch.READ}
         ),
-        "enroll": frozenset({Touch.DETECT, Touch.TEMPLATE, Touch.STORE, Touch.INDEX, Touch.READ}),
+        # Enrolment also puts references together: a face joins a user's other faces only after it
+        # was compared with them, which opens their templates.
+        "enroll": frozenset(
+            {
+                *{Touch.DETECT, Touch.TEMPLATE, Touch.STORE, Touch.INDEX, Touch.READ},
+                *{Touch.OPEN, Touch.COMPARE},
+            }
+        ),
         "erase": frozenset({Touch.ERASE, Touch.READ}),
         "manage-gallery": frozenset({Touch.READ}),
         "rebuild-index": frozenset({Touch.OPEN, Touch.INDEX, Touch.READ}),
