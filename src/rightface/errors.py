@@ -20,6 +20,8 @@ class RightfaceError(Exception):
 
     code: ClassVar[str] = "error"
     exit_status: ClassVar[int] = 1
+    proof: tuple[str, int] | None = None
+    """The permit's id and the decision's entry in the ledger, where it failed under a permit."""
 
     def __init__(self, what: str, *, why: str = "", mend: str = "") -> None:
         super().__init__(what)
@@ -225,6 +227,12 @@ class CollectionExists(GalleryError):
     """This client has a collection of that name already."""
 
     code = "collection-exists"
+
+
+class PackMismatch(GalleryError):
+    """The collection's templates are of another model pack than the one in use."""
+
+    code = "pack-mismatch"
 
 
 class FaceNotFound(GalleryError):

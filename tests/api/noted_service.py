@@ -5,26 +5,20 @@ Nothing is replaced: a call that is not made to fail goes on to the service itse
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable
 from typing import Any
 
+from rightface.api.needs import FaceService
 from rightface.instance import Instance
 from rightface.service import Service
 from rightface.service_types import Caller
 
-OPERATIONS = (
-    "create_collection",
-    "describe_collection",
-    "list_collections",
-    "delete_collection",
-    "index_faces",
-    "list_faces",
-    "delete_faces",
-    "search_faces",
-    "search_faces_by_image",
-    "detect_faces",
-    "compare_faces",
+OPERATIONS = tuple(
+    name
+    for name, method in vars(FaceService).items()
+    if inspect.isfunction(method) and "caller" in inspect.signature(method).parameters
 )
 
 

@@ -9,28 +9,37 @@ from botocore.exceptions import ClientError
 
 from rightface import errors
 from rightface.api.rekognition import model
-from rightface.api.rekognition.faults import WireError, as_wire_error
+from rightface.api.rekognition.faults import INVALID, TABLE, WireError, as_wire_error
 from rightface.errors import Refused, RightfaceError
 from rightface.law.ruling import Reason, Refusal, Ruling
 from tests.api.conftest import Wire
 
-# Each error of the tree, and the operation's exception that it becomes.
-TOLD = {
-    "ImageEmpty": "InvalidImageFormatException",
-    "ImageTooLarge": "ImageTooLargeException",
-    "ImageUnsupported": "InvalidImageFormatException",
-    "ImageBroken": "InvalidImageFormatException",
-    "ImageError": "InvalidImageFormatException",
-    "NoFace": "InvalidParameterException",
-    "CollectionNotFound": "ResourceNotFoundException",
-    "CollectionExists": "ResourceAlreadyExistsException",
-    "FaceNotFound": "InvalidParameterException",
-    "PageTokenError": "InvalidPaginationTokenException",
-    "RequestError": "InvalidParameterException",
-    "LicenceError": "AccessDeniedException",
-    "ConsentError": "AccessDeniedException",
+# What is no request's fault; the caller reads InternalServerError.
+OURS = {
+    "SettingsError",
+    "KeysError",
+    "CredentialError",
+    "StorageError",
+    "PermitError",
+    "Refused",  # AccessDeniedException, with the gate's reasons; a refusal without them is a fault
+    "WeightsError",
+    "LawError",
+    "LedgerError",
+    "GalleryError",
 }
-EVERYTHING = frozenset(TOLD.values())
+EVERYTHING = frozenset(name for kinds in TABLE.values() for name in kinds)
+# The rows of the table whose exception only some operations have, and such an operation.
+WHERE = {
+    "VideoTooLarge": "StartFaceDetection",
+    "UserExists": "CreateUser",
+    "UserChanged": "AssociateFaces",
+    "LimitReached": "AssociateFaces",
+    "JobLimit": "StartFaceSearch",
+    "JobMismatch": "StartFaceSearch",
+    "TokenReused": "CreateUser",
+    "CollectionExists": "CreateCollection",
+    "PageTokenError": "ListUsers",
+}
 
 
 def refusal(count: int = 2) -> Refused:
@@ -66,22 +75,80 @@ def descendants(kind: type[RightfaceError]) -> set[type[RightfaceError]]:
     return children.union(*(descendants(child) for child in children))
 
 
-def test_every_error_of_the_tree_becomes_one_that_the_model_knows() -> None:
-    for kind in descendants(RightfaceError):
-        if kind.__module__ != errors.__name__ or kind is Refused:
+def tree() -> dict[str, type[RightfaceError]]:
+    return {
+        kind.__name__: kind
+        for kind in descendants(RightfaceError)
+        if kind.__module__ == errors.__name__
+    }
+
+
+def made(kind: type[RightfaceError]) -> RightfaceError:
+    error = kind.__new__(kind)
+    RightfaceError.__init__(error, "What happened.")
+    return error
+
+
+def test_every_error_of_the_tree_has_its_row_or_is_a_fault_of_ours() -> None:
+    known = tree()
+    assert {kind.__name__ for kind in TABLE} | OURS <= set(known)
+    for name, kind in known.items():
+        if kind is Refused:  # see below
             continue
-        error = kind.__new__(kind)
-        RightfaceError.__init__(error, "What happened.")
-        told = as_wire_error(error, EVERYTHING, "DetectFaces", "r")
-        assert told.kind == TOLD.get(kind.__name__, "InternalServerError"), kind
+        listed = any(base in TABLE for base in kind.__mro__)
+        ours = any(base.__name__ in OURS for base in kind.__mro__)
+        assert listed or ours, f"{name} becomes nothing"
+        told = as_wire_error(made(kind), EVERYTHING, "DetectFaces", "r")
+        expected = next((TABLE[base] for base in kind.__mro__ if base in TABLE), None)
+        assert told.kind == (expected[0] if expected else "InternalServerError")
+
+
+def test_every_exception_of_the_table_is_amazons_and_reached() -> None:
+    published = {
+        exception for name in model.operation_names() for exception in model.exceptions_of(name)
+    }
+    assert published >= EVERYTHING
+    for kind, kinds in TABLE.items():
+        where = WHERE.get(kind.__name__, "SearchFacesByImage")
+        if "JobNotFound" in kind.__name__:
+            where = "GetFaceSearch"
+        told = as_wire_error(made(kind), model.exceptions_of(where), where, "r")
+        assert told.kind == kinds[0], (kind, where)
+
+
+def test_what_is_too_large_in_the_store_depends_on_what_it_is() -> None:
+    for operation, kind in (("DetectFaces", "Image"), ("StartFaceSearch", "Video")):
+        modelled = model.exceptions_of(operation)
+        told = as_wire_error(errors.ObjectTooLarge("x"), modelled, operation, "r")
+        assert told.kind == f"{kind}TooLargeException"
 
 
 @pytest.mark.parametrize("operation", sorted(model.operation_names()))
 def test_only_exceptions_that_the_operation_has(operation: str) -> None:
     modelled = model.exceptions_of(operation)
-    for name in TOLD:
-        told = as_wire_error(getattr(errors, name)("x"), modelled, operation, "r")
-        assert told.kind in modelled | {"InvalidParameterException"}
+    for kind in TABLE:
+        told = as_wire_error(made(kind), modelled, operation, "r")
+        assert told.kind in modelled | {INVALID}
+
+
+def test_what_failed_under_a_permit_names_it() -> None:
+    error = errors.NoFace("x")
+    assert as_wire_error(error, EVERYTHING, "DetectFaces", "r").headers == {}
+    error.proof = ("p", 7)
+    headers = {"x-rightface-permit": "p", "x-rightface-ledger-index": "7"}
+    assert as_wire_error(error, EVERYTHING, "DetectFaces", "r").headers == headers
+    fault = errors.StorageError("x")
+    fault.proof = ("p", 7)
+    assert as_wire_error(fault, EVERYTHING, "DetectFaces", "r").headers == headers
+
+
+def test_an_image_that_cannot_be_used_was_looked_at_under_a_permit(wire: Wire) -> None:
+    client = wire.client()
+    with pytest.raises(client.exceptions.InvalidImageFormatException) as raised:
+        client.detect_faces(Image={"Bytes": b"no image"})
+    headers = raised.value.response["ResponseMetadata"]["HTTPHeaders"]
+    assert len(headers["x-rightface-permit"]) == 32
+    assert int(headers["x-rightface-ledger-index"]) > 0
 
 
 def test_a_refusal() -> None:

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
-from rightface.errors import GalleryError, LawError, NoFace, RequestError, RightfaceError
+from rightface.errors import LawError, NoFace, PackMismatch, RequestError, RightfaceError
 from rightface.faces.face import Face, Template
 from rightface.faces.image import DEFAULT as IMAGE_LIMITS
 from rightface.faces.image import Pixels, decode
@@ -100,7 +100,10 @@ class Desk:
             try:
                 yield permit
             except Exception as error:
-                code = error.code if isinstance(error, RightfaceError) else "internal"
+                code = "internal"
+                if isinstance(error, RightfaceError):
+                    code = error.code
+                    error.proof = (permit.permit_id, permit.ledger_index)
                 with suppress(RightfaceError):  # the first error is the one to tell
                     self.done(permit, "failed", reasons=(code,))
                 raise
@@ -157,11 +160,11 @@ class Desk:
 
         Raises:
             CollectionNotFound: there is none.
-            GalleryError: it was made with another model pack.
+            PackMismatch: it was made with another model pack.
         """
         found = self.collection(session, caller, name)
         if found.pack_digest != self.instance.pack.digest:
-            raise GalleryError(
+            raise PackMismatch(
                 "The collection was made with another model pack.",
                 why="Templates of different packs cannot be compared.",
                 mend="Enrol into a new collection, or run the rightface that made this one.",

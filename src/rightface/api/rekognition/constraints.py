@@ -18,8 +18,6 @@ from rightface.api.rekognition.faults import WireError
 from rightface.api.rekognition.model import IMAGE_BYTES, operation, read_blob
 
 _TOLD = 10  # violations listed in one message
-# Ours where it is not Amazon's: a sealed page token may be longer than the 255 of the model.
-_MOST = {"PaginationToken": 1024}
 _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "blob": (str,),
@@ -147,7 +145,7 @@ def _string(shape: StringShape, value: str, path: str, found: list[str]) -> None
 
 def _range(shape: Shape, value: float, path: str, found: list[str], noun: str) -> None:
     least = shape.metadata.get("min")
-    most = _MOST.get(shape.name, shape.metadata.get("max"))
+    most = shape.metadata.get("max")
     has = "Member must have length" if noun == "length" else "Member must have value"
     if least is not None and not value >= least:
         _violated(found, path, f"{has} greater than or equal to {least}")

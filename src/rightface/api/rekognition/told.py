@@ -48,6 +48,13 @@ def of_refusal(refusal: Refusal) -> dict[str, str]:
     }
 
 
+def of_failure(proof: tuple[str, int] | None) -> dict[str, str]:
+    """The headers of an operation that was allowed and then failed: permit and ledger entry."""
+    if proof is None:
+        return {}
+    return {"x-rightface-permit": proof[0], "x-rightface-ledger-index": str(proof[1])}
+
+
 def of_matches(matches: Sequence[Candidate] | Sequence[Match]) -> dict[str, str]:
     """The false match rate of each match in the answer's order (the first 20).
 
