@@ -22,6 +22,7 @@ from typing import Self
 
 from sqlalchemy.orm import Session
 
+from rightface import credentials
 from rightface.db import Database
 from rightface.errors import (
     LedgerError,
@@ -33,8 +34,11 @@ from rightface.errors import (
 )
 from rightface.faces.engine import Engine
 from rightface.faces.packs import ModelPack, load_pack
+from rightface.gallery.erasure import Erasure
+from rightface.gallery.request_tokens import RequestTokens
 from rightface.gallery.room import IndexRoom
 from rightface.gallery.store import Store
+from rightface.gallery.users import Users
 from rightface.gallery.vault import Vault
 from rightface.keys import KeyRing
 from rightface.law import duties, licences
@@ -55,6 +59,8 @@ from rightface.settings import Settings
 _log = logging.getLogger(__name__)
 _acting: ContextVar[str | None] = ContextVar("rightface-acting", default=None)
 OPERATOR = "operator"
+SUPPRESS = "suppress"
+"""The act of the ledger that says who is suppressed where."""
 POLICY_FILE = "policy.md"
 RETENTION_POLICY = "public-retention-policy"
 """The duty of 740 ILCS 14/15(a) that the instance meets by publishing its policy."""
@@ -107,6 +113,8 @@ class Instance:
         self.library = load_tested(settings.instruments_directory)
         self.vault = Vault(keyring)
         self.store = Store(keyring, self.vault)
+        self.users = Users(keyring)
+        self.request_tokens = RequestTokens(keyring)
         self.objects = ObjectStore.of(settings)
         self.publisher = Publisher(
             database,
@@ -122,6 +130,7 @@ class Instance:
             recorder=self._record_decision,
             evidence=self._evidence,
             searched=self.searched,
+            reviewers=self.reviewers,
             strict=settings.strict_law,
         )
         self._loading = threading.RLock()
@@ -372,8 +381,11 @@ class Instance:
         # A client chooses its galleries' names; the ledger keeps a keyed hash of them.
         if operation.gallery is None:
             return None
-        named = f"{operation.client}\x1f{operation.gallery}"
-        return self.keyring.commitment("gallery", named)
+        return self.gallery_commitment(operation.client or "", operation.gallery)
+
+    def gallery_commitment(self, client: str, name: str) -> str:
+        """How the ledger names a client's gallery: a keyed hash, hex."""
+        return self.keyring.commitment("gallery", f"{client}\x1f{name}")
 
     def searched(self, session: Session, client: str, index: int) -> bool:
         """Whether the ledger's entry `index` is a permitted identification of `client`."""
@@ -388,6 +400,12 @@ class Instance:
             and leaf.outcome == "permitted"
         )
 
+    def reviewers(self, session: Session, client: str) -> int:
+        """How many people may review what `client` searches for: each name once, never its own."""
+        held = credentials.all_credentials(session, role="reviewer")
+        names = {each.name.casefold() for each in held if each.ended_at is None}
+        return len(names - {client.casefold()})
+
     def record_outcome(
         self,
         session: Session,
@@ -397,13 +415,17 @@ class Instance:
         reasons: tuple[str, ...] = (),
         subjects: tuple[str, ...] = (),
         counts: Mapping[str, int] | None = None,
+        gallery: str | None = None,
+        forgotten: tuple[str, ...] = (),
     ) -> int:
         """Append what became of an allowed operation, in the transaction of what it changed.
 
-        `subjects` are ledger commitments; more than one leaf holds are told in several.
+        `subjects` and `forgotten` are ledger commitments; more than one leaf holds are told in
+        several.
         """
         index = -1
-        for start in range(0, max(len(subjects), 1), _SUBJECTS_PER_LEAF):
+        most = max(len(subjects), len(forgotten), 1)
+        for start in range(0, most, _SUBJECTS_PER_LEAF):
             index = log.append(
                 session,
                 Leaf(
@@ -415,10 +437,55 @@ class Instance:
                     of=permit.ledger_index,
                     reasons=reasons,
                     subjects=subjects[start : start + _SUBJECTS_PER_LEAF],
+                    forgotten=forgotten[start : start + _SUBJECTS_PER_LEAF],
+                    gallery=gallery,
                     counts=counts or {},
                 ),
             )
         return index
+
+    def record_erasure(self, session: Session, permit: Permit, erasure: Erasure) -> int:
+        """Append what was erased, and who is suppressed where by it; the outcome's index.
+
+        A restored backup is brought up to date by these leaves (replay.py).
+        """
+        for (client, gallery), persons in sorted(
+            erasure.suppressed.items(), key=lambda item: (item[0][0] or "", item[0][1] or "")
+        ):
+            self.record_suppressions(
+                session, persons, client=client, gallery=gallery, reason=erasure.reason
+            )
+        whole = {} if erasure.collection_id is None else {"collections": 1}
+        return self.record_outcome(
+            session,
+            permit,
+            "erased",
+            reasons=(erasure.reason,),
+            subjects=erasure.subjects,
+            counts=erasure.counts | whole,
+            gallery=erasure.gallery,
+            forgotten=erasure.forgotten,
+        )
+
+    def record_suppressions(
+        self,
+        session: Session,
+        persons: tuple[str, ...],
+        *,
+        client: str | None,
+        gallery: str | None,
+        reason: str,
+    ) -> None:
+        """Append who is suppressed where; nobody named: everybody."""
+        for start in range(0, max(len(persons), 1), _SUBJECTS_PER_LEAF):
+            self.record_act(
+                session,
+                SUPPRESS,
+                client=client,
+                gallery=gallery,
+                reasons=(reason,),
+                subjects=persons[start : start + _SUBJECTS_PER_LEAF],
+            )
 
     def record_act(
         self,
@@ -431,6 +498,7 @@ class Instance:
         subjects: tuple[str, ...] = (),
         counts: Mapping[str, int] | None = None,
         records: tuple[str, ...] = (),
+        gallery: str | None = None,
     ) -> int:
         """Append an act of the operator (a licence issued, a consent recorded), with its change."""
         return log.append(
@@ -442,6 +510,7 @@ class Instance:
                 client=client or OPERATOR,
                 records=(*records, *acting()),
                 licence=licence,
+                gallery=gallery,
                 outcome="done",
                 reasons=reasons,
                 subjects=subjects,

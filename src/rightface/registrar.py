@@ -29,6 +29,7 @@ from rightface.permit import Permit
 from rightface.registrar_findings import FindingDesk
 from rightface.registrar_jobs import JobDesk
 from rightface.registrar_law import LawDesk
+from rightface.registrar_subjects import SubjectDesk
 from rightface.registrar_warrants import WarrantDesk
 from rightface.retention import RetentionDesk, erase_as_operator
 
@@ -152,6 +153,23 @@ class Registrar:
 
         return self._instance.database.write(work)
 
+    def erase_ended_galleries(self, client: str) -> tuple[Receipt, ...]:
+        """Erase the galleries of a client whose last licence has ended, without days of grace.
+
+        Raises:
+            LicenceError: a licence of the client still stands.
+            Refused: the gate refused the erasure. StorageError, GalleryError: it was not done.
+        """
+        with self._instance.database.read() as session:
+            held = licences.of_client(session, self._instance.keyring, client)
+        now = datetime.now(UTC)
+        if any(one.revoked_at is None and one.valid_until > now for one in held):
+            raise LicenceError(
+                "A licence of this client still stands; nothing was erased.",
+                mend="Revoke it too: rightface licence revoke ID --erase.",
+            )
+        return RetentionDesk(self._instance).erase_ended(client, at_once=True)
+
     # ------------------------------------------------------------ consents
     def record_consents(self, subjects: Sequence[str], terms: ConsentTerms) -> list[Consent]:
         """Put the same consent on record for each subject: all of them, or none.
@@ -243,6 +261,12 @@ class Registrar:
     def jobs(self) -> JobDesk:
         """Jobs on stored videos."""
         return JobDesk(self._instance)
+
+    # ------------------------------------------------------------ people
+    @property
+    def subjects(self) -> SubjectDesk:
+        """What is held on a person, and their erasure; suppressions; receipts kept."""
+        return SubjectDesk(self._instance)
 
     # ------------------------------------------------------------ warrants and findings
     @property

@@ -6,27 +6,39 @@ way out of the gallery, with a signed receipt. Must never know: a command line, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Self
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from rightface.errors import CollectionNotFound, FaceNotFound, GalleryError
+from rightface.errors import CollectionNotFound, FaceNotFound, GalleryError, LicenceError
 from rightface.gallery import retention
-from rightface.gallery.erasure import Erasure, Record, complete_erasure, erase_overdue
+from rightface.gallery.erasure import (
+    OVERDUE_AT_ONCE,
+    Erasure,
+    Record,
+    complete_erasure,
+    erase_collection,
+    erase_faces,
+    erase_overdue,
+)
 from rightface.gallery.receipts import Receipt
 from rightface.gallery.retention import Due, Moved
 from rightface.gallery.rows import CollectionRow
 from rightface.gallery.store import Collection
 from rightface.instance import Instance
+from rightface.law import licences, suppressions
+from rightface.law.suppressions import Entry
 from rightface.permit import Permit
 
 INTERACTION = "retention-interaction"
 PURPOSE_ENDED = "retention-purpose-ended"
+_ALL = 10**9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +49,29 @@ class Ended:
     """How many faces became due by it."""
     receipts: tuple[Receipt, ...]
     """One for each part that was erased; none if nothing was enrolled."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """A client whose last licence has ended, and what is to become of its galleries."""
+
+    client: str
+    galleries: tuple[str, ...]
+    ended_at: datetime
+    erased_from: datetime
+    """When the days of grace are over (the setting `licence_grace_days`)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """What a sweep would erase, in counts."""
+
+    past_date: int
+    """Faces past one of their dates."""
+    consent_ended: int
+    """Faces whose consent has ended by itself."""
+    licences_ended: tuple[Ending, ...]
+    """Clients whose last licence has ended, those in their days of grace too."""
 
 
 def erase_as_operator(
@@ -50,9 +85,7 @@ def erase_as_operator(
     with instance.permitted(instance.own_operation("erase")) as permit:
 
         def record(session: Session, erasure: Erasure) -> int:
-            return instance.record_outcome(
-                session, permit, "erased", subjects=erasure.subjects, counts=erasure.counts
-            )
+            return instance.record_erasure(session, permit, erasure)
 
         erasure = instance.database.write(lambda session: work(session, record, permit))
         return complete_erasure(
@@ -84,12 +117,117 @@ class RetentionDesk:
             return retention.due(session, at=now, until=now + timedelta(days=within_days))
 
     def sweep(self) -> tuple[Receipt, ...]:
-        """Erase every face that is past one of its dates; a receipt for each part.
+        """Erase what is due; a receipt for each part.
+
+        1. Faces that are past one of their dates.
+        2. Faces whose consent has ended by itself, and no other covers them.
+        3. The galleries of clients whose last licence ended, when the days of grace are over.
 
         Raises:
             Refused: the gate refused the erasure. StorageError, GalleryError: it was not done.
         """
-        return self._erase_due(None, "retention")
+        return (*self._erase_due(None, "retention"), *self._erase_expired(), *self.erase_ended())
+
+    def would_sweep(self) -> Sweep:
+        """What `sweep` would erase now, in counts; nothing is erased."""
+        now = datetime.now(UTC)
+        with self._instance.database.read() as session:
+            return Sweep(
+                past_date=sum(one.overdue for one in retention.due(session, at=now, until=now)),
+                consent_ended=len(retention.expired(session, now, _ALL)),
+                licences_ended=tuple(self._endings(session, now)),
+            )
+
+    def overdue(self, *, for_seconds: float = 0) -> int:
+        """How many faces have been overdue for so long. A keeper that sweeps leaves none."""
+        at = datetime.now(UTC) - timedelta(seconds=for_seconds)
+        with self._instance.database.read() as session:
+            return retention.count_overdue(session, at)
+
+    def ending(self) -> tuple[Ending, ...]:
+        """The clients with galleries whose last licence has ended, and when these are erased."""
+        with self._instance.database.read() as session:
+            return tuple(self._endings(session, datetime.now(UTC)))
+
+    def erase_ended(
+        self, client: str | None = None, *, at_once: bool = False
+    ) -> tuple[Receipt, ...]:
+        """Erase the galleries of clients whose last licence ended and whose grace is over.
+
+        Args:
+            client: of this one only.
+            at_once: whether the days of grace are left out.
+
+        Raises:
+            Refused: the gate refused the erasure. StorageError, GalleryError: it was not done.
+        """
+        now, receipts = datetime.now(UTC), []
+        for one in self.ending():
+            if client in (None, one.client) and (at_once or one.erased_from <= now):
+                receipts += [self._erase_whole(one.client, name) for name in one.galleries]
+        return tuple(receipts)
+
+    def _erase_whole(self, client: str, name: str) -> Receipt:
+        instance = self._instance
+
+        def work(session: Session, record: Record, permit: Permit) -> Erasure:
+            still = self._endings(session, datetime.now(UTC))
+            if client not in {one.client for one in still}:
+                raise GalleryError("The client has a licence again; nothing was erased.")
+            return erase_collection(
+                session,
+                instance.vault,
+                instance.store.find_collection(session, client=client, name=name),
+                reason="licence-ended",
+                record=record,
+                permit=permit,
+            )
+
+        return erase_as_operator(instance, work)
+
+    def _endings(self, session: Session, now: datetime) -> Iterator[Ending]:
+        grace = timedelta(days=self._instance.settings.licence_grace_days)
+        rows = session.execute(
+            select(CollectionRow.client, CollectionRow.name).order_by(
+                CollectionRow.client, CollectionRow.name
+            )
+        ).all()
+        for client, own in groupby(rows, lambda row: row.client):
+            try:
+                held = licences.of_client(session, self._instance.keyring, client)
+            except LicenceError:  # a damaged licence is no end of one
+                continue
+            ends = [min(one.valid_until, one.revoked_at or one.valid_until) for one in held]
+            if ends and max(ends) <= now:
+                yield Ending(
+                    client=client,
+                    galleries=tuple(row.name for row in own),
+                    ended_at=max(ends),
+                    erased_from=max(ends) + grace,
+                )
+
+    def _erase_expired(self) -> tuple[Receipt, ...]:
+        instance, receipts = self._instance, []
+
+        def work(session: Session, record: Record, permit: Permit) -> Erasure:
+            due = retention.expired(session, datetime.now(UTC), OVERDUE_AT_ONCE)
+            return erase_faces(
+                session,
+                instance.vault,
+                None,
+                due,
+                reason="expiry",
+                record=record,
+                permit=permit,
+            )
+
+        while self._has_expired():
+            receipts.append(erase_as_operator(instance, work))
+        return tuple(receipts)
+
+    def _has_expired(self) -> bool:
+        with self._instance.database.read() as session:
+            return bool(retention.expired(session, datetime.now(UTC), 1))
 
     def interaction(
         self, subject: str, *, gallery: str, client: str | None = None, at: datetime | None = None
@@ -138,8 +276,8 @@ class RetentionDesk:
     def end_purpose(self, *, client: str, gallery: str) -> Ended:
         """The purpose of a gallery is met: all that is enrolled there is due, and erased now.
 
-        Due first, erased then: what a crash leaves is erased by the next sweep. It stops no later
-        enrolment; a licence that is revoked does.
+        Due first, erased then: what a crash leaves is erased by the next sweep. From then on
+        nobody is enrolled there on a consent given before.
 
         Raises:
             CollectionNotFound: no such gallery of that client.
@@ -153,6 +291,13 @@ class RetentionDesk:
                 collection = self._collection(session, gallery, client)
                 faces = retention.end_purpose(
                     session, collection, at=datetime.now(UTC), permit=permit
+                )
+                keyring, now = instance.keyring, datetime.now(UTC)
+                place = suppressions.gallery_of(keyring, client, gallery)
+                everybody = Entry(suppressions.ANY, suppressions.client_of(keyring, client), place)
+                suppressions.write(session, [everybody], reason="purpose-ended", at=now)
+                instance.record_suppressions(
+                    session, (), client=client, gallery=place, reason="purpose-ended"
                 )
                 counts = {"faces": faces}
                 instance.record_act(session, PURPOSE_ENDED, client=client, counts=counts)

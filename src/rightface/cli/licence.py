@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rightface.cli.output import Data, Json, emit, reporting, say, show_table
+from rightface.cli.output import Data, Json, counted, emit, plain, reporting, say, show_table
 from rightface.errors import SettingsError
 from rightface.registrar import LicenceTerms, Registrar
 
@@ -120,8 +120,29 @@ def list_(data: Data, as_json: Json = False) -> None:
 
 
 @app.command()
-def revoke(data: Data, licence_id: Annotated[str, typer.Argument()], as_json: Json = False) -> None:
-    """Revoke a licence: its key stops working at once."""
+def revoke(
+    data: Data,
+    licence_id: Annotated[str, typer.Argument()],
+    erase: Annotated[
+        bool,
+        typer.Option("--erase", help="Erase the client's galleries at once, without grace."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Revoke a licence: its key stops working at once.
+
+    The galleries of a client without a licence are erased when its days of grace are over (the
+    setting licence_grace_days): rightface retention sweep --dry-run.
+    """
     with reporting(as_json), Registrar.open(data) as registrar:
         revoked = registrar.revoke_licence(licence_id)
-        emit(revoked, as_json, lambda: say(f"Licence {revoked.licence_id} is revoked."))
+        receipts = registrar.erase_ended_galleries(revoked.client) if erase else ()
+
+        def human() -> None:
+            say(f"Licence {revoked.licence_id} is revoked.")
+            for receipt in receipts:
+                gone = ", ".join(counted(number, what) for what, number in receipt.erased.items())
+                say(f"Erased a gallery: {gone}. Receipt: ledger index {receipt.ledger_index}")
+
+        told = {**plain(revoked), "receipts": [receipt.document for receipt in receipts]}
+        emit(told, as_json, human)

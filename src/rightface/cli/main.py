@@ -68,6 +68,7 @@ def complete() -> typer.Typer:
         report,
         retention,
         serve,
+        subject,
         warrant,
     )
     from rightface.cli.demo import command as demo
@@ -79,6 +80,8 @@ def complete() -> typer.Typer:
     app.add_typer(warrant.app, name="warrant")
     app.add_typer(finding.app, name="finding")
     app.add_typer(retention.app, name="retention")
+    app.add_typer(subject.app, name="subject")
+    app.add_typer(subject.suppression, name="suppression")
     app.add_typer(law.app, name="law")
     app.add_typer(job.app, name="job")
     app.add_typer(ledger.app, name="ledger")

@@ -10,7 +10,7 @@ import typer
 from rightface.cli.licence import moment
 from rightface.cli.output import Data, Json, counted, emit, reporting, say, show_table
 from rightface.gallery.receipts import Receipt
-from rightface.retention import RetentionDesk
+from rightface.retention import RetentionDesk, Sweep
 
 app = typer.Typer(
     help="Retention: two clocks on every face, and what is due.", no_args_is_help=True
@@ -110,9 +110,20 @@ def due(
 
 
 @app.command()
-def sweep(data: Data, as_json: Json = False) -> None:
-    """Erase what is past one of its dates, now. A running server does so once a minute."""
+def sweep(
+    data: Data,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Erase what is due, now. A running server does so once a minute.
+
+    Faces past a retention date; faces whose consent has ended; the galleries of clients whose last
+    licence ended, after the days of grace.
+    """
     with reporting(as_json), RetentionDesk.open(data) as desk:
+        if dry_run:
+            _tell_dry(desk.would_sweep(), as_json)
+            return
         receipts = desk.sweep()
 
         def human() -> None:
@@ -132,3 +143,18 @@ def _tell(receipts: tuple[Receipt, ...]) -> None:
         gone = ", ".join(counted(number, what) for what, number in receipt.erased.items())
         say(f"Erased: {gone}. Nothing is left.")
         say(f"Receipt: ledger index {receipt.ledger_index}, signature {receipt.signature}")
+
+
+def _tell_dry(sweep: Sweep, as_json: bool) -> None:
+    def human() -> None:
+        say(f"Past a retention date: {counted(sweep.past_date, 'faces')}.")
+        say(f"Consent has ended: {counted(sweep.consent_ended, 'faces')}.")
+        for one in sweep.licences_ended:
+            say(
+                f"The last licence of {one.client} ended on {one.ended_at:%Y-%m-%d}: "
+                f"galleries to erase: {len(one.galleries)}, from "
+                f"{one.erased_from:%Y-%m-%d} on."
+            )
+        say("Nothing was erased.")
+
+    emit(sweep, as_json, human)

@@ -1,12 +1,16 @@
 """Erasure: the one way out of the gallery, for faces, subjects and collections alike.
 
-    1. In one transaction: delete the faces' rows with their sealed templates and crops; delete
-       every subject that has no face left anywhere, and so its key; log it for the indexes.
-    2. In the same transaction: ask the tables whether anything is left. If so, nothing is kept.
-    3. In the same transaction: append the outcome to the ledger (`record`).
-    4. After the commit: let the indexes of this process go of the faces, overwrite the deleted
+    1. In one transaction: destroy what users, jobs and reviews hold of the faces; delete the faces'
+       rows with their sealed templates and crops; delete every subject that has no face left
+       anywhere, and so its key; log it for the indexes.
+    2. In the same transaction: suppress the persons who have no face left in a gallery
+       (law/suppressions), so that nobody brings them back without a newer consent.
+    3. In the same transaction: ask the tables whether anything is left. If so, nothing is kept.
+    4. In the same transaction: append the outcome to the ledger (`record`), and note that a
+       receipt is to come.
+    5. After the commit: let the indexes of this process go of the faces, overwrite the deleted
        bytes in the database's files, ask the tables again.
-    5. Sign the receipt.
+    6. Sign the receipt, and keep it. If a crash comes in between, `complete_abandoned` does it.
 
 A subject's key goes with the last face, whatever the reason: it seals nothing any more, and without
 it what the ledger says of the subject points to nobody. Withdrawn consent is remembered elsewhere
@@ -16,10 +20,12 @@ it what the ledger says of the subject points to nobody. Withdrawn consent is re
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, delete, exists, func, insert, select
@@ -27,6 +33,7 @@ from sqlalchemy.orm import Session
 
 from rightface.db import Database
 from rightface.errors import CollectionNotFound, GalleryError, KeysError
+from rightface.gallery import jobs, kept_receipts, review_seals, users
 from rightface.gallery.receipts import Receipt, sign_receipt
 from rightface.gallery.retention import overdue
 from rightface.gallery.room import IndexRoom
@@ -34,6 +41,8 @@ from rightface.gallery.rows import REMOVE, ChangeRow, CollectionRow, FaceRow, Su
 from rightface.gallery.store import Collection
 from rightface.gallery.vault import Vault
 from rightface.keys import KeyRing
+from rightface.law import suppressions
+from rightface.law.suppressions import Entry
 from rightface.permit import Permit, Touch, require
 
 OVERDUE_AT_ONCE = 500  # so that a great many do not hold up other writers
@@ -49,7 +58,7 @@ class Erasure:
     what: str
     """`faces`, `subject` or `collection`."""
     reason: str
-    """A controlled word: `withdrawal`, `request`, `retention`, `purpose-ended`, …"""
+    """A controlled word: see law/suppressions.REASONS."""
     faces: int
     crops: int
     keys: int
@@ -62,12 +71,55 @@ class Erasure:
     missing: tuple[str, ...] = field(default=(), repr=False)
     """Ids that were asked for and are not in the collection."""
     collection_id: str | None = None
+    gallery: str | None = None
+    """The ledger's commitment of the collection, where a whole one went."""
+    others: Mapping[str, int] = field(default_factory=dict)
+    """What else held something of the faces: `users`, `job-results`, `review-seals`."""
+    forgotten: tuple[str, ...] = field(default=(), repr=False)
+    """The ledger's commitments of the faces, sorted; none for a whole collection."""
+    suppressed: Mapping[tuple[str | None, str | None], tuple[str, ...]] = field(
+        default_factory=dict, repr=False
+    )
+    """(client, gallery's commitment; None: every) → the persons suppressed there, sorted."""
+    receipt_id: str = ""
+    subject_count: int = 0
+    subjects_digest: str = ""
     ledger_index: int = -1
 
     @property
     def counts(self) -> dict[str, int]:
         """For the ledger's leaf."""
-        return {"faces": self.faces, "crops": self.crops, "keys": self.keys}
+        return {"faces": self.faces, "crops": self.crops, "keys": self.keys, **self.others}
+
+    @property
+    def pending(self) -> dict[str, Any]:
+        """What the last look and the receipt need, as JSON values; `resumed` is the inverse."""
+        told = {name: getattr(self, name) for name in _RESUMED}
+        told["subjects"] = list(self.subjects[:_NAMED])
+        told["subject_ids"] = list(self.subject_ids[:_LOOKED_AT])
+        return told | {"others": dict(self.others)}
+
+    @classmethod
+    def resumed(cls, pending: Mapping[str, Any]) -> Erasure:
+        """The erasure that `pending` was noted of."""
+        lists = {name: tuple(pending[name]) for name in ("subjects", "subject_ids")}
+        return cls(**{**pending, **lists})
+
+
+_RESUMED = (
+    "what",
+    "reason",
+    "faces",
+    "crops",
+    "keys",
+    "face_ids",
+    "collection_id",
+    "receipt_id",
+    "subject_count",
+    "subjects_digest",
+    "ledger_index",
+)
+_LOOKED_AT = 10_000  # subjects' ids kept for the last look after a crash; before it, all are
 
 
 Record = Callable[[Session, Erasure], int]
@@ -77,27 +129,29 @@ Record = Callable[[Session, Erasure], int]
 def erase_faces(
     session: Session,
     vault: Vault,
-    collection: Collection,
+    collection: Collection | None,
     face_ids: Iterable[str],
     *,
     reason: str,
     record: Record,
     permit: Permit,
+    suppressing: bool = True,
 ) -> Erasure:
-    """Erase faces of one collection (inside `Database.write`). Needs ERASE.
+    """Erase faces of one collection (inside `Database.write`); None: of any. Needs ERASE.
 
-    Ids that are not in it are told in `missing`.
+    Ids that are not in it are told in `missing`. `suppressing`: whether persons who have no face
+    left there are kept from being enrolled again without a newer consent.
 
     Raises:
         GalleryError: something was left; nothing was kept of the erasure.
     """
     require(permit, Touch.ERASE)
     wanted = sorted(set(face_ids))
-    taken = _Taken(session, vault)
-    for start in range(0, len(wanted), _AT_ONCE):
-        some = wanted[start : start + _AT_ONCE]
-        taken.take_all(FaceRow.collection_id == collection.id, FaceRow.id.in_(some))
-    gone = set(taken.face_ids.get(collection.id, ()))
+    taken = _Taken(session, vault, permit, suppressing=suppressing)
+    own = [] if collection is None else [FaceRow.collection_id == collection.id]
+    for some in _in_parts(wanted):
+        taken.take_all(FaceRow.id.in_(some), *own)
+    gone = {each for face_ids in taken.face_ids.values() for each in face_ids}
     missing = tuple(face_id for face_id in wanted if face_id not in gone)
     return taken.finish("faces", reason, record, missing=missing)
 
@@ -114,15 +168,18 @@ def erase_subject(
 ) -> Erasure:
     """Erase every face of a subject, in all collections or in one client's. Needs ERASE.
 
-    Inside `Database.write`. A subject that has no face gives an erasure of nothing.
+    Inside `Database.write`. A subject that has no face gives an erasure of nothing, and is
+    suppressed all the same.
 
     Raises:
         GalleryError: something was left; nothing was kept of the erasure.
     """
     require(permit, Touch.ERASE)
-    taken = _Taken(session, vault)
+    known = vault.row_commitment(reference)
+    taken = _Taken(session, vault, permit, suppressing=False)
+    taken.suppress_everywhere(known, client)
     subject_id = session.execute(
-        select(SubjectRow.id).where(SubjectRow.commitment == vault.row_commitment(reference))
+        select(SubjectRow.id).where(SubjectRow.commitment == known)
     ).scalar_one_or_none()
     if subject_id is not None:
         conditions: list[ColumnElement[bool]] = [FaceRow.subject_id == subject_id]
@@ -142,8 +199,12 @@ def erase_collection(
     reason: str,
     record: Record,
     permit: Permit,
+    suppressing: bool = True,
 ) -> Erasure:
     """Erase a collection with all its faces (inside `Database.write`). Needs ERASE.
+
+    `suppressing`: whether its persons are kept from being enrolled there again without a newer
+    consent.
 
     Raises:
         CollectionNotFound: it was deleted meanwhile.
@@ -152,11 +213,14 @@ def erase_collection(
     require(permit, Touch.ERASE)
     if session.get(CollectionRow, collection.id) is None:
         raise CollectionNotFound("The collection was deleted meanwhile.")
-    taken = _Taken(session, vault, log=False)
+    taken = _Taken(session, vault, permit, log=False, suppressing=suppressing)
     taken.take_all(FaceRow.collection_id == collection.id)
+    taken.suppress_in(collection.id)
+    users.forget_collection(session, collection.id)
     session.execute(delete(ChangeRow).where(ChangeRow.collection_id == collection.id))
     session.execute(delete(CollectionRow).where(CollectionRow.id == collection.id))
-    return taken.finish("collection", reason, record, collection_id=collection.id)
+    gallery = suppressions.gallery_of(vault.keyring, collection.client, collection.name)
+    return taken.finish("collection", reason, record, collection_id=collection.id, gallery=gallery)
 
 
 def erase_overdue(
@@ -182,9 +246,7 @@ def erase_overdue(
     if collection_id is not None:
         due = due.where(FaceRow.collection_id == collection_id)
     face_ids = session.execute(due.limit(OVERDUE_AT_ONCE)).scalars().all()
-    taken = _Taken(session, vault)
-    taken.take_all(FaceRow.id.in_(face_ids))
-    return taken.finish("faces", reason, record)
+    return erase_faces(session, vault, None, face_ids, reason=reason, record=record, permit=permit)
 
 
 def complete_erasure(
@@ -203,7 +265,7 @@ def complete_erasure(
         left += _rows_left(session, erasure)
     if left:
         raise GalleryError("An erasure left something behind; no receipt is given.")
-    return sign_receipt(
+    receipt = sign_receipt(
         keyring,
         Receipt(
             what=erasure.what,
@@ -212,25 +274,56 @@ def complete_erasure(
             remaining={"index_entries": 0, "rows": 0},
             overwritten=overwritten,
             subjects=erasure.subjects[:_NAMED],
-            subject_count=len(erasure.subjects),
-            subjects_digest=hashlib.sha256("\n".join(erasure.subjects).encode()).hexdigest(),
+            subject_count=erasure.subject_count,
+            subjects_digest=erasure.subjects_digest,
             ledger_index=erasure.ledger_index,
             time=datetime.now(UTC).isoformat(timespec="seconds"),
         ),
     )
+    kept = database.write(
+        lambda session: kept_receipts.keep(session, erasure.receipt_id, receipt.document)
+    )
+    return Receipt(**{**kept, "subjects": tuple(kept["subjects"])})
+
+
+def complete_abandoned(*, database: Database, room: IndexRoom, keyring: KeyRing) -> int:
+    """Finish the erasures whose last look a crash prevented; how many there were.
+
+    Raises:
+        GalleryError: an index or the tables still hold something of one.
+    """
+    with database.read() as session:
+        pending = kept_receipts.abandoned(session, datetime.now(UTC))
+    for _, noted in pending:
+        complete_erasure(Erasure.resumed(noted), database=database, room=room, keyring=keyring)
+    return len(pending)
 
 
 class _Taken:
     """What one transaction has erased so far."""
 
-    def __init__(self, session: Session, vault: Vault, *, log: bool = True) -> None:
+    def __init__(
+        self,
+        session: Session,
+        vault: Vault,
+        permit: Permit,
+        *,
+        log: bool = True,
+        suppressing: bool,
+    ) -> None:
         self._session = session
         self._vault = vault
+        self._permit = permit
         self._logs = log
+        self._suppressing = suppressing
         self._faces = self._crops = 0
+        self._others: Counter[str] = Counter()
         self.face_ids: dict[str, list[str]] = {}
         self._subjects: set[str] = set()
+        self._forgotten: list[str] = []
         self._keyless: list[str] = []
+        self._named: dict[str, dict[str, str]] = {}  # collection → subject → row commitment
+        self._suppressed: dict[tuple[str | None, str | None], set[str]] = {}
 
     def take_all(self, *conditions: ColumnElement[bool]) -> None:
         """Erase every face that meets the conditions, some at a time."""
@@ -241,22 +334,33 @@ class _Taken:
                 FaceRow.subject_id,
                 FaceRow.crop.is_not(None).label("has_crop"),
                 SubjectRow.wrapped_key,
+                SubjectRow.commitment,
             )
             .join(SubjectRow, SubjectRow.id == FaceRow.subject_id)
             .where(*conditions)
+            .order_by(FaceRow.subject_id)
             .limit(_AT_ONCE)
         )
         while rows := self._session.execute(query).all():
             self._take(rows)
 
     def _take(self, rows: Sequence[Row[*tuple[Any, ...]]]) -> None:
+        for (subject_id, wrapped), own in groupby(
+            rows, lambda row: (row.subject_id, row.wrapped_key)
+        ):
+            self._name(subject_id, wrapped, [row.id for row in own])
         for row in rows:
-            self._name(row.subject_id, row.wrapped_key)
             if self._logs:
                 self.face_ids.setdefault(row.collection_id, []).append(row.id)
+            if row.commitment is not None and self._suppressing:
+                self._named.setdefault(row.collection_id, {})[row.subject_id] = row.commitment
         self._faces += len(rows)
         self._crops += sum(row.has_crop for row in rows)
         ids = [row.id for row in rows]
+        for name, forget, left in _OTHERS:
+            self._others[name] += forget(self._session, ids)
+            if left(self._session, ids):
+                raise GalleryError(_LEFT)
         self._session.execute(delete(FaceRow).where(FaceRow.id.in_(ids)))
         if _count(self._session, FaceRow.id.in_(ids)):  # or the loop above would never end
             raise GalleryError(_LEFT)
@@ -276,9 +380,53 @@ class _Taken:
             )
         self.drop_if_faceless(*{row.subject_id for row in rows})
 
-    def _name(self, subject_id: str, wrapped_key: bytes) -> None:
+    def _name(self, subject_id: str, wrapped_key: bytes, face_ids: list[str]) -> None:
         with suppress(KeysError):  # a key that does not open names nobody; it goes all the same
-            self._subjects.add(self._vault.commitment_of(subject_id, wrapped_key))
+            subject, faces = self._vault.erased_as(subject_id, wrapped_key, face_ids)
+            self._subjects.add(subject)
+            if self._logs:
+                self._forgotten += faces
+
+    def suppress_everywhere(self, row_commitment: str, client: str | None) -> None:
+        """Suppress a person in every gallery, or in every one of a client."""
+        known = suppressions.person(self._vault.keyring, row_commitment)
+        self._suppressed.setdefault((client, None), set()).add(known)
+
+    def suppress_in(self, collection_id: str) -> None:
+        """Suppress those who were erased from a collection and have no face left in it."""
+        named = self._named.pop(collection_id, {})
+        place = self._session.execute(
+            select(CollectionRow.client, CollectionRow.name).where(
+                CollectionRow.id == collection_id
+            )
+        ).one_or_none()
+        if place is None:
+            return
+        keyring = self._vault.keyring
+        gallery = suppressions.gallery_of(keyring, place.client, place.name)
+        for some in _in_parts(sorted(named)):
+            still = set(
+                self._session.execute(
+                    select(FaceRow.subject_id).where(
+                        FaceRow.collection_id == collection_id, FaceRow.subject_id.in_(some)
+                    )
+                ).scalars()
+            )
+            self._suppressed.setdefault((place.client, gallery), set()).update(
+                suppressions.person(keyring, named[each]) for each in some if each not in still
+            )
+
+    def _write_suppressions(self, reason: str) -> None:
+        for collection_id in sorted(self._named):
+            self.suppress_in(collection_id)
+        keyring, now = self._vault.keyring, datetime.now(UTC)
+        for (client, gallery), persons in self._suppressed.items():
+            place = (
+                suppressions.ANY if client is None else suppressions.client_of(keyring, client),
+                gallery or suppressions.ANY,
+            )
+            entries = [Entry(each, *place) for each in persons]
+            suppressions.write(self._session, entries, reason=reason, at=now)
 
     def drop_if_faceless(self, *subject_ids: str) -> None:
         """Destroy the keys of those of these subjects that have no face left anywhere."""
@@ -298,19 +446,33 @@ class _Taken:
         *,
         missing: tuple[str, ...] = (),
         collection_id: str | None = None,
+        gallery: str | None = None,
     ) -> Erasure:
-        """Look again, record the outcome, and say what was done.
+        """Suppress, look again, record the outcome, and say what was done.
 
         Raises:
             GalleryError: something is left.
         """
+        self._write_suppressions(reason)
+        subjects = tuple(sorted(self._subjects))
         erasure = Erasure(
             what=what,
             reason=reason,
             faces=self._faces,
             crops=self._crops,
             keys=len(self._keyless),
-            subjects=tuple(sorted(self._subjects)),
+            subjects=subjects,
+            subject_count=len(subjects),
+            subjects_digest=hashlib.sha256("\n".join(subjects).encode()).hexdigest(),
+            gallery=gallery,
+            others={name: number for name, number in self._others.items() if number},
+            forgotten=tuple(sorted(self._forgotten)),
+            suppressed={
+                place: tuple(sorted(persons))
+                for place, persons in self._suppressed.items()
+                if persons
+            },
+            receipt_id=kept_receipts.new_id(),
             face_ids=self.face_ids,
             subject_ids=tuple(self._keyless),
             missing=missing,
@@ -318,7 +480,15 @@ class _Taken:
         )
         if _rows_left(self._session, erasure):
             raise GalleryError(_LEFT)
-        return replace(erasure, ledger_index=record(self._session, erasure))
+        done = replace(erasure, ledger_index=record(self._session, erasure))
+        kept_receipts.expect(
+            self._session,
+            done.receipt_id,
+            client=self._permit.client,
+            ledger_index=done.ledger_index,
+            pending=done.pending,
+        )
+        return done
 
 
 def _rows_left(session: Session, erasure: Erasure) -> int:
@@ -328,11 +498,21 @@ def _rows_left(session: Session, erasure: Erasure) -> int:
         left += _count(session, CollectionRow.id == erasure.collection_id)
         left += _count(session, FaceRow.collection_id == erasure.collection_id)
     for face_ids in erasure.face_ids.values():
-        left += sum(_count(session, FaceRow.id.in_(some)) for some in _in_parts(face_ids))
+        for some in _in_parts(face_ids):
+            left += _count(session, FaceRow.id.in_(some))
+            left += sum(remaining(session, some) for _, _, remaining in _OTHERS)
     for some in _in_parts(erasure.subject_ids):
         left += _count(session, SubjectRow.id.in_(some))
         left += _count(session, FaceRow.subject_id.in_(some))
     return left
+
+
+_OTHERS = (
+    ("users", users.forget, users.left),
+    ("job-results", jobs.forget, jobs.left),
+    ("review-seals", review_seals.forget, review_seals.left),
+)
+"""Whoever else holds something of a face: how it is destroyed, and how many things are left."""
 
 
 def _count(session: Session, condition: ColumnElement[bool]) -> int:

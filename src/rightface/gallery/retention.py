@@ -12,18 +12,22 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import groupby, islice
 from typing import Literal
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from rightface.gallery.rows import CollectionRow, FaceRow, SubjectRow
 from rightface.gallery.store import Collection
 from rightface.gallery.vault import Vault
+from rightface.law import consents
+from rightface.law.tables import ConsentRow, stamp
 from rightface.permit import Permit, Touch, require
 
 Clock = Literal["fixed", "idle"]
 _AT_ONCE = 1_000  # rows fetched together
+_IN = 500  # commitments in one IN (...)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +127,57 @@ def due(session: Session, *, at: datetime, until: datetime) -> list[Due]:
         Due(client=key[0], gallery=key[1], day=key[2], clock=key[3], faces=n, overdue=late[key])
         for key, n in sorted(counts.items())
     ]
+
+
+def expired(session: Session, at: datetime, limit: int) -> list[str]:
+    """Faces enrolled by consent whose consent has ended by itself, and no other covers them.
+
+    Ids of at most about `limit` of them.
+    """
+    query = (
+        select(
+            FaceRow.id,
+            FaceRow.purpose,
+            CollectionRow.client,
+            CollectionRow.name,
+            SubjectRow.commitment,
+        )
+        .join(SubjectRow, SubjectRow.id == FaceRow.subject_id)
+        .join(CollectionRow, CollectionRow.id == FaceRow.collection_id)
+        .where(
+            FaceRow.basis == consents.BASIS,
+            SubjectRow.commitment.in_(
+                select(ConsentRow.subject).where(
+                    ConsentRow.expires_at <= stamp(at), ConsentRow.withdrawn_at.is_(None)
+                )
+            ),
+        )
+        .order_by(CollectionRow.client, CollectionRow.name, FaceRow.purpose)
+        .execution_options(yield_per=_AT_ONCE)
+    )
+    found: list[str] = []
+    for (client, name, purpose), rows in groupby(
+        session.execute(query), lambda row: (row.client, row.name, row.purpose)
+    ):
+        while some := list(islice(rows, _IN)):
+            still = consents.covered(
+                session,
+                [row.commitment for row in some],
+                purpose=purpose,
+                gallery=name,
+                client=client,
+                at=at,
+            )
+            found += [row.id for row in some if row.commitment not in still]
+            if len(found) >= limit:
+                return found
+    return found
+
+
+def count_overdue(session: Session, at: datetime) -> int:
+    """How many faces are past one of their dates at `at`, or past the end of their consent."""
+    past = select(func.count()).select_from(FaceRow).where(overdue(at))
+    return int(session.execute(past).scalar_one()) + len(expired(session, at, _AT_ONCE))
 
 
 def _dates(session: Session, until: datetime) -> Iterator[tuple[str, str, datetime, Clock]]:

@@ -106,8 +106,12 @@ class Vault:
         except KeysError:
             subject = None
         if subject is None:
-            return self._keyring.commitment("ledger-subject", reference)
+            return self.instance_commitment(reference)
         return subject_commitment(subject)
+
+    def instance_commitment(self, reference: str) -> str:
+        """What the ledger says of somebody who has no row, under the instance's key."""
+        return self._keyring.commitment("ledger-subject", reference)
 
     def commitment_of(self, subject_id: str, wrapped_key: bytes) -> str:
         """What the ledger says of the subject in a row that was fetched already.
@@ -116,6 +120,25 @@ class Vault:
             KeysError: the key does not open.
         """
         return subject_commitment(self._unwrapped(subject_id, wrapped_key))
+
+    def erased_as(
+        self, subject_id: str, wrapped_key: bytes, face_ids: Iterable[str]
+    ) -> tuple[str, list[str]]:
+        """What the ledger says of a subject, and of each of these faces when they are erased.
+
+        A face's commitment (hex, 32 digits) is keyed under its subject's key, so that it means
+        nothing once that is gone; a restored backup still has the key, and finds the face by it.
+
+        Raises:
+            KeysError: the key does not open.
+        """
+        subject = self._unwrapped(subject_id, wrapped_key)
+        return subject_commitment(subject), [face_commitment(subject, one) for one in face_ids]
+
+    @property
+    def keyring(self) -> KeyRing:
+        """The keys that commitments are made with."""
+        return self._keyring
 
     def _new_subject(self, session: Session, reference: str | None) -> SubjectKey:
         subject = SubjectKey(str(uuid.uuid4()), os.urandom(_KEY))
@@ -288,6 +311,12 @@ def subject_commitment(subject: SubjectKey) -> str:
     """The subject's name in the ledger: HMAC-SHA256 of its id under its own key, hex."""
     message = b"rightface/ledger-subject\x1f" + subject.subject_id.encode()
     return hmac.digest(subject.key, message, hashlib.sha256).hex()
+
+
+def face_commitment(subject: SubjectKey, face_id: str) -> str:
+    """An erased face's name in the ledger: HMAC-SHA256 under its subject's key, 32 hex digits."""
+    message = b"rightface/ledger-face\x1f" + face_id.encode()
+    return hmac.digest(subject.key, message, hashlib.sha256).hex()[:32]
 
 
 def _place(kind: str, face_id: str, collection_id: str) -> bytes:

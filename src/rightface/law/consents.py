@@ -26,6 +26,8 @@ from rightface.law.vocabulary import Vocabulary
 
 _log = logging.getLogger(__name__)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+BASIS = "consent-warranted"
+"""The legal basis, in the vocabulary, that rests on each person's consent."""
 OBJECTION = "objection"
 """How a row came about that records only that a person said no."""
 
@@ -207,6 +209,21 @@ def suppressed(session: Session, keyring: KeyRing, subject: str) -> bool:
     commitment = keyring.commitment("subject", subject)
     rows = _rows(session, [commitment])
     return bool(rows) and rows[-1].withdrawn_at is not None
+
+
+def covered(
+    session: Session,
+    commitments: Iterable[str],
+    *,
+    purpose: str,
+    gallery: str,
+    client: str,
+    at: datetime,
+) -> frozenset[str]:
+    """Those of these rows' commitments whose person is covered for a use at `at`."""
+    use = _Use(purpose, gallery, client, stamp(at))
+    known = sorted(set(commitments))
+    return frozenset(row.subject for row in _rows(session, known) if use.covered_by(row))
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ _REASON = re.compile(r"[a-z0-9][A-Za-z0-9.-]*(?:#[A-Za-z0-9._()-]+)?", re.ASCII)
 _RECORD = re.compile(r"(?:wrt|fnd|fct)-[0-9a-f]{24}|crd-[0-9a-f]{16}|search:[0-9]{1,16}", re.ASCII)
 _REQUEST = re.compile(r"[A-Za-z0-9-]+", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_SHORT = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 
 _WORDS = {  # field: (pattern, longest)
@@ -51,6 +52,7 @@ _LISTS = {  # field: (pattern, longest, most)
     "jurisdictions": (_PLACE, 32, 32),
     "reasons": (_REASON, 128, 128),
     "subjects": (_DIGEST, 64, 800),
+    "forgotten": (_SHORT, 32, 800),
     "records": (_RECORD, 32, 256),
 }
 _COUNTS = 16
@@ -89,6 +91,9 @@ class Leaf:
     """SHA-256 of the model pack, hex."""
     subjects: tuple[str, ...] = ()
     """Keyed commitments (hex), never references."""
+    forgotten: tuple[str, ...] = ()
+    """Keyed commitments (hex, 32 digits) of the faces that were erased: what a restored backup is
+    held against."""
     records: tuple[str, ...] = ()
     """What it rests on or is about, by id alone: warrants, findings, facts, `search:7`; and the
     credential of whoever acted."""

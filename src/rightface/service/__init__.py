@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 
 from rightface.errors import LicenceError, RightfaceError
 from rightface.instance import Instance
@@ -36,6 +36,11 @@ class Service(Collections, Enrolment, Video, Identification, Verification):
     def __init__(self, instance: Instance) -> None:
         super().__init__(instance)
         self._keeper = Keeper(instance)
+        Gauge(
+            "rightface_overdue_faces",
+            "Faces past a retention date, or the end of their consent, for over five minutes",
+            registry=self.times.registry,
+        ).set_function(self._keeper.overdue)
         self._worker = Worker(self)
         self.on_submit = self._worker.call
 
@@ -102,6 +107,7 @@ class Service(Collections, Enrolment, Video, Identification, Verification):
             "database": lambda: self.instance.database.write(lambda session: None),
             "ledger": self.publish_ledger,
             "keeper": self._keeper.require_well,
+            "retention": self._keeper.require_swept,
             "weights": lambda: self.instance.pack,
         }
         state = {}

@@ -70,7 +70,8 @@ class Collections(Desk):
                     session,
                     self.instance.vault,
                     self.collection(session, caller, name),
-                    reason="request",
+                    reason="deletion",
+                    suppressing=self.instance.settings.suppress_deletions,
                     record=self.erased(permit),
                     permit=permit,
                 )
@@ -115,7 +116,8 @@ class Collections(Desk):
                     self.instance.vault,
                     self.collection(session, caller, collection),
                     face_ids,
-                    reason="request",
+                    reason="deletion",
+                    suppressing=self.instance.settings.suppress_deletions,
                     record=self.erased(permit),
                     permit=permit,
                 )

@@ -19,6 +19,7 @@ from rightface.faces.image import DEFAULT as IMAGE_LIMITS
 from rightface.faces.image import Pixels, decode
 from rightface.gallery.erasure import Erasure, complete_erasure
 from rightface.gallery.store import Collection, NewFace, StoredFace
+from rightface.gallery.users import count_users
 from rightface.instance import Instance
 from rightface.law.operation import Operation
 from rightface.permit import Permit, Touch, require
@@ -133,9 +134,7 @@ class Desk:
         """What records an erasure in the ledger, in the transaction that erases."""
 
         def record(session: Session, erasure: Erasure) -> int:
-            return self.instance.record_outcome(
-                session, permit, "erased", subjects=erasure.subjects, counts=erasure.counts
-            )
+            return self.instance.record_erasure(session, permit, erasure)
 
         return record
 
@@ -177,6 +176,7 @@ class Desk:
             name=collection.name,
             arn_suffix=arn_suffix(collection.client, collection.name),
             face_count=self.instance.store.count_faces(session, collection),
+            user_count=count_users(session, collection.id),
             model_version=self.model_version,
             created_at=collection.created_at,
         )
@@ -287,4 +287,5 @@ def record_of(face: NewFace | StoredFace, subject: str | None) -> FaceRecord:
         height=face.height,
         confidence=face.confidence,
         enrolled_at=face.enrolled_at,
+        user=face.user if isinstance(face, StoredFace) else None,
     )

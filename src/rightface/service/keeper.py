@@ -10,15 +10,20 @@ import threading
 import time
 from collections.abc import Callable
 
-from rightface.errors import RightfaceError, StorageError
+from rightface.errors import GalleryError, RightfaceError, StorageError
+from rightface.gallery.erasure import complete_abandoned
 from rightface.instance import Instance
 from rightface.registrar import Registrar
+from rightface.registrar_reviews import ReviewDesk
+from rightface.retention import RetentionDesk
 
 _log = logging.getLogger(__name__)
 FOLLOW_SECONDS = 0.5
 """How often it looks for what other processes wrote."""
 SWEEP_SECONDS = 60.0
 """How often it erases what is past its retention date."""
+OVERDUE_SECONDS = 300.0
+"""A face that is due for so long is an alarm."""
 LATE_SECONDS = 30.0
 """After this long without a good round it is not well."""
 
@@ -32,7 +37,8 @@ class Keeper:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._last_good = time.monotonic()
-        self._swept = float("-inf")
+        self._swept = self._finished = self._reviewed = float("-inf")
+        self._overdue = 0
         self._troubles: dict[str, str] = {}
         self._damage: RightfaceError | None = None
 
@@ -58,10 +64,30 @@ class Keeper:
         if self._thread is not None and time.monotonic() - self._last_good > LATE_SECONDS:
             raise StorageError("The keeper has not finished a round.", mend="Read the log.")
 
+    def require_swept(self) -> None:
+        """Whether what was due has been erased.
+
+        Raises:
+            GalleryError: faces have been overdue for more than five minutes.
+        """
+        if self.overdue():
+            raise GalleryError("Faces are overdue.", mend="rightface retention sweep")
+
+    def overdue(self) -> int:
+        """How many faces were overdue for more than five minutes after the last sweep."""
+        return self._overdue
+
     def _run(self) -> None:
         self._try("audit", self._audit)
         while not self._stopping.wait(FOLLOW_SECONDS):
-            tasks = (self._instance.indexes.follow, self._publish, self._forget, self._sweep)
+            tasks = (
+                self._instance.indexes.follow,
+                self._publish,
+                self._forget,
+                self._sweep,
+                self._close_reviews,
+                self._finish,
+            )
             went_well = [self._try(task.__name__, task) for task in tasks]  # each is tried
             if all(went_well):
                 self._last_good = time.monotonic()
@@ -94,7 +120,25 @@ class Keeper:
         if self._instance.database.forgetting:
             self._instance.database.forget_deleted()
 
+    def _close_reviews(self) -> None:
+        if time.monotonic() - self._reviewed >= SWEEP_SECONDS:
+            self._reviewed = time.monotonic()
+            ReviewDesk(self._instance).sweep()
+
     def _sweep(self) -> None:
         if time.monotonic() - self._swept >= SWEEP_SECONDS:
             self._swept = time.monotonic()
-            self._registrar.erase_overdue()
+            try:
+                self._registrar.erase_overdue()
+            finally:
+                desk = RetentionDesk(self._instance)
+                self._overdue = desk.overdue(for_seconds=OVERDUE_SECONDS)
+
+    def _finish(self) -> None:
+        # Erasures whose last look and receipt a crash prevented.
+        if time.monotonic() - self._finished >= SWEEP_SECONDS:
+            self._finished = time.monotonic()
+            instance = self._instance
+            complete_abandoned(
+                database=instance.database, room=instance.indexes, keyring=instance.keyring
+            )
