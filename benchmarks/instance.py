@@ -43,9 +43,11 @@ class TemporaryInstance:
         purposes: tuple[str, ...] = (PURPOSE,),
         operations: tuple[str, ...] = OPERATIONS,
         basis: str = "consent-warranted",
-        **volumes: int,
+        *,
+        per_second: int | None = None,
+        per_day: int | None = None,
     ) -> IssuedLicence:
-        """Issue a licence for every gallery, for a day; `volumes`: per_second, per_day."""
+        """Issue a licence for every gallery, for a day."""
         return self.registrar.issue_licence(
             LicenceTerms(
                 client=client,
@@ -58,7 +60,8 @@ class TemporaryInstance:
                 basis=basis,
                 valid_from=None,
                 valid_until=datetime.now(UTC) + timedelta(days=1),
-                **volumes,
+                per_second=per_second,
+                per_day=per_day,
             )
         )
 

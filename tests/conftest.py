@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import rightface.credentials
+import rightface.gallery.jobs
 import rightface.gallery.rows
 import rightface.law.tables
 import rightface.ledger.log  # noqa: F401  # the tables register themselves
@@ -20,6 +21,8 @@ from rightface.api.server import running
 from rightface.db import Base, Database
 from rightface.keys import KeyRing
 from rightface.permit import Permit
+from tests import postgres
+from tests.storage import Storage, kinds
 
 Permitted = Callable[[str], AbstractContextManager[Permit]]
 FACES = Path(__file__).resolve().parents[2] / "shared" / "faces"
@@ -38,9 +41,33 @@ def keyring(tmp_path: Path) -> KeyRing:
     return KeyRing.create(tmp_path / "keys")
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What needs a database runs on those that tests/storage.py says."""
+    if "storage" in metafunc.fixturenames:
+        path = metafunc.definition.nodeid.partition("::")[0]
+        only = metafunc.definition.get_closest_marker("sqlite_only") is not None
+        metafunc.parametrize("storage", kinds(path, sqlite_only=only), indirect=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[postgres.PostgreSQL]:
+    """A PostgreSQL server for the tests of this run. They share it, not its databases."""
+    with postgres.running() as server:
+        yield server
+
+
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database(f"sqlite:///{tmp_path / 'rightface.db'}")
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
+    """Where this test's databases lie."""
+    server = request.getfixturevalue("postgresql") if request.param == "postgresql" else None
+    opened = Storage(tmp_path, server)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def database(storage: Storage) -> Iterator[Database]:
+    opened = Database(storage.url(filled="declared"))
     Base.metadata.create_all(opened.engine)
     yield opened
     opened.close()
@@ -66,9 +93,10 @@ def permitted(licensed: TemporaryInstance) -> Permitted:
 
 
 @pytest.fixture
-def fresh(models: Path) -> Iterator[TemporaryInstance]:
+def fresh(models: Path, storage: Storage) -> Iterator[TemporaryInstance]:
     """An instance of this test's own."""
-    with temporary_instance(models) as opened:
+    database = "" if storage.is_sqlite else storage.url(filled="migrated")
+    with temporary_instance(models, database=database) as opened:
         yield opened
 
 

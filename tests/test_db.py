@@ -19,6 +19,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from rightface.db import BATCH, Database
 from rightface.errors import StorageError
+from tests.storage import Storage
 
 
 class Tables(DeclarativeBase):
@@ -38,8 +39,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def database(path: Path) -> Iterator[Database]:
-    opened = Database(f"sqlite:///{path}")
+def database(storage: Storage) -> Iterator[Database]:
+    opened = Database(storage.url("test"))
     Tables.metadata.create_all(opened.engine)
     yield opened
     opened.close()
@@ -156,7 +157,7 @@ def test_a_work_that_the_database_refuses_harms_nobody(database: Database) -> No
     with pytest.raises(StorageError, match="refused a write") as caught:
         futures[1].result(10)
     futures[2].result(10)
-    assert "UNIQUE" in str(caught.value)
+    assert "unique" in str(caught.value).lower()
     assert names(database) == ["a", "b"]
 
 
@@ -261,6 +262,7 @@ def limit_pages(database: Database, more: int) -> None:
     event.listen(database.engine, "connect", limit)
 
 
+@pytest.mark.sqlite_only
 def test_a_full_disk_keeps_nothing_and_says_so(database: Database) -> None:
     database.write(lambda s: s.add(Row(name="old")))
     limit_pages(database, 3)
@@ -288,6 +290,7 @@ import resource, sys
 from pathlib import Path
 from rightface.db import Database
 from rightface.errors import StorageError
+from tests.storage import Storage
 from tests.test_db import Row, names
 
 database = Database(f"sqlite:///{sys.argv[1]}")
@@ -323,6 +326,7 @@ def run(code: str, *arguments: object) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.sqlite_only
 def test_a_commit_that_fails_is_acknowledged_to_nobody(database: Database, path: Path) -> None:
     # The operating system refuses to let the log file grow: the failure comes at COMMIT.
     out, err = run(FULL_AT_COMMIT, path).communicate(timeout=60)
@@ -435,6 +439,7 @@ def test_reading_keeps_nothing(database: Database) -> None:
 
 
 # ---------------------------------------------------------------- forgetting
+@pytest.mark.sqlite_only
 def test_deleted_content_is_overwritten_in_every_file(database: Database, path: Path) -> None:
     secret = "a-name-that-must-go" * 5
     database.write(lambda s: s.add(Row(name=secret)))
@@ -444,6 +449,7 @@ def test_deleted_content_is_overwritten_in_every_file(database: Database, path: 
     assert not any(secret.encode() in file.read_bytes() for file in path.parent.iterdir())
 
 
+@pytest.mark.sqlite_only
 def test_a_reader_in_the_way_of_forgetting_is_reported(database: Database, path: Path) -> None:
     event.listen(database.engine, "connect", lambda c, _: c.execute("PRAGMA busy_timeout=50"))
     database.engine.dispose()
@@ -464,7 +470,7 @@ import sys
 from rightface.db import Database
 from tests.test_db import Row
 
-database = Database(f"sqlite:///{sys.argv[1]}")
+database = Database(sys.argv[1])
 for number in range(int(sys.argv[3])):
     database.write(lambda s: s.add(Row(name=f"{sys.argv[2]}-{number}")))
     print(number, flush=True)
@@ -472,8 +478,8 @@ database.close()
 """
 
 
-def test_several_processes_write_at_once(database: Database, path: Path) -> None:
-    writers = [run(WRITER, path, name, 40) for name in "abc"]
+def test_several_processes_write_at_once(database: Database, storage: Storage) -> None:
+    writers = [run(WRITER, storage.url("test"), name, 40) for name in "abc"]
     for number in range(40):
         database.write(lambda s, n=number: s.add(Row(name=f"here-{n}")))  # type: ignore[misc]
     for writer in writers:
@@ -482,9 +488,11 @@ def test_several_processes_write_at_once(database: Database, path: Path) -> None
     assert len(names(database)) == 160
 
 
-def test_killed_while_writing_nothing_acknowledged_is_lost(database: Database, path: Path) -> None:
+def test_killed_while_writing_nothing_acknowledged_is_lost(
+    database: Database, storage: Storage, path: Path
+) -> None:
     for attempt in range(6):
-        writer = run(WRITER, path, attempt, 100_000)
+        writer = run(WRITER, storage.url("test"), attempt, 100_000)
         assert writer.stdout is not None
         told = [writer.stdout.readline()]
         time.sleep(0.02 * attempt)
@@ -495,6 +503,7 @@ def test_killed_while_writing_nothing_acknowledged_is_lost(database: Database, p
         held = {name for name in names(database) if name.startswith(f"{attempt}-")}
         assert {f"{attempt}-{number}" for number in acknowledged} <= held
         assert held == {f"{attempt}-{number}" for number in range(len(held))}
-        with sqlite3.connect(path) as connection:
-            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        connection.close()
+        if storage.is_sqlite:
+            with sqlite3.connect(path) as connection:
+                assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+            connection.close()

@@ -248,6 +248,7 @@ def traces(content: bytes, secrets: list[bytes]) -> int:
     return sum(one[len(one) // 2 - 16 : len(one) // 2 + 16] in content for one in secrets)
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize("crowd", [3, 150], ids=["few", "many"])
 def test_no_byte_of_an_erased_subject_is_left_in_the_files(gallery: Gallery, crowd: int) -> None:
     staff, rng = gallery.collection(), np.random.default_rng(1)
@@ -274,6 +275,7 @@ def test_no_byte_of_an_erased_subject_is_left_in_the_files(gallery: Gallery, cro
     assert traces(stored_bytes(gallery), secrets) == 0
 
 
+@pytest.mark.sqlite_only
 def test_a_long_read_in_the_way_is_told_and_made_up_for(gallery: Gallery) -> None:
     staff, (one, two) = gallery.collection(), templates(2)
     gallery.enrol(staff, new_face("ada", one))

@@ -12,6 +12,7 @@ from rightface.db import Database
 from rightface.keys import KeyRing
 from rightface.ledger import log
 from rightface.ledger.publish import Publisher
+from tests.storage import Storage
 
 from .sample import ORIGIN, grow, grow_fast
 
@@ -30,9 +31,9 @@ class Published:
         return self.publisher.vkey
 
 
-def open_ledger(directory: Path) -> Published:
+def open_ledger(directory: Path, url: str | None = None) -> Published:
     keyring = KeyRing.create(directory / "keys")
-    opened = Database(f"sqlite:///{directory / 'rightface.db'}")
+    opened = Database(url or f"sqlite:///{directory / 'rightface.db'}")
     log.TABLE.create(opened.engine)
     public = directory / "ledger"
     publisher = Publisher(opened, public, keyring.signer("ledger"), ORIGIN)
@@ -40,9 +41,9 @@ def open_ledger(directory: Path) -> Published:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Published]:
+def ledger(tmp_path: Path, storage: Storage) -> Iterator[Published]:
     """An empty ledger."""
-    opened = open_ledger(tmp_path)
+    opened = open_ledger(tmp_path, storage.url())
     yield opened
     opened.database.close()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
@@ -12,6 +11,7 @@ from sqlalchemy.orm import Session
 from rightface.db import Database
 from rightface.errors import LedgerError, StorageError
 from rightface.ledger import log
+from tests.storage import Storage
 
 from .sample import a_leaf, grow
 
@@ -86,14 +86,25 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_the_database_itself_refuses_changes(database: Database, tmp_path: Path, name: str) -> None:
+def test_the_database_itself_refuses_changes(
+    database: Database, storage: Storage, name: str
+) -> None:
     grow(database, 3)
+    statement = CHANGES[name]
+    if not storage.is_sqlite:
+        if name == "replace":
+            statement = "TRUNCATE ledger_leaves"
+        statement = statement.replace("x'00'", r"'\x00'")
     with pytest.raises(StorageError, match="ledger"):
-        database.write(lambda session: session.connection().exec_driver_sql(CHANGES[name]))
-    other = sqlite3.connect(tmp_path / "rightface.db")  # not through rightface at all
-    with pytest.raises(sqlite3.IntegrityError, match="ledger"):
-        other.execute(CHANGES[name])
-    other.close()
+        database.write(lambda session: session.connection().exec_driver_sql(statement))
+    if storage.server is not None:
+        with database.engine.connect() as other, pytest.raises(SQLAlchemyError, match="ledger"):
+            other.exec_driver_sql(statement)
+    else:
+        direct = sqlite3.connect(storage.directory / "rightface.db")  # not through rightface
+        with pytest.raises(sqlite3.IntegrityError, match="ledger"):
+            direct.execute(statement)
+        direct.close()
     with database.read() as session:
         assert log.entries(session, 0, 3) == [a_leaf(n).canonical() for n in range(3)]
 
@@ -110,11 +121,12 @@ def test_the_orm_cannot_change_a_leaf_either(database: Database) -> None:
     assert isinstance(caught.value.__cause__, IntegrityError | SQLAlchemyError)
 
 
-def test_a_migration_can_put_the_triggers_on(tmp_path: Path) -> None:
-    opened = Database(f"sqlite:///{tmp_path / 'migrated.db'}")
+def test_a_migration_can_put_the_triggers_on(storage: Storage) -> None:
+    opened = Database(storage.url("migrated"))
+    blob = "BLOB" if storage.is_sqlite else "BYTEA"
     with opened.engine.begin() as connection:
         connection.exec_driver_sql(
-            "CREATE TABLE ledger_leaves (idx INTEGER PRIMARY KEY, body BLOB NOT NULL)"
+            f"CREATE TABLE ledger_leaves (idx INTEGER PRIMARY KEY, body {blob} NOT NULL)"
         )
         log.protect(connection)
     grow(opened, 3)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -13,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import event
@@ -24,20 +24,23 @@ from rightface.ledger import log
 from rightface.ledger.merkle import EMPTY_ROOT
 from rightface.ledger.publish import ROWS, Publisher
 from rightface.ledger.verify import verify
+from tests.storage import Storage
 
 from .conftest import Published
 from .sample import ORIGIN, all_files, flipped, grow, grow_fast
 
 
-def tamper(directory: Path, *statements: str) -> None:
-    """Change the table as somebody with the file and no scruples would."""
-    connection = sqlite3.connect(directory / "rightface.db")
-    for name in ("no_update", "no_delete", "no_gap"):
-        connection.execute(f"DROP TRIGGER ledger_leaves_{name}")
-    for statement in statements:
-        connection.execute(statement)
-    connection.commit()
-    connection.close()
+def tamper(database: Database, *statements: str) -> None:
+    """Change the table as somebody with the database's password and no scruples would."""
+    with database.engine.begin() as connection:
+        if database.is_sqlite:
+            for name in ("no_update", "no_delete", "no_gap"):
+                connection.exec_driver_sql(f"DROP TRIGGER ledger_leaves_{name}")
+        else:
+            connection.exec_driver_sql("ALTER TABLE ledger_leaves DISABLE TRIGGER USER")
+        for statement in statements:
+            told = statement if database.is_sqlite else statement.replace("x'", r"'\x")
+            connection.exec_driver_sql(told)
 
 
 @contextmanager
@@ -45,11 +48,11 @@ def counted_rows(database: Database) -> Iterator[list[int]]:
     """How many leaves each query asks for."""
     asked: list[int] = []
 
-    def look(
-        _c: object, _u: object, statement: str, parameters: tuple[int, ...], *_: object
-    ) -> None:
+    def look(_c: object, _u: object, statement: str, parameters: Any, *_: object) -> None:
         if "body" in statement and statement.startswith("SELECT"):
-            asked.append(parameters[1] - parameters[0])
+            named = isinstance(parameters, dict)  # psycopg's are, sqlite3's are in order
+            start, end = (parameters["start"], parameters["end"]) if named else parameters
+            asked.append(end - start)
 
     event.listen(database.engine, "before_cursor_execute", look)
     yield asked
@@ -192,7 +195,7 @@ def test_publishing_reads_little_more_than_the_news(ledger: Published) -> None:
 def test_a_shrunken_database_is_refused(ledger: Published, tmp_path: Path) -> None:
     grow(ledger.database, 300)
     signed = ledger.publisher.publish()
-    tamper(tmp_path, "DELETE FROM ledger_leaves WHERE idx >= 290")
+    tamper(ledger.database, "DELETE FROM ledger_leaves WHERE idx >= 290")
     for action in (ledger.publisher.publish, ledger.publisher.rebuild, ledger.publisher.audit):
         with pytest.raises(LedgerError, match="holds 290 entries, but 300 were signed; entry 290"):
             action()
@@ -204,7 +207,7 @@ def test_a_shrunken_database_is_refused(ledger: Published, tmp_path: Path) -> No
 def test_a_changed_row_is_refused_and_named(ledger: Published, tmp_path: Path, index: int) -> None:
     grow(ledger.database, 300)
     signed = ledger.publisher.publish()
-    tamper(tmp_path, f"UPDATE ledger_leaves SET body = x'7b7d' WHERE idx = {index}")
+    tamper(ledger.database, f"UPDATE ledger_leaves SET body = x'7b7d' WHERE idx = {index}")
     grow(ledger.database, 20)
     for action in (ledger.publisher.publish, ledger.publisher.rebuild, ledger.publisher.audit):
         with pytest.raises(LedgerError, match=rf"Entry {index} in the database is not what was"):
@@ -219,7 +222,7 @@ def test_a_changed_row_of_the_unfinished_tile_is_refused_at_once(
     grow_fast(ledger.database, 16 * ROWS + 100)
     ledger.publisher.publish()
     index = 16 * ROWS + 50
-    tamper(tmp_path, f"UPDATE ledger_leaves SET body = x'7b7d' WHERE idx = {index}")
+    tamper(ledger.database, f"UPDATE ledger_leaves SET body = x'7b7d' WHERE idx = {index}")
     grow(ledger.database, 1)
     with pytest.raises(LedgerError, match=rf"Entry {index} in the database is not what was"):
         ledger.publisher.publish()
@@ -230,7 +233,7 @@ def test_a_changed_row_is_refused_when_the_tiles_are_gone_too(
 ) -> None:
     grow(ledger.database, 300)
     signed = ledger.publisher.publish()
-    tamper(tmp_path, "UPDATE ledger_leaves SET body = x'7b7d' WHERE idx = 3")
+    tamper(ledger.database, "UPDATE ledger_leaves SET body = x'7b7d' WHERE idx = 3")
     shutil.rmtree(ledger.directory / "tile")
     with pytest.raises(LedgerError, match="An entry before 300 in the database"):
         ledger.publisher.publish()
@@ -240,7 +243,7 @@ def test_a_changed_row_is_refused_when_the_tiles_are_gone_too(
 def test_a_missing_row_is_refused(ledger: Published, tmp_path: Path) -> None:
     grow(ledger.database, 300)
     ledger.publisher.publish()
-    tamper(tmp_path, "DELETE FROM ledger_leaves WHERE idx = 270")
+    tamper(ledger.database, "DELETE FROM ledger_leaves WHERE idx = 270")
     grow(ledger.database, 1)
     with pytest.raises(LedgerError, match="Entry 270 is missing"):
         ledger.publisher.publish()
@@ -249,7 +252,7 @@ def test_a_missing_row_is_refused(ledger: Published, tmp_path: Path) -> None:
 def test_every_old_row_is_looked_at_in_turn(ledger: Published, tmp_path: Path) -> None:
     grow_fast(ledger.database, 4 * ROWS)
     ledger.publisher.publish()
-    tamper(tmp_path, "UPDATE ledger_leaves SET body = x'7b7d' WHERE idx = 100")
+    tamper(ledger.database, "UPDATE ledger_leaves SET body = x'7b7d' WHERE idx = 100")
     with pytest.raises(LedgerError, match="Entry 100 "):
         for _ in range(7):  # five slices, and one more where their number changes
             grow(ledger.database, 1)
@@ -340,7 +343,7 @@ from rightface.ledger.publish import Publisher
 from tests.ledger.sample import ORIGIN, a_leaf
 
 home = Path(sys.argv[1])
-database = Database(f"sqlite:///{home / 'rightface.db'}")
+database = Database(sys.argv[3])
 signer = KeyRing.open(home / "keys").signer("ledger")
 publisher = Publisher(database, home / "ledger", signer, ORIGIN)
 for number in range(int(sys.argv[2])):
@@ -351,10 +354,10 @@ database.close()
 """
 
 
-def start_writer(home: Path, count: int) -> subprocess.Popen[str]:
+def start_writer(home: Path, count: int, url: str) -> subprocess.Popen[str]:
     root = Path(__file__).resolve().parents[2]
     return subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(home), str(count)],
+        [sys.executable, "-c", WRITER, str(home), str(count), url],
         stdout=subprocess.PIPE,
         text=True,
         cwd=root,
@@ -362,8 +365,10 @@ def start_writer(home: Path, count: int) -> subprocess.Popen[str]:
     )
 
 
-def test_processes_append_and_publish_side_by_side(ledger: Published, tmp_path: Path) -> None:
-    writers = [start_writer(tmp_path, 60) for _ in range(3)]
+def test_processes_append_and_publish_side_by_side(
+    ledger: Published, storage: Storage, tmp_path: Path
+) -> None:
+    writers = [start_writer(tmp_path, 60, storage.url()) for _ in range(3)]
     told = [writer.communicate(timeout=120)[0].split() for writer in writers]
     assert [writer.returncode for writer in writers] == [0, 0, 0]
     assert sorted(int(index) for lines in told for index in lines) == list(range(180))
@@ -374,11 +379,11 @@ def test_processes_append_and_publish_side_by_side(ledger: Published, tmp_path: 
 
 
 def test_killed_at_any_moment_the_ledger_verifies_and_goes_on(
-    ledger: Published, tmp_path: Path
+    ledger: Published, storage: Storage, tmp_path: Path
 ) -> None:
     acknowledged = -1
     for attempt in range(8):
-        writer = start_writer(tmp_path, 10_000)
+        writer = start_writer(tmp_path, 10_000, storage.url())
         assert writer.stdout is not None
         told = [writer.stdout.readline()]
         time.sleep(0.03 * attempt)
