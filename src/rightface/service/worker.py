@@ -30,7 +30,7 @@ BEAT_SECONDS = 5.0
 """How often the lease is prolonged."""
 NOTE_SECONDS = 1.0
 """How often progress is written down."""
-NICE = 15
+NICE = 10
 _STATES = (SUBMITTED, IN_PROGRESS, SUCCEEDED, FAILED)
 
 
