@@ -14,7 +14,9 @@ Knows nothing of the server; needs boto3 only through the client it is given.
 from __future__ import annotations
 
 import uuid
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple, TypeVar
 
 Client = TypeVar("Client")
 _EVENT = "before-sign.rekognition"
@@ -62,3 +64,28 @@ def stamp(
     events.unregister(_EVENT, unique_id=_HOOK)
     events.register(_EVENT, add, unique_id=_HOOK)
     return client
+
+
+class Waiting(NamedTuple):
+    """A search whose candidates people review first. Its `FaceMatches` are empty until then."""
+
+    review_id: str
+    """Ask for its outcome by this: `GET /v1/reviews/{review_id}`."""
+    expires_at: datetime
+    """Until when the reviewers may decide."""
+
+
+def review_of(response: Mapping[str, Any]) -> Waiting | None:
+    """The review that a search's answer waits for; None: it waits for none.
+
+    An empty list of matches says nothing by itself: ask this first. Whether anybody was found is
+    not told before people have decided.
+
+    Args:
+        response: what `search_faces`, `search_faces_by_image` and the like gave.
+    """
+    headers = response["ResponseMetadata"]["HTTPHeaders"]
+    if "x-rightface-review" not in headers:
+        return None
+    expires = datetime.fromisoformat(headers["x-rightface-review-expires"])
+    return Waiting(headers["x-rightface-review"], expires)

@@ -25,6 +25,7 @@ from rich.progress import Progress
 from rightface.law.gate import judge
 from rightface.law.library import InstrumentLibrary
 from rightface.law.reference import verdict
+from rightface.law.ruling import Ruling
 from rightface.law.world import World
 from tests.law.synthetic import libraries
 from tests.law.worlds import LIBRARY, gate_world, moment, one_in, question_world, subset
@@ -58,9 +59,14 @@ def compare(world: World) -> tuple[str, str]:
         "outcome": (ruling.outcome, told.outcome),
         "missing": (sorted(ruling.missing), sorted(told.missing)),
         "instruments": (sorted(ruling.instruments), sorted(told.instruments)),
+        "reviewers": (_reviewers(ruling), told.reviewers if told.outcome == "allow" else 0),
     }
     wrong = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
     return ruling.outcome, "; ".join(f"{n}: gate {a}, reference {b}" for n, (a, b) in wrong.items())
+
+
+def _reviewers(ruling: Ruling) -> float:
+    return max((one.value for one in ruling.obligations if one.kind == "human-review"), default=0)
 
 
 def drawn_world(rng: Random, pool: list[InstrumentLibrary]) -> World:

@@ -217,7 +217,44 @@ def test_a_live_operation_is_allowed_no_more_than_the_question(world: World) -> 
     asked = replace(world.operation, conditions={})
     live = judge(replace(world, operation=asked, live=True))
     question = judge(replace(world, operation=asked, live=False))
+    if live.allowed and not question.allowed:  # only what this service performs itself was missing
+        assert set(question.missing) <= REVIEWED
+        assert question.outcome == "require-duty"
+        assert asked.action == "identify-1toN"
+        assert reviewers(live) >= max(WORDS.duties[duty].reviewers for duty in question.missing)
+        question = judge(replace(world, operation=replace(asked, conditions=STATED), live=False))
     assert rank(live) <= rank(question)
+
+
+@settings(max_examples=500, deadline=None)
+@given(any_world)
+def test_a_review_that_is_asked_for_can_be_held_or_nothing_is_allowed(world: World) -> None:
+    asked = replace(world.operation, conditions={})
+    live = judge(replace(world, operation=asked, live=True))
+    assert world.records is not None
+    if live.allowed and reviewers(live):
+        assert asked.action == "identify-1toN"
+        assert reviewers(live) <= world.records.reviewers
+        nobody = replace(world.records, reviewers=0)
+        without = judge(replace(world, operation=asked, live=True, records=nobody))
+        assert "review#too-few-reviewers" in [reason.key for reason in without.reasons]
+        assert without.outcome == "require-duty"
+
+
+@settings(max_examples=500, deadline=None)
+@given(any_world, st.integers(1, 5))
+def test_fewer_reviewers_never_allow_more(world: World, gone: int) -> None:
+    assert world.records is not None
+    less = replace(world.records, reviewers=max(0, world.records.reviewers - gone))
+    assert rank(judge(replace(world, records=less))) <= rank(judge(world))
+
+
+REVIEWED = {name for name, duty in WORDS.duties.items() if duty.reviewers}
+STATED: dict[str, Any] = {"duties": tuple(sorted(REVIEWED))}
+
+
+def reviewers(ruling: Ruling) -> float:
+    return max((one.value for one in ruling.obligations if one.kind == "human-review"), default=0)
 
 
 def test_obligations_merge_to_the_strictest() -> None:

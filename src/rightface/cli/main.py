@@ -67,6 +67,7 @@ def complete() -> typer.Typer:
         licence,
         report,
         retention,
+        review,
         serve,
         subject,
         warrant,
@@ -80,6 +81,7 @@ def complete() -> typer.Typer:
     app.add_typer(warrant.app, name="warrant")
     app.add_typer(finding.app, name="finding")
     app.add_typer(retention.app, name="retention")
+    app.add_typer(review.app, name="review")
     app.add_typer(subject.app, name="subject")
     app.add_typer(subject.suppression, name="suppression")
     app.add_typer(law.app, name="law")

@@ -7,6 +7,7 @@ Read `Gate.decide` and `judge`: the steps are numbered as in the design. What a 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
@@ -19,7 +20,7 @@ from rightface.law.library import InstrumentLibrary
 from rightface.law.licences import Licence
 from rightface.law.on_record import on_record
 from rightface.law.operation import Operation
-from rightface.law.records import find_licence, read_records
+from rightface.law.records import Reviewers, find_licence, read_records
 from rightface.law.ruling import Outcome, Refusal, Ruling, StepResult
 from rightface.law.steps import (
     consent,
@@ -27,6 +28,7 @@ from rightface.law.steps import (
     instruments,
     licence,
     obligations,
+    review,
     time_and_client,
     warrant,
 )
@@ -44,8 +46,22 @@ _mint = take_mint()
 
 
 def judge(world: World) -> Ruling:
-    """Steps 0 to 6: what law, licence and consent say. Makes no record and no permit."""
+    """Steps 0 to 6: what law, licence and consent say. Makes no record and no permit.
+
+    If all that is missing is what this service performs itself (human review, by sealing), it is
+    judged again with that counted as met, and becomes an obligation of the permit.
+    """
     check_words(world.operation, world.library)
+    ruling = _judged(world)
+    performed = review.performable(world, ruling)
+    if not performed:
+        return ruling
+    again = _judged(replace(world, performed=performed))
+    # If not: what was missing at first, and what step 6 says of the reviewers.
+    return again if again.allowed else _ruling(world, [*ruling.steps[:-1], again.steps[-1]])
+
+
+def _judged(world: World) -> Ruling:
     results = [
         # 0. Establish the time that is asked about, and the client.
         time_and_client.check(world),
@@ -60,8 +76,8 @@ def judge(world: World) -> Ruling:
         # 5. The evidence that the model works.
         evidence.check(world),
     ]
-    # 6. The obligations, merged to the strictest.
-    return _ruling(world, [*results, obligations.check(results)])
+    # 6. The obligations, merged to the strictest; a review that is asked for can be held.
+    return _ruling(world, [*results, obligations.check(world, results)])
 
 
 class Gate:
@@ -78,6 +94,7 @@ class Gate:
         *,
         strict: bool = False,
         searched: Searched = lambda *_: False,
+        reviewers: Reviewers = lambda *_: 0,
     ) -> None:
         self.strict = strict
         """Whether rules that were not read at their source are refused."""
@@ -88,6 +105,7 @@ class Gate:
         self._evidence = evidence
         self._clock = clock
         self._searched = searched
+        self._reviewers = reviewers
 
     def decide(self, operation: Operation) -> Permit | Refusal:
         """A permit for exactly this operation, now, or the reasons why not. Either is on record.
@@ -174,6 +192,7 @@ class Gate:
                 as_of,
                 self._evidence,
                 self._searched,
+                self._reviewers,
                 live=live,
             )
         if adopted is None:

@@ -55,23 +55,22 @@ def verdict(
     if not live or records is None:
         return first
     # What people have to see first: the service can hold it back for them, of one operation only.
-    asked = [2 if name == "two-person-review" else 1 for name in first.missing & _HELD_BACK]
-    needed = max([first.reviewers, *asked])
     speaking = frozenset[str]() if first.outcome == "allow" else first.instruments
     if operation.action != "identify-1toN":
         return first if first.reviewers == 0 else Verdict("deny", speaking, first.missing)
+    second = first
+    if first.outcome == "require-duty" and first.missing <= _HELD_BACK:
+        held = replace(records, duties=records.duties | first.missing)
+        second = _first_verdict(operation, as_of, instruments, adopted, held, live, strict)
+    asked = [2 if name == "two-person-review" else 1 for name in first.missing & _HELD_BACK]
+    needed = max([first.reviewers, second.reviewers, *asked])
     if needed > records.reviewers:
         lacking = "two-person-review" if needed > 1 else "human-review"
         outcome = "deny" if first.outcome == "deny" else "require-duty"
         return Verdict(outcome, speaking, first.missing | {lacking})
-    if first.outcome != "require-duty" or not first.missing <= _HELD_BACK:
-        return first
-    held = replace(records, duties=records.duties | first.missing)
-    second = _first_verdict(operation, as_of, instruments, adopted, held, live, strict)
     if second.outcome != "allow":
         return first
-    told = first.instruments | second.instruments
-    return Verdict("allow", told, frozenset(), max(needed, second.reviewers))
+    return Verdict("allow", speaking | second.instruments, frozenset(), needed)
 
 
 _HELD_BACK = frozenset({"human-review", "two-person-review"})
@@ -115,10 +114,13 @@ def _first_verdict(
         if not _evidence_suffices(operation, as_of, records):
             missing.add("accuracy-evidence")
 
-    for instrument, rule in _applying(operation, as_of, instruments, adopted, records, live):
+    applying = list(_applying(operation, as_of, instruments, adopted, records, live))
+    forbidden = {actor for _, rule, actor in applying if rule["effect"] != "oblige"}
+    for instrument, rule, actor in applying:
         if rule["effect"] == "oblige":
             obliging.add(instrument)
-            reviewers = max(reviewers, rule["reviewers"])
+            # Who may not do it at all is not told how to do it.
+            reviewers = max(reviewers, 0 if actor in forbidden else rule["reviewers"])
         else:
             speaking.add(instrument)
             refused = refused or rule["effect"] == "forbid"
@@ -144,7 +146,7 @@ def _applying(
     adopted: frozenset[str],
     records: Records | None,
     live: bool,
-) -> Iterator[tuple[str, Mapping[str, Any]]]:
+) -> Iterator[tuple[str, Mapping[str, Any], str]]:
     words = Vocabulary.load()
     if operation.action == "erase":
         return
@@ -160,6 +162,7 @@ def _applying(
                         yield (
                             instrument.instrument_id,
                             {**rule, "reviewers": _reviewers(instrument, rule["id"])},
+                            actor,
                         )
 
 

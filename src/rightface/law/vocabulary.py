@@ -58,11 +58,15 @@ class Purpose:
 
 @dataclass(frozen=True, kw_only=True)
 class Duty:
-    """What has to be done first. Recordable: a document on record meets it."""
+    """What has to be done first. Recordable: a document on record meets it.
+
+    Reviewers: how many of them decide where this service performs it itself; 0: it cannot.
+    """
 
     name: str
     definition: str
     recordable: bool
+    reviewers: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

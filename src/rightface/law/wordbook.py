@@ -146,7 +146,12 @@ def vocabulary_json() -> dict[str, Any]:
             for n, only in words.bases.items()
         ],
         "duties": [
-            {"word": n, "recordable": d.recordable, "definition": d.definition}
+            {
+                "word": n,
+                "recordable": d.recordable,
+                "reviewers": d.reviewers,
+                "definition": d.definition,
+            }
             for n, d in words.duties.items()
         ],
         "facts": [
@@ -257,8 +262,11 @@ def _lists(told: Mapping[str, Any]) -> Iterable[str]:
     yield "## Legal bases (field `legal_basis`)"
     yield _table(told["legal_bases"], ("word", "only", "definition"))
     yield "## Duties (condition `duties`)"
-    yield "Recordable: a document on record meets it; the others are met by a feature."
-    yield _table(told["duties"], ("word", "recordable", "definition"))
+    yield (
+        "Recordable: a document on record meets it; the others are met by a feature. Reviewers: the"
+        " service performs it, where it can seal the result until so many have decided (review.md)."
+    )
+    yield _table(told["duties"], ("word", "recordable", "reviewers", "definition"))
     yield "## Facts, states of the world (condition `facts`)"
     yield _table(told["facts"], ("word", "jurisdiction", "checklist", "definition"))
     yield "## Offences (condition `offence`)"

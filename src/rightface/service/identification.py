@@ -17,12 +17,13 @@ from rightface.service.desk import (
     strictest,
     template_of,
 )
-from rightface.service.leads import MOST_CANDIDATES, Leads
+from rightface.service.leads import MOST_CANDIDATES
+from rightface.service.review import Reviews
 from rightface.service.sight import seen
 from rightface.service_types import Answer, Caller, Candidate, DetectedFace, Picture, SearchResult
 
 
-class Identification(Leads):
+class Identification(Reviews):
     """Probes against galleries."""
 
     def search_faces(
@@ -34,6 +35,7 @@ class Identification(Leads):
         ) as permit:
             with self.instance.database.read() as session:
                 gallery = self.searchable(session, caller, collection)
+                self.require_reviewable(session, permit, gallery)
                 found = self.instance.store.fetch_faces(
                     session, gallery.id, [face_id], permit=permit
                 )
@@ -42,11 +44,16 @@ class Identification(Leads):
                 template = self.instance.vault.open_template(
                     session, face_id, gallery.id, permit=permit
                 )
+                shown = self.enrolled_probe(session, found[face_id], permit)
             if template is None:
                 raise FaceNotFound("There is no such face that may be used here and now.")
             candidates, fmr = self._search(
                 caller, permit, gallery, template, limit, similarity, probe=found[face_id]
             )
+            sealed = self.seal_if_asked(caller, permit, gallery, candidates, probe=shown)
+            if sealed is not None:
+                return self.sealed_answer(permit, self._result(None, ()), sealed, fmr=fmr)
+            self._searched(permit, candidates, probe=found[face_id])
             return answer(permit, self._result(None, candidates), fmr=fmr)
 
     def search_faces_by_image(
@@ -65,12 +72,19 @@ class Identification(Leads):
         ) as permit:
             with self.instance.database.read() as session:
                 gallery = self.searchable(session, caller, collection)
+                self.require_reviewable(session, permit, gallery)
             pixels = self.decode(image, permit)
             face = self.one_face(pixels, permit, quality_filter)
             candidates, fmr = self._search(
                 caller, permit, gallery, template_of(face), limit, similarity
             )
-            return answer(permit, self._result(seen(face, pixels), candidates), fmr=fmr)
+            looked_at = seen(face, pixels)
+            shown = self.probe_of(pixels, face, permit)
+            sealed = self.seal_if_asked(caller, permit, gallery, candidates, probe=shown)
+            if sealed is not None:
+                return self.sealed_answer(permit, self._result(looked_at, ()), sealed, fmr=fmr)
+            self._searched(permit, candidates)
+            return answer(permit, self._result(looked_at, candidates), fmr=fmr)
 
     def _search(
         self,
@@ -114,13 +128,18 @@ class Identification(Leads):
                 nothing_further = len(hits) < k or hits[-1].score < least or k == MOST_CANDIDATES
                 if len(candidates) == limit or nothing_further:
                     break
-            # Whose face was searched for, where that is on record, stands before the candidates.
-            concerned = [probe.subject] if probe else []
-            concerned += [candidate.record.subject for candidate in candidates]
+        return candidates, fmr
+
+    def _searched(
+        self, permit: Permit, candidates: Sequence[Candidate], probe: StoredFace | None = None
+    ) -> None:
+        # Whose face was searched for, where that is on record, stands before the candidates.
+        concerned = [probe.subject] if probe else []
+        concerned += [candidate.record.subject for candidate in candidates]
+        with self.instance.database.read() as session:
             known = self.known(session, concerned)
         counts = {"candidates": len(candidates), "probes": int(probe is not None)}
         self.done(permit, "searched", subjects=known, counts=counts)
-        return candidates, fmr
 
     def _result(self, probe: DetectedFace | None, candidates: Sequence[Candidate]) -> SearchResult:
         return SearchResult(probe=probe, candidates=candidates, model_version=self.model_version)

@@ -1,7 +1,8 @@
 """The x-rightface-* headers: the proof and the reasons that Amazon's shapes have no place for.
 
 On answers and refusals alike: `x-rightface-permit`, `-ledger-index`, `-reasons`, `-fmr`; `none`
-where one does not apply. Never a subject reference.
+where one does not apply. A search that people must review first is answered without matches, and
+with `x-rightface-review` and `-review-expires`. Never a subject reference.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ def of_answer(answer: Answer[Any]) -> dict[str, str]:
         "x-rightface-reasons": NONE,
         "x-rightface-fmr": NONE if answer.fmr is None else rate(answer.fmr),
     }
+    if answer.review is not None:
+        headers["x-rightface-review"] = answer.review
+    if answer.review_expires is not None:
+        headers["x-rightface-review-expires"] = answer.review_expires.isoformat(timespec="seconds")
     if answer.obligations:
         kinds = sorted({f"{duty.kind}={duty.value}" for duty in answer.obligations})
         headers["x-rightface-obligations"] = _one_line(",".join(kinds))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from rightface.law.ruling import Obligation, StepResult
+from rightface.law.steps import review
+from rightface.law.steps.reasons import outcome_of
+from rightface.law.world import World
 
-_MOST = frozenset({"human-review"})
+_MOST = frozenset({review.KIND})
 """Kinds of which the larger value is the stricter; of all others it is the smaller."""
 
 
@@ -20,8 +24,13 @@ def merge(obligations: Iterable[Obligation]) -> tuple[Obligation, ...]:
     return tuple(strictest[kind] for kind in sorted(strictest))
 
 
-def check(results: Iterable[StepResult]) -> StepResult:
-    """The obligations of the steps before, merged."""
-    merged = merge(one for result in results for one in result.obligations)
+def check(world: World, results: Sequence[StepResult]) -> StepResult:
+    """The obligations of the steps before, merged; a review that cannot be held now refuses."""
+    performed = tuple(review.performed(world))
+    merged = merge([one for result in results for one in result.obligations] + [*performed])
     told = ", ".join(f"{one.kind} {one.value} ({one.instrument})" for one in merged)
-    return StepResult(step=6, outcome="pass", note=told or "None.", obligations=merged)
+    return replace(
+        outcome_of(6, review.reasons(world, results, merged), told or "None."),
+        obligations=merged,
+        spoke=tuple(one.instrument for one in performed),
+    )

@@ -1,0 +1,361 @@
+"""Human review: what a search found is sealed until people have decided; then leads, or nothing.
+
+The client gets a review's id and no candidates. Reviewers see two pictures at a time and no names,
+scores or each other's decisions. Must never know: a wire format, a command line.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import NamedTuple, TypeVar
+
+from PIL import Image
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from rightface.errors import ReviewError
+from rightface.faces.calibration import similarity as similarity_of
+from rightface.faces.face import Face
+from rightface.faces.image import Pixels
+from rightface.gallery import review_seals
+from rightface.gallery.review_seals import Confirmed, Review, SealedCandidate, Terms
+from rightface.gallery.rows import CollectionRow, FaceRow
+from rightface.gallery.store import Collection, StoredFace
+from rightface.law import licences
+from rightface.permit import Permit
+from rightface.registrar_reviews import ReviewDesk
+from rightface.service.desk import answer, named, purpose_of, record_of, strictest
+from rightface.service.leads import Leads
+from rightface.service_types import (
+    Answer,
+    Caller,
+    Candidate,
+    OpenedReview,
+    OpenSeat,
+    ReviewFigure,
+    ReviewOutcome,
+    Shown,
+)
+
+OBLIGATION = "human-review"
+T = TypeVar("T")
+
+
+class Sealed(NamedTuple):
+    """Where candidates went instead of to the client."""
+
+    review_id: str
+    expires_at: datetime
+
+
+class Probe(NamedTuple):
+    """Who is searched for: an enrolled face, or the picture of one."""
+
+    picture: bytes
+    """PNG, 150 × 150."""
+    face: StoredFace | None = None
+
+
+class Reviews(Leads):
+    """Sealing, reviewing, telling."""
+
+    # ------------------------------------------------------------ for searches
+    def require_reviewable(self, session: Session, permit: Permit, gallery: Collection) -> None:
+        """Before anybody is looked at: if people must review, there is something for them to see.
+
+        Asked of the whole gallery: what is said of one candidate would tell that there is one.
+
+        Raises:
+            ReviewError: the gallery has a face without a kept picture.
+        """
+        if OBLIGATION not in strictest(permit):
+            return
+        blind = (
+            select(FaceRow.id)
+            .where(FaceRow.collection_id == gallery.id, FaceRow.crop.is_(None))
+            .limit(1)
+        )
+        if session.execute(blind).first() is not None:
+            raise _no_picture()
+
+    def probe_of(self, pixels: Pixels, face: Face, permit: Permit) -> Probe | None:
+        """The picture of a probe for the reviewers; None: nobody reviews. Needs DETECT."""
+        if OBLIGATION not in strictest(permit):
+            return None
+        out = io.BytesIO()
+        Image.fromarray(self.instance.engine.crop(pixels, face, permit=permit)).save(out, "PNG")
+        return Probe(out.getvalue())
+
+    def enrolled_probe(self, session: Session, face: StoredFace, permit: Permit) -> Probe | None:
+        """An enrolled face as the probe; None: nobody reviews. Needs OPEN.
+
+        Raises:
+            ReviewError: no picture of it is kept.
+        """
+        if OBLIGATION not in strictest(permit):
+            return None
+        picture = self.instance.vault.open_crop(
+            session, face.face_id, face.collection_id, permit=permit
+        )
+        if picture is None:
+            raise _no_picture()
+        return Probe(picture, face)
+
+    def seal_if_asked(
+        self,
+        caller: Caller,
+        permit: Permit,
+        gallery: Collection,
+        candidates: Sequence[Candidate],
+        *,
+        probe: Probe | None,
+    ) -> Sealed | None:
+        """Seal the candidates of a search if its permit says so; None: they may be told.
+
+        Writes the outcome `sealed` and the review in one transaction. What is sealed must not be
+        told, counted for the client or named in an outcome of the caller's own.
+
+        Args:
+            caller: who searched.
+            permit: of the search, open.
+            gallery: which was searched.
+            candidates: whom it found, consent checked; perhaps nobody.
+            probe: of `probe_of` or `enrolled_probe`.
+
+        Raises:
+            ReviewError: a candidate has no kept picture, or there is no probe.
+        """
+        needed = int(strictest(permit).get(OBLIGATION, 0))
+        if not needed:
+            return None
+        if probe is None:
+            raise _no_picture()
+        instance, now = self.instance, datetime.now(UTC)
+        hours = instance.settings.review_hours
+
+        def work(session: Session) -> Sealed:
+            row = review_seals.open_review(
+                session,
+                instance.keyring,
+                Terms(
+                    client=caller.licence.client,
+                    licence_id=caller.licence.licence_id,
+                    purpose=purpose_of(caller) or "",
+                    collection_id=gallery.id,
+                    ledger_index=permit.ledger_index,
+                    needed=needed,
+                    candidates=len(candidates),
+                    expires_at=review_seals.lasting(hours, now),
+                    pack=instance.pack.digest,
+                    gallery=instance.gallery_commitment(gallery.client, gallery.name),
+                    subject=caller.subject,
+                    warrant=caller.warrant,
+                    declared=dict(caller.declared),
+                ),
+                [self._candidate(session, gallery, one, permit) for one in candidates],
+                probe=probe.picture,
+                probe_face_id=None if probe.face is None else probe.face.face_id,
+                probe_subject=(
+                    None
+                    if caller.subject is None
+                    else instance.vault.row_commitment(caller.subject)
+                ),
+                at=now,
+                permit=permit,
+            )
+            shown = probe.face.subject if probe.face is not None else None
+            instance.record_outcome(
+                session, permit, "sealed", subjects=self.known(session, [shown])
+            )
+            return Sealed(row.review_id, datetime.fromisoformat(review_seals.lasting(hours, now)))
+
+        with self.times.of("write"):
+            return instance.database.write(work)
+
+    def _candidate(
+        self, session: Session, gallery: Collection, one: Candidate, permit: Permit
+    ) -> SealedCandidate:
+        face_id = one.record.face_id
+        picture = self.instance.vault.open_crop(session, face_id, gallery.id, permit=permit)
+        if picture is None:
+            raise _no_picture()
+        return SealedCandidate(
+            face_id=face_id,
+            fmr=one.fmr,
+            extrapolated=one.extrapolated,
+            subject=next(iter(self.known(session, [one.record.subject])), None),
+            crop=picture,
+        )
+
+    def sealed_answer(self, permit: Permit, value: T, sealed: Sealed, *, fmr: float) -> Answer[T]:
+        """An answer without candidates that names the review they went to."""
+        told = answer(permit, value, fmr=fmr)
+        return replace(told, review=sealed.review_id, review_expires=sealed.expires_at)
+
+    # ------------------------------------------------------------ for the client
+    def review_outcome(self, caller: Caller, review_id: str) -> Answer[ReviewOutcome]:
+        """What became of a review of the caller's own; the gate is asked anew.
+
+        Only candidates whom every reviewer confirmed are told, and of them only those whose
+        consent stands now. They are leads, never identifications.
+
+        Raises:
+            Refused: the gate refused. ReviewError: there is no such review of this client, for
+                this purpose; or its gallery is gone.
+        """
+        instance = self.instance
+        with instance.database.read() as session:
+            row = review_seals.find(session, review_id, client=caller.licence.client)
+            if row.purpose != (purpose_of(caller) or ""):
+                raise ReviewError(
+                    "The review is of another purpose.", mend="Ask with the purpose of the search."
+                )
+            name = session.scalar(
+                select(CollectionRow.name).where(CollectionRow.id == row.collection_id)
+            )
+        if name is None:
+            raise ReviewError("The gallery that was searched is gone, and the review with it.")
+        asked = self.permitted(caller, "identify-1toN", gallery=name, subjects=named(caller))
+        with asked as permit:
+            with instance.database.read() as session:
+                gallery = self.searchable(session, caller, name)
+                row = review_seals.find(session, review_id, client=caller.licence.client)
+                found: list[Candidate] = []
+                if row.outcome == review_seals.CONFIRMED and row.wrapped_key is not None:
+                    review = review_seals.opened(instance.keyring, row)
+                    told = review_seals.confirmed(session, review)
+                    found = self._leads(session, caller, gallery, told, permit)
+                known = self.known(session, [one.record.subject for one in found])
+                value = ReviewOutcome(
+                    review_id=review_id,
+                    state=row.state,
+                    outcome=row.outcome,
+                    expires_at=row.expires_at,
+                    candidates=found,
+                )
+            outcome = "review-told" if value.state == review_seals.CLOSED else "review-awaited"
+            self.done(permit, outcome, subjects=known, counts={"candidates": len(found)})
+            return answer(permit, value)
+
+    def _leads(
+        self,
+        session: Session,
+        caller: Caller,
+        gallery: Collection,
+        told: Sequence[Confirmed],
+        permit: Permit,
+    ) -> list[Candidate]:
+        faces = self.instance.store.fetch_faces(
+            session, gallery.id, [one.face_id for one in told], permit=permit
+        )
+        usable = self.usable(session, caller, gallery.name, faces)
+        return [
+            Candidate(
+                record=record_of(usable[one.face_id], usable[one.face_id].subject),
+                similarity=similarity_of(one.fmr),
+                fmr=one.fmr,
+                extrapolated=one.extrapolated,
+            )
+            for one in told
+            if one.face_id in usable
+        ]
+
+    # ------------------------------------------------------------ for reviewers
+    def list_reviews(self, token: str) -> Sequence[OpenSeat]:
+        """The open reviews that wait for this reviewer. Raises CredentialError."""
+        return ReviewDesk(self.instance).listed(token)
+
+    def open_review(self, token: str, review_id: str) -> OpenedReview:
+        """Take a seat and look: the probe and each candidate not decided on yet.
+
+        The gate is asked anew for what the client asked; consent of each candidate is checked now,
+        and one without leaves the review.
+
+        Raises:
+            CredentialError: no reviewer's token.
+            ReviewError: no such review, it is closed or out of time, or this person may not sit.
+            Refused: the search would not be permitted now.
+        """
+        instance, desk = self.instance, ReviewDesk(self.instance)
+        with instance.database.read() as session:
+            desk.reviewer(session, token)
+            review = review_seals.opened(instance.keyring, review_seals.find(session, review_id))
+            caller, name = self._searcher(session, review)
+        asked = self.permitted(caller, "identify-1toN", gallery=name, subjects=named(caller))
+        with asked as permit:
+
+            def work(session: Session) -> OpenedReview | None:
+                who = desk.reviewer(session, token)
+                review, seat = desk.sitting(session, who, review_id)
+                gallery = self.collection(session, caller, name)
+                shown = review_seals.shown_as(session, review, seat)
+                ids = [row.face_id for row in shown.values()]
+                faces = instance.store.fetch_faces(session, gallery.id, ids, permit=permit)
+                usable = self.usable(session, caller, name, faces)
+                gone = set(ids) - usable.keys()
+                if gone:
+                    now = datetime.now(UTC)
+                    review_seals.drop(session, review, gone, at=now)
+                    if review_seals.settle(session, instance.keyring, review.row, at=now):
+                        instance.record_outcome(session, permit, "review-closed")
+                        return None
+                opened = OpenedReview(
+                    review_id=review_id,
+                    expires_at=review.row.expires_at,
+                    probe=review_seals.open_probe(review, permit=permit),
+                    candidates=[
+                        Shown(
+                            number=number,
+                            picture=review_seals.open_crop(review, row, permit=permit),
+                        )
+                        for number, row in shown.items()
+                        if row.face_id not in gone
+                    ],
+                )
+                instance.record_outcome(session, permit, "review-shown")
+                return opened
+
+            opened = instance.database.write(work)
+        if opened is None:
+            raise ReviewError(
+                "The review is closed.", why="Nobody in it may be looked at any more."
+            )
+        return opened
+
+    def decide_review(self, token: str, review_id: str, decisions: Mapping[int, str]) -> int:
+        """Decide on candidates, once each; how many are left. See `ReviewDesk.decide`."""
+        return ReviewDesk(self.instance).decide(token, review_id, decisions)
+
+    def review_figures(self) -> Sequence[ReviewFigure]:
+        """How reviewed candidates came out, without persons."""
+        return ReviewDesk(self.instance).figures()
+
+    def _searcher(self, session: Session, review: Review) -> tuple[Caller, str]:
+        """Whoever searched, as the gate is to judge them now, and the gallery's name."""
+        terms = review.terms
+        licence = licences.by_id(session, self.instance.keyring, terms.licence_id)
+        name = session.scalar(
+            select(CollectionRow.name).where(CollectionRow.id == terms.collection_id)
+        )
+        if licence is None or name is None:
+            raise ReviewError("The licence or the gallery of this search is gone.")
+        caller = Caller(
+            licence=licence,
+            purpose=terms.purpose,
+            subject=terms.subject,
+            request_id="review",
+            warrant=terms.warrant,
+            declared=terms.declared,
+        )
+        return caller, name
+
+
+def _no_picture() -> ReviewError:
+    return ReviewError(
+        "People must review what this search finds, and there is nothing for them to see.",
+        why="The gallery has a face of which no picture is kept.",
+        mend="Set keep_crops = true and enrol the gallery anew.",
+    )
