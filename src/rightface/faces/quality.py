@@ -8,7 +8,7 @@ Never knows models, law or storage.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,13 +34,45 @@ REASONS = (
     Reason("too-small", "The eyes are too close together to compare the face."),
 )
 
-EYE_DISTANCE = 16.0
-"""Pixels between the eyes below which a face is too small."""
-CONFIDENCE = 0.6
-SHARPNESS = 4.0
-DARK, BRIGHT = 12.0, 92.0
-YAW, PITCH = 45.0, 30.0
-"""Degrees."""
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """What a face must reach. Brightness and sharpness go from 0 to 100."""
+
+    eye_distance: float
+    """Pixels between the eyes below which a face is too small."""
+    confidence: float
+    """The detector's, 0..1."""
+    sharpness: float
+    dark: float
+    bright: float
+    yaw: float
+    """Degrees, to either side; `pitch` likewise."""
+    pitch: float
+
+    def faults(self, quality: Quality, score: float) -> tuple[str, ...]:
+        """In which ways a face falls short of the bar, sorted; names of `REASONS`."""
+        verdicts = {
+            "extreme-pose": abs(quality.yaw) > self.yaw or abs(quality.pitch) > self.pitch,
+            "low-confidence": score < self.confidence,
+            "too-blurry": quality.sharpness < self.sharpness,
+            "too-bright": quality.brightness > self.bright,
+            "too-dark": quality.brightness < self.dark,
+            "too-small": quality.eye_distance < self.eye_distance,
+        }
+        return tuple(sorted(name for name, holds in verdicts.items() if holds))
+
+
+LOW = Bar(
+    eye_distance=10.0, confidence=0.5, sharpness=2.0, dark=6.0, bright=96.0, yaw=60.0, pitch=45.0
+)
+MEDIUM = Bar(
+    eye_distance=16.0, confidence=0.6, sharpness=4.0, dark=12.0, bright=92.0, yaw=45.0, pitch=30.0
+)
+"""The usual one: `Quality.reasons` are a face's faults by it."""
+HIGH = Bar(
+    eye_distance=24.0, confidence=0.7, sharpness=20.0, dark=20.0, bright=85.0, yaw=30.0, pitch=20.0
+)
 
 # A face's landmarks in space, in units of half the distance between the eyes: x to the image's
 # right, y down, z towards the camera. x and y are those of the mean frontal face as CenterFace
@@ -79,23 +111,16 @@ def measure(face_chip: Pixels, landmarks: Landmarks, *, score: float, permit: Pe
     grey = (face_chip[_CORE, _CORE].astype(np.int32) @ _LUMINANCE) // 1000
     sharpness, brightness = _sharpness(grey), float(grey.mean()) / 2.55
     yaw, pitch, roll, eye_distance = pose(landmarks)
-    verdicts = {
-        "extreme-pose": abs(yaw) > YAW or abs(pitch) > PITCH,
-        "low-confidence": score < CONFIDENCE,
-        "too-blurry": sharpness < SHARPNESS,
-        "too-bright": brightness > BRIGHT,
-        "too-dark": brightness < DARK,
-        "too-small": eye_distance < EYE_DISTANCE,
-    }
-    return Quality(
+    measured = Quality(
         sharpness=sharpness,
         brightness=brightness,
         yaw=yaw,
         pitch=pitch,
         roll=roll,
         eye_distance=eye_distance,
-        reasons=tuple(sorted(name for name, holds in verdicts.items() if holds)),
+        reasons=(),
     )
+    return replace(measured, reasons=MEDIUM.faults(measured, score))
 
 
 def _sharpness(grey: np.ndarray[tuple[int, ...], np.dtype[np.int32]]) -> float:

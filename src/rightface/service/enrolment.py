@@ -23,7 +23,7 @@ from rightface.service.desk import (
     strictest,
     template_of,
 )
-from rightface.service.sight import fit, seen
+from rightface.service.sight import fit, seen, unfit
 from rightface.service_types import (
     Answer,
     Caller,
@@ -164,6 +164,4 @@ def _idle_days(permit: Permit) -> int | None:
 
 
 def _why_not(face: Face, quality_filter: str) -> list[str]:
-    if fit(face, quality_filter):
-        return ["exceeds-max-faces"]
-    return list(face.quality.reasons)
+    return list(unfit(face, quality_filter)) or ["exceeds-max-faces"]

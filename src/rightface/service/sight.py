@@ -7,20 +7,33 @@ from __future__ import annotations
 
 from rightface.faces.face import Face
 from rightface.faces.image import Pixels
+from rightface.faces.quality import HIGH, LOW, MEDIUM
 from rightface.service_types import DetectedFace
 
 LANDMARKS = ("eyeLeft", "eyeRight", "nose", "mouthLeft", "mouthRight")
 
-# Amazon names the filters and does not say what they do. Ours: how many faults a face may have.
-_FAULTS_ALLOWED = {"NONE": 99, "LOW": 1, "AUTO": 1, "MEDIUM": 0, "HIGH": 0}
-_SHARPNESS_FOR_HIGH = 20.0
+# Amazon names the filters and does not say what they do. Each of ours is stricter than the one
+# before: NONE, LOW, AUTO, MEDIUM, HIGH.
+_BARS = {"LOW": LOW, "MEDIUM": MEDIUM, "HIGH": HIGH}
 
 
 def fit(face: Face, quality_filter: str) -> bool:
-    """Whether a face passes Rekognition's filter NONE, AUTO, LOW, MEDIUM or HIGH."""
-    if quality_filter == "HIGH" and face.quality.sharpness < _SHARPNESS_FOR_HIGH:
-        return False
-    return len(face.quality.reasons) <= _FAULTS_ALLOWED[quality_filter]
+    """Whether a face passes Rekognition's filter NONE, LOW, AUTO, MEDIUM or HIGH."""
+    return not unfit(face, quality_filter)
+
+
+def unfit(face: Face, quality_filter: str) -> tuple[str, ...]:
+    """Why a face does not pass the filter (names of `quality.REASONS`); empty: it passes.
+
+    AUTO asks for LOW's bar in everything, and forgives one fault by MEDIUM's.
+    """
+    if quality_filter == "NONE":
+        return ()
+    if quality_filter == "AUTO":
+        faults = MEDIUM.faults(face.quality, face.score)
+        passes = len(faults) <= 1 and not LOW.faults(face.quality, face.score)
+        return () if passes else faults
+    return _BARS[quality_filter].faults(face.quality, face.score)
 
 
 def seen(face: Face, pixels: Pixels) -> DetectedFace:
