@@ -9,8 +9,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from rightface.errors import GalleryError, RightfaceError, StorageError
+from rightface.gallery import jobs
 from rightface.gallery.erasure import complete_abandoned
 from rightface.instance import Instance
 from rightface.registrar import Registrar
@@ -86,6 +88,7 @@ class Keeper:
                 self._forget,
                 self._sweep,
                 self._close_reviews,
+                self._expire_jobs,
                 self._finish,
             )
             went_well = [self._try(task.__name__, task) for task in tasks]  # each is tried
@@ -124,6 +127,13 @@ class Keeper:
         if time.monotonic() - self._reviewed >= SWEEP_SECONDS:
             self._reviewed = time.monotonic()
             ReviewDesk(self._instance).sweep()
+
+    def _expire_jobs(self) -> None:
+        if time.monotonic() - self._expired >= SWEEP_SECONDS:
+            self._expired = time.monotonic()
+            database = self._instance.database
+            if database.write(lambda session: jobs.expire(session, datetime.now(UTC))):
+                database.forget_deleted()
 
     def _sweep(self) -> None:
         if time.monotonic() - self._swept >= SWEEP_SECONDS:
