@@ -210,16 +210,10 @@ class Association:
 
 
 @dataclass(frozen=True, kw_only=True)
-class UserCandidate:
-    """A lead of a search for users, never an identification; by the user's best usable face."""
+class UserCandidate(Candidate):
+    """A lead of a search for users, never an identification; `record`: its best usable face."""
 
     user: UserRecord
-    record: FaceRecord
-    similarity: float
-    fmr: float
-    """The false match rate at that face's score, per comparison."""
-    extrapolated: bool
-    """Whether that rate lies beyond what the calibration's pairs can show."""
 
 
 @dataclass(frozen=True, kw_only=True)

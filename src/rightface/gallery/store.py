@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Row, Select, bindparam, func, insert, select
+from sqlalchemy import Row, Select, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -227,6 +227,12 @@ class Store:
         last_shown = items[limit - 1]
         token = self._tokens.seal(scope, f"{last_shown.id}/{last_shown.name[:_NAME_IN_TOKEN]}")
         return Page(items[:limit], token)
+
+    def set_tags(self, session: Session, collection: Collection, tags: Mapping[str, str]) -> None:
+        """Give a collection these tags and no others (inside `Database.write`)."""
+        session.execute(
+            update(CollectionRow).where(CollectionRow.id == collection.id).values(tags=dict(tags))
+        )
 
     # ------------------------------------------------------------ faces
     def count_faces(self, session: Session, collection: Collection) -> int:

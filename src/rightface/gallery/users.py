@@ -133,9 +133,33 @@ class Users:
     # ------------------------------------------------------------ their faces
     def faces_of(self, session: Session, user: User, *, permit: Permit) -> list[str]:
         """The ids of a user's faces, in order. Needs READ."""
+        return self.faces_in(session, [user.row_id], permit=permit)
+
+    def faces_in(self, session: Session, row_ids: Sequence[str], *, permit: Permit) -> list[str]:
+        """The ids of the faces of these users' rows, in order. Needs READ."""
         require(permit, Touch.READ)
-        theirs = select(FaceRow.id).where(FaceRow.user_id == user.row_id).order_by(FaceRow.id)
+        theirs = select(FaceRow.id).where(FaceRow.user_id.in_(row_ids)).order_by(FaceRow.id)
         return list(session.execute(theirs).scalars())
+
+    def holding(
+        self, session: Session, collection: Collection, face_ids: Ids[str], *, permit: Permit
+    ) -> dict[str, str]:
+        """Which of these faces of the collection belong to a user: its id by face id. Needs READ.
+
+        Raises:
+            KeysError: a user's row does not open.
+        """
+        require(permit, Touch.READ)
+        query = (
+            select(FaceRow.id, FaceRow.user_id, UserRow.sealed_id)
+            .join(UserRow, UserRow.id == FaceRow.user_id)
+            .where(FaceRow.collection_id == collection.id)
+        )
+        return {
+            row.id: self._ids.open(row.user_id, row.sealed_id)
+            for some in _in_parts(sorted(face_ids))
+            for row in session.execute(query.where(FaceRow.id.in_(some)))
+        }
 
     def put(
         self,

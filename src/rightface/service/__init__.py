@@ -20,17 +20,29 @@ from rightface.instance import Instance
 from rightface.law import licences
 from rightface.law.licences import Licence
 from rightface.ledger.counting import count_decisions
+from rightface.service.associations import Associations
 from rightface.service.collections import Collections
 from rightface.service.enrolment import Enrolment
 from rightface.service.identification import Identification
 from rightface.service.keeper import Keeper
+from rightface.service.tags import Tags
+from rightface.service.user_search import UserSearches
 from rightface.service.verification import Verification
 from rightface.service.video import Video
 from rightface.service.worker import Worker
 from rightface.service_types import Caller
 
 
-class Service(Collections, Enrolment, Video, Identification, Verification):
+class Service(
+    Collections,
+    Tags,
+    Enrolment,
+    Associations,
+    Verification,
+    Video,
+    UserSearches,
+    Identification,
+):
     """The operations of one instance. Thread-safe; use it in a `with` block."""
 
     def __init__(self, instance: Instance) -> None:
@@ -45,9 +57,9 @@ class Service(Collections, Enrolment, Video, Identification, Verification):
         self.on_submit = self._worker.call
 
     @classmethod
-    def open(cls, data: Path) -> Self:
-        """Open the instance in `data`; see `Instance.open` for the errors."""
-        return cls(Instance.open(data))
+    def open(cls, data: Path, *, serving: bool = False) -> Self:
+        """Open the instance in `data`; see `Instance.open` for `serving` and the errors."""
+        return cls(Instance.open(data, serving=serving))
 
     def prepare(self) -> None:
         """Load what takes a moment, and start to follow what other processes write."""

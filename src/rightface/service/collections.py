@@ -86,16 +86,26 @@ class Collections(Desk):
         limit: int,
         after: str | None,
         face_ids: Sequence[str] | None,
+        user_id: str | None = None,
     ) -> Answer[FacePage]:
-        """One page of what is recorded of the faces. Raises CollectionNotFound."""
+        """One page of what is recorded of the faces; of one user's only, if `user_id` is given.
+
+        Raises:
+            CollectionNotFound, UserNotFound, PageTokenError.
+        """
         with self.permitted(caller, "manage-gallery", gallery=collection) as permit:
             with self.instance.database.read() as session:
+                gallery = self.collection(session, caller, collection)
+                user = None
+                if user_id is not None:
+                    user = self.instance.users.find(session, gallery, user_id).row_id
                 page = self.instance.store.list_faces(
                     session,
-                    self.collection(session, caller, collection),
+                    gallery,
                     limit=limit,
                     after=after,
                     face_ids=face_ids,
+                    user_id=user,
                     permit=permit,
                 )
             self.done(permit, "told", counts={"faces": len(page.items)})
@@ -107,15 +117,21 @@ class Collections(Desk):
     def delete_faces(
         self, caller: Caller, collection: str, face_ids: Sequence[str]
     ) -> Answer[DeletedFaces]:
-        """Erase faces. Raises CollectionNotFound."""
+        """Erase faces. Those that belong to a user stay: take them out of it first.
+
+        Raises CollectionNotFound.
+        """
+        held: dict[str, str] = {}
         with self.permitted(caller, "erase", gallery=collection) as permit:
 
             def work(session: Session) -> Erasure:
+                gallery = self.collection(session, caller, collection)
+                held.update(self.instance.users.holding(session, gallery, face_ids, permit=permit))
                 return erase_faces(
                     session,
                     self.instance.vault,
-                    self.collection(session, caller, collection),
-                    face_ids,
+                    gallery,
+                    [one for one in face_ids if one not in held],
                     reason="deletion",
                     suppressing=self.instance.settings.suppress_deletions,
                     record=self.erased(permit),
@@ -123,6 +139,9 @@ class Collections(Desk):
                 )
 
             erasure = self.erase(work)
-            missing = set(erasure.missing)
-            deleted = [each for each in dict.fromkeys(face_ids) if each not in missing]
-            return answer(permit, DeletedFaces(deleted=deleted, missing=list(erasure.missing)))
+            left = {*erasure.missing, *held}
+            deleted = [each for each in dict.fromkeys(face_ids) if each not in left]
+            told = DeletedFaces(
+                deleted=deleted, missing=list(erasure.missing), held=list(held.items())
+            )
+            return answer(permit, told)
