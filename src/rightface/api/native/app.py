@@ -22,6 +22,7 @@ from rightface.api.figures import Figures
 from rightface.api.native import (
     consents,
     findings,
+    jobs,
     law,
     ledger,
     licences,
@@ -29,6 +30,7 @@ from rightface.api.native import (
     records,
     reports,
     retention,
+    subjects,
     warrants,
 )
 from rightface.api.native.errors import MEDIA_TYPE, problem
@@ -44,6 +46,8 @@ SUBJECTS = (
     findings,
     records,
     law,
+    subjects,
+    jobs,
     retention,
     reports,
     ledger,

@@ -5,7 +5,7 @@ Must never know: HTTP, how anything is done.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Base64Bytes, Field
 
@@ -27,6 +27,7 @@ from rightface.api.native.words import (
 
 Words = Annotated[list[Word], Field(min_length=1, max_length=64)]
 Patterns = Annotated[list[Pattern], Field(max_length=64)]
+Verdict = Literal["same", "not-this-person", "cannot-tell"]
 Conditions = Annotated[dict[Word, Value], Field(max_length=64)]
 
 
@@ -214,6 +215,27 @@ class GalleryNamed(Asked):
 
     client: Name
     gallery: Gallery
+
+
+class ClientNamed(Asked):
+    """One client."""
+
+    client: Name
+
+
+class ReviewDecisions(Asked):
+    """What a reviewer decides, by the numbers that they see; once on each."""
+
+    decisions: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[0-9]{1,4}$")], Verdict],
+        Field(min_length=1, max_length=1000),
+    ]
+
+
+class OutcomeAsked(Asked):
+    """For what a client asks after a review."""
+
+    purpose: Word | None = Field(None, description="That of the search; null: the licence's only.")
 
 
 class CredentialTerms(Asked):

@@ -31,7 +31,7 @@ from rightface.api.native.who import ANYONE, Who, identify
 from rightface.api.native.words import Page, Token
 from rightface.api.needs import FaceService
 from rightface.credentials import Credential
-from rightface.errors import PageTokenError
+from rightface.errors import PageTokenError, RequestError
 from rightface.gallery.pages import PageTokens
 from rightface.instance import Instance, acting_as
 from rightface.law.licences import Licence
@@ -135,6 +135,7 @@ class Door(APIRoute):
         async with house.admission.enter():
             # 2. Who asks, by the header alone; and whether this route answers them.
             request.state.who = who = await self._who(request, house)
+            self._require_known(request)
             # 3. The body, as far as it may be long.
             async with house.admission.body(request, BODY_BYTES) as body:
                 request._body = body  # where Starlette keeps what it has read
@@ -143,6 +144,15 @@ class Door(APIRoute):
                 acting = acting_as(credential.credential_id) if credential else nullcontext()
                 with acting:
                     return await inner(request)
+
+    def _require_known(self, request: Request) -> None:
+        given = [name for name, _ in request.query_params.multi_items()]
+        known = {field.alias for field in self.dependant.query_params}
+        if not known.issuperset(given) or len(given) != len(set(given)):
+            raise RequestError(
+                "The query has a parameter that is not known, or one that is given twice.",
+                why=f"Known here: {', '.join(sorted(known)) or 'none'}.",
+            )
 
     async def _who(self, request: Request, house: House) -> Who:
         if ANYBODY in self.roles:

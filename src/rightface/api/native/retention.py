@@ -26,9 +26,16 @@ def list_due(
     )
 
 
+@routes.get("/retention/preview")
+def preview_sweep(house: In, who: By) -> shapes.SweepPreview:
+    """What a sweep would erase now, in counts; nothing is erased."""
+    del who
+    return shapes.SweepPreview.of(house.retention.would_sweep())
+
+
 @routes.post("/retention/sweep")
 def sweep(house: In, who: By) -> shapes.Receipts:
-    """Erase every face that is past one of its dates; a signed receipt for each part."""
+    """Erase what is due: dates, ended consents, ended licences; a receipt for each part."""
     del who
     receipts = house.retention.sweep()
     return shapes.Receipts(receipts=[shapes.Receipt(document=one.document) for one in receipts])

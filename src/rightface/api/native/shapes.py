@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Base64Bytes, Field
 
 from rightface.api.native.words import Moment, Told, Value
 
@@ -327,7 +327,179 @@ class Explanation(Told):
     explanation: dict[str, Any] = Field(description="For programs; see docs/law.md.")
 
 
+# ---------------------------------------------------------------- one person
+class FaceHeld(Told):
+    """One face of a person: where, since when, until when, on what basis."""
+
+    face_id: str
+    client: str
+    gallery: str
+    basis: str
+    purpose: str
+    enrolled_at: Moment
+    retain_until: Moment | None
+    idle_until: Moment | None
+    crop_kept: bool
+    in_user: bool
+    enrolment: int = Field(description="The ledger's entry of the decision that allowed it.")
+
+
+class Use(Told):
+    """One entry of the ledger in which a person occurs."""
+
+    index: int
+    time: Moment
+    kind: str
+    operation: str
+    outcome: str
+    client: str | None
+    purpose: str | None
+    decision: int | None
+
+
+class Suppression(Told):
+    """Where a person is not enrolled again without a newer consent."""
+
+    client: str
+    gallery: str
+    reason: str
+    since: Moment
+
+
+class Suppressions(Told):
+    """Whether a person is suppressed."""
+
+    withdrew: bool
+    entries: list[Suppression]
+    last_consent: Moment | None
+
+
+class SuppressionCounts(Told):
+    """How many suppressions there are."""
+
+    by_reason: dict[str, int]
+
+
+class SubjectReport(Told):
+    """Everything held on one person, and every use of it."""
+
+    made_at: Moment
+    consents: list[Consent]
+    faces: list[FaceHeld]
+    suppressions: list[Suppression]
+    elsewhere: dict[str, int]
+    uses: list[Use]
+    ledger_index: int
+
+
+# ---------------------------------------------------------------- jobs and reviews
+class Job(Told):
+    """One job on a stored video, without what was asked or found."""
+
+    id: str
+    client: str
+    kind: str
+    state: str
+    message: str | None
+    progress: int = Field(description="Percent.")
+    frames: int
+    created_at: Moment
+    finished_at: Moment | None
+    expires_at: Moment
+
+
+class OpenSeat(Told):
+    """A review that waits for a reviewer."""
+
+    review_id: str
+    opened_at: Moment
+    expires_at: Moment
+    seated: bool
+
+
+class OpenSeats(Told):
+    """Reviews that wait for a reviewer, oldest first."""
+
+    reviews: list[OpenSeat]
+
+
+class Shown(Told):
+    """One candidate as a reviewer sees it."""
+
+    number: int
+    picture: Base64Bytes = Field(description="PNG, 150 × 150, base64.", repr=False)
+
+
+class OpenedReview(Told):
+    """What a reviewer decides on: no names, no scores, nothing of the others."""
+
+    review_id: str
+    expires_at: Moment
+    probe: Base64Bytes = Field(description="PNG, 150 × 150, base64.", repr=False)
+    candidates: list[Shown]
+
+
+class Decided(Told):
+    """What is left to a reviewer."""
+
+    left: int
+
+
+class Lead(Told):
+    """A candidate whom every reviewer confirmed: a lead, never an identification."""
+
+    face_id: str
+    subject: str | None
+    similarity: float
+    fmr: float
+    extrapolated: bool
+
+
+class ReviewOutcome(Told):
+    """What became of a review, as its client is told."""
+
+    review_id: str
+    state: str
+    outcome: str | None
+    expires_at: Moment
+    candidates: list[Lead]
+    note: str
+
+
+class ReviewFigure(Told):
+    """How many reviewed candidates of one band came out one way."""
+
+    pack: str
+    gallery: str
+    band: str
+    outcome: str
+    number: int
+
+
+class ReviewFigures(Told):
+    """How reviewed candidates came out. Nobody is in them."""
+
+    figures: list[ReviewFigure]
+
+
 # ---------------------------------------------------------------- retention and reports
+class Ending(Told):
+    """A client whose last licence has ended, and what is to become of its galleries."""
+
+    client: str
+    galleries: list[str]
+    ended_at: Moment
+    erased_from: Moment
+
+
+class SweepPreview(Told):
+    """What a sweep would erase now, in counts."""
+
+    past_date: int
+    consent_ended: int
+    licences_ended: list[Ending]
+
+
 class Due(Told):
     """How many faces of one collection are due on one day, by which clock."""
 

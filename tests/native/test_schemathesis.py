@@ -1,0 +1,75 @@
+"""Schemathesis drives /v1 from its own description, on a real server, with all of its checks.
+
+`positive_data_acceptance` takes 422 as well: a licence of an unknown purpose is of the right shape,
+and the law's vocabulary refuses it all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode
+from schemathesis.config import SchemathesisConfig
+
+from instance import temporary_instance
+from rightface.api.app import create_app
+from rightface.api.native.table import ROLES
+from rightface.api.server import running
+from rightface.registrar_credentials import CredentialDesk
+
+EXAMPLES = 12
+CONFIG = {
+    "seed": 20260101,
+    "checks": {
+        "positive_data_acceptance": {"expected-statuses": ["2xx", "403", "404", "409", "422"]},
+    },
+}
+
+
+@pytest.fixture(scope="session")
+def token_and_url(models: Path) -> Iterator[tuple[str, str]]:
+    with temporary_instance(models) as opened:
+        token = CredentialDesk(opened.instance).issue(role="operator", name="schemathesis").token
+        opened.service.prepare()
+        with running(create_app(opened.service)) as url:
+            yield token, url
+
+
+@pytest.fixture(scope="session")
+def described(token_and_url: tuple[str, str]) -> Any:
+    config = SchemathesisConfig.from_dict(CONFIG)
+    return schemathesis.openapi.from_url(f"{token_and_url[1]}/v1/openapi.json", config=config)
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.name.lower())
+@pytest.mark.parametrize("name", sorted(ROLES))
+def test_the_api_keeps_its_word(
+    described: Any, token_and_url: tuple[str, str], name: str, mode: GenerationMode
+) -> None:
+    headers = {"Authorization": f"Bearer {token_and_url[0]}"}
+    operation = next(
+        each.ok()
+        for each in described.get_all_operations()
+        if each.ok().definition.raw["operationId"] == name
+    )
+    if mode is GenerationMode.NEGATIVE and not (operation.body or operation.query):
+        mode = GenerationMode.POSITIVE  # there is nothing that could be wrong
+
+    @given(case=operation.as_strategy(generation_mode=mode))
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    def drive(case: Any) -> None:
+        case.call_and_validate(headers=headers)
+
+    drive()
