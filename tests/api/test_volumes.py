@@ -22,8 +22,10 @@ from rightface.api.volumes import TooFast, Volumes, VolumeUsedUp
 from rightface.law.licences import IssuedLicence, Licence
 
 
-def licence_with(instance: TemporaryInstance, **volumes: int) -> IssuedLicence:
-    return instance.licence("acme", **volumes)
+def licence_with(
+    instance: TemporaryInstance, per_second: int | None = None, per_day: int | None = None
+) -> IssuedLicence:
+    return instance.licence("acme", per_second=per_second, per_day=per_day)
 
 
 def client_of(url: str, issued: IssuedLicence) -> Any:
@@ -85,8 +87,10 @@ def _counting(clock: _Clock, used: int = 0) -> Volumes:
     return Volumes(lambda *_: used, clock=lambda: clock.now, ticks=lambda: clock.ticks)
 
 
-def _licence(fresh: TemporaryInstance, **volumes: int) -> Licence:
-    return licence_with(fresh, **volumes).licence
+def _licence(
+    fresh: TemporaryInstance, per_second: int | None = None, per_day: int | None = None
+) -> Licence:
+    return licence_with(fresh, per_second, per_day).licence
 
 
 def test_midnight_gives_a_new_day(fresh: TemporaryInstance) -> None:
