@@ -148,7 +148,7 @@ def of_subject(session: Session, keyring: KeyRing, subject: str) -> list[Kept]:
 def counts(session: Session) -> Mapping[str, int]:
     """How many entries there are, by reason."""
     query = select(SuppressionRow.reason, func.count()).group_by(SuppressionRow.reason)
-    return {reason: number for reason, number in session.execute(query.order_by("reason"))}
+    return {row.reason: row[1] for row in session.execute(query.order_by("reason"))}
 
 
 def in_parts(things: Sequence[T], most: int) -> Iterator[list[T]]:
