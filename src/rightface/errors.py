@@ -80,6 +80,12 @@ class StorageError(RightfaceError):
     code = "storage"
 
 
+class BackupError(StorageError):
+    """A backup cannot be made, opened or restored; or a restored directory is not replayed yet."""
+
+    code = "backup"
+
+
 # ---------------------------------------------------------------- permits
 class PermitError(RightfaceError):
     """A permit is missing, forged, spent, expired or used for something that it does not cover."""
@@ -287,6 +293,12 @@ class ReviewError(GalleryError):
     """A review cannot be opened, decided or found."""
 
     code = "review"
+
+
+class ReviewNotFound(ReviewError):
+    """No such review, or none of this client."""
+
+    code = "review-not-found"
 
 
 # ---------------------------------------------------------------- wire

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from rightface.service_types import (
     Answer,
+    Association,
     Caller,
     CollectionInfo,
     CollectionPage,
@@ -21,9 +22,15 @@ from rightface.service_types import (
     DetectedFace,
     FacePage,
     IndexedFaces,
+    OpenedReview,
+    OpenSeat,
     Picture,
+    ReviewFigure,
+    ReviewOutcome,
     SearchResult,
     StoredObject,
+    UserPage,
+    UserSearch,
     VideoFaces,
     VideoPersons,
 )
@@ -101,8 +108,9 @@ class FaceService(Protocol):
         limit: int,
         after: str | None,
         face_ids: Sequence[str] | None,
+        user_id: str | None = None,
     ) -> Answer[FacePage]:
-        """One page of what is recorded of each face."""
+        """One page of what is recorded of each face; of one user's, if `user_id` is given."""
 
     def delete_faces(
         self, caller: Caller, collection: str, face_ids: Sequence[str]
@@ -140,6 +148,78 @@ class FaceService(Protocol):
     ) -> Answer[Comparison]:
         """Compare the largest face of one image with each face of another."""
 
+    # ------------------------------------------------------------ users and tags
+    def create_user(
+        self, caller: Caller, collection: str, user_id: str, *, token: str | None = None
+    ) -> Answer[None]:
+        """Make a user without faces."""
+
+    def delete_user(
+        self, caller: Caller, collection: str, user_id: str, *, token: str | None = None
+    ) -> Answer[None]:
+        """Let go of a user's faces, then delete it."""
+
+    def list_users(
+        self, caller: Caller, collection: str, *, limit: int, after: str | None
+    ) -> Answer[UserPage]:
+        """One page of a collection's users."""
+
+    def associate_faces(
+        self,
+        caller: Caller,
+        collection: str,
+        user_id: str,
+        face_ids: Sequence[str],
+        *,
+        similarity: float,
+        token: str | None = None,
+    ) -> Answer[Association]:
+        """Put faces of one person into a user."""
+
+    def disassociate_faces(
+        self,
+        caller: Caller,
+        collection: str,
+        user_id: str,
+        face_ids: Sequence[str],
+        *,
+        token: str | None = None,
+    ) -> Answer[Association]:
+        """Take faces out of a user."""
+
+    def search_users(
+        self,
+        caller: Caller,
+        collection: str,
+        *,
+        face_id: str | None = None,
+        user_id: str | None = None,
+        limit: int,
+        similarity: float,
+    ) -> Answer[UserSearch]:
+        """Search for users by an enrolled face or by a user."""
+
+    def search_users_by_image(
+        self,
+        caller: Caller,
+        collection: str,
+        *,
+        image: Picture,
+        limit: int,
+        similarity: float,
+        quality_filter: str,
+    ) -> Answer[UserSearch]:
+        """Search for users by the largest face of an image."""
+
+    def tag_collection(self, caller: Caller, name: str, tags: Mapping[str, str]) -> Answer[None]:
+        """Add tags."""
+
+    def untag_collection(self, caller: Caller, name: str, keys: Sequence[str]) -> Answer[None]:
+        """Take tags away."""
+
+    def list_tags(self, caller: Caller, name: str) -> Answer[dict[str, str]]:
+        """A collection's tags."""
+
     # ------------------------------------------------------------ stored video
     def start_face_detection(
         self, caller: Caller, *, video: StoredObject, token: str | None, tag: str | None
@@ -167,3 +247,19 @@ class FaceService(Protocol):
         self, caller: Caller, job_id: str, *, limit: int, after: str | None, by_index: bool
     ) -> Answer[VideoPersons]:
         """One page of the people for whom a job has leads that may be told now."""
+
+    # ------------------------------------------------------------ human review
+    def list_reviews(self, token: str) -> Sequence[OpenSeat]:
+        """The open reviews that wait for this reviewer."""
+
+    def open_review(self, token: str, review_id: str) -> OpenedReview:
+        """Take a seat and look."""
+
+    def decide_review(self, token: str, review_id: str, decisions: Mapping[int, str]) -> int:
+        """Decide on candidates, once each; how many are left."""
+
+    def review_outcome(self, caller: Caller, review_id: str) -> Answer[ReviewOutcome]:
+        """What became of a review of the caller's own; the gate is asked anew."""
+
+    def review_figures(self) -> Sequence[ReviewFigure]:
+        """How reviewed candidates came out, without persons."""

@@ -29,7 +29,7 @@ from sqlalchemy import delete as deleting
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from rightface.db import Base
-from rightface.errors import KeysError, ReviewError
+from rightface.errors import KeysError, ReviewError, ReviewNotFound
 from rightface.gallery.rows import FaceRow, Moment, SubjectRow
 from rightface.keys import KeyRing, seal, unseal
 from rightface.ledger import log
@@ -252,7 +252,7 @@ def find(session: Session, review_id: str, *, client: str | None = None) -> Revi
     """
     row = session.get(ReviewRow, review_id)
     if row is None or client not in (None, row.client):
-        raise ReviewError("There is no such review.", mend="rightface review list")
+        raise ReviewNotFound("There is no such review.", mend="rightface review list")
     return row
 
 

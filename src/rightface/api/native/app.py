@@ -30,6 +30,7 @@ from rightface.api.native import (
     records,
     reports,
     retention,
+    reviews,
     subjects,
     warrants,
 )
@@ -48,6 +49,7 @@ SUBJECTS = (
     law,
     subjects,
     jobs,
+    reviews,
     retention,
     reports,
     ledger,

@@ -218,7 +218,13 @@ def _who(request: Request) -> Who:
     return who
 
 
+def _request_id(request: Request) -> str:
+    told: str = request.state.request_id
+    return told
+
+
 In = Annotated[House, Depends(_house)]
 By = Annotated[Who, Depends(_who)]
+Id = Annotated[str, Depends(_request_id)]
 After = Annotated[Token | None, Query(description="Where the list goes on: `next` of a page.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]

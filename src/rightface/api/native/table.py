@@ -11,6 +11,7 @@ ANYONE = "anyone"
 OPERATOR, REVIEWER, AUDITOR, CLIENT = "operator", "reviewer", "auditor", "client"
 _ACTS = frozenset({OPERATOR})
 _READS = frozenset({OPERATOR, AUDITOR})
+_REVIEWS = frozenset({REVIEWER})
 _ALL = frozenset({OPERATOR, REVIEWER, AUDITOR, CLIENT})
 _ASKS = frozenset({OPERATOR, AUDITOR, CLIENT})
 
@@ -61,6 +62,11 @@ ROLES: Mapping[str, frozenset[str]] = {
     "list_jobs": _ASKS,
     "show_job": _ASKS,
     "cancel_job": _ACTS,
+    "list_reviews": _REVIEWS,
+    "open_review": _REVIEWS,
+    "decide_review": _REVIEWS,
+    "review_outcome": frozenset({CLIENT}),
+    "review_figures": _READS,
     "list_due": _READS,
     "preview_sweep": _READS,
     "sweep": _ACTS,

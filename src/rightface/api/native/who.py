@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -28,6 +28,8 @@ class Who:
     """operator, reviewer, auditor, client, or anyone: without a credential."""
     credential: Credential | None = None
     licence: Licence | None = None
+    token: str = field(default="", repr=False)
+    """A person's token, for desks that ask for it themselves."""
 
     @property
     def share(self) -> str | None:
@@ -68,7 +70,7 @@ def identify(authorization: str | None, doorkeeper: Doorkeeper) -> Who:
         if scheme.lower() == "bearer":
             credential = doorkeeper.standing(value)
             if credential is not None:
-                return Who(role=credential.role, credential=credential)
+                return Who(role=credential.role, credential=credential, token=value)
         elif scheme.lower() == "basic":
             licence = _licence(value, doorkeeper)
             if licence is not None:
