@@ -66,6 +66,8 @@ class Answer(Generic[T_co]):
     """The id of the review that the candidates are sealed for; then none are told here."""
     review_expires: datetime | None = None
     """Until when the reviewers may decide."""
+    receipt: str | None = None
+    """The id of the signed receipt of what was erased."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -133,6 +133,7 @@ def test_arns_are_stable_and_a_clients_own() -> None:
             name="staff",
             arn_suffix=arn_suffix(client, "staff"),
             face_count=0,
+            user_count=0,
             model_version="m-1",
             created_at=DAY,
         )

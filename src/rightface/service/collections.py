@@ -76,7 +76,8 @@ class Collections(Desk):
                     permit=permit,
                 )
 
-            return answer(permit, self.erase(work))
+            erasure = self.erase(work)
+            return answer(permit, erasure, receipt=erasure.receipt_id)
 
     def list_faces(
         self,
@@ -144,4 +145,4 @@ class Collections(Desk):
             told = DeletedFaces(
                 deleted=deleted, missing=list(erasure.missing), held=list(held.items())
             )
-            return answer(permit, told)
+            return answer(permit, told, receipt=erasure.receipt_id)

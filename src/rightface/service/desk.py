@@ -241,7 +241,9 @@ def _log_failure(recorded: Future[int]) -> None:
         _log.error("an outcome was not recorded: %s", type(error).__name__)
 
 
-def answer(permit: Permit, value: T, *, fmr: float | None = None) -> Answer[T]:
+def answer(
+    permit: Permit, value: T, *, fmr: float | None = None, receipt: str | None = None
+) -> Answer[T]:
     """A value with the proof that it was allowed."""
     return Answer(
         value=value,
@@ -249,6 +251,7 @@ def answer(permit: Permit, value: T, *, fmr: float | None = None) -> Answer[T]:
         ledger_index=permit.ledger_index,
         fmr=fmr,
         obligations=permit.obligations,
+        receipt=receipt,
     )
 
 

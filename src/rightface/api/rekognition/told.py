@@ -36,6 +36,8 @@ def of_answer(answer: Answer[Any]) -> dict[str, str]:
         headers["x-rightface-review"] = answer.review
     if answer.review_expires is not None:
         headers["x-rightface-review-expires"] = answer.review_expires.isoformat(timespec="seconds")
+    if answer.receipt is not None:
+        headers["x-rightface-receipt"] = answer.receipt
     if answer.obligations:
         kinds = sorted({f"{duty.kind}={duty.value}" for duty in answer.obligations})
         headers["x-rightface-obligations"] = _one_line(",".join(kinds))
