@@ -31,7 +31,7 @@ def programs() -> Path | None:
     found = shutil.which("initdb")
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if found is not None:
-        return Path(found).parent
+        return Path(found).resolve().parent
     return debian[-1].parent if debian else None
 
 
@@ -134,6 +134,11 @@ class PostgreSQL:
             yield name
         finally:
             self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def client_program(self, words: Sequence[str], environment: dict[str, str]) -> None:
+        """Run one of PostgreSQL's client programs, as whoever we are."""
+        program = str(self._binaries / words[0])
+        subprocess.run([program, *words[1:]], env=environment, check=True, timeout=120)
 
     def _run(self, program: str, *words: str) -> None:
         done = subprocess.run(

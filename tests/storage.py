@@ -35,6 +35,8 @@ TWICE = (
     "tests/service/",
     "tests/test_db.py",
     "tests/test_migrations.py",
+    "tests/test_old_databases.py",
+    "tests/test_serving.py",
 )
 """Where what is written, read and erased is what is tested."""
 Filled = Literal["empty", "declared", "migrated"]

@@ -25,6 +25,7 @@ from sqlalchemy.orm import Session
 from rightface import credentials
 from rightface.db import Database
 from rightface.errors import (
+    BackupError,
     LedgerError,
     Refused,
     RightfaceError,
@@ -51,14 +52,18 @@ from rightface.law.world import Evidence
 from rightface.ledger import log
 from rightface.ledger.leaf import Leaf
 from rightface.ledger.publish import Publisher
-from rightface.migrations import migrate
+from rightface.migrations import HEAD, migrate, revision
+from rightface.migrations.backup import before_migration
 from rightface.objects import ObjectStore
 from rightface.permit import Permit
+from rightface.serving import SoleServer
 from rightface.settings import Settings
 
 _log = logging.getLogger(__name__)
 _acting: ContextVar[str | None] = ContextVar("rightface-acting", default=None)
 OPERATOR = "operator"
+RESTORED = "restored.json"
+"""The file that marks a data directory as restored from a backup and not yet replayed."""
 SUPPRESS = "suppress"
 """The act of the ledger that says who is suppressed where."""
 POLICY_FILE = "policy.md"
@@ -135,6 +140,8 @@ class Instance:
         )
         self._loading = threading.RLock()
         self._closed = False
+        self.sole: SoleServer | None = None  # held while it serves
+        self.trouble: RightfaceError | None = None  # what it must not go on with
         self._pack: ModelPack | None = None
         self._engine: Engine | None = None
         self._indexes: IndexRoom | None = None
@@ -177,6 +184,7 @@ class Instance:
         (settings.data / POLICY_FILE).write_text(POLICY, "utf-8")
         database = Database(settings.database_url)
         try:
+            _require_unused(database)
             migrate(database)
             instance = cls(settings, keyring, database)
             database.write(instance._found)
@@ -213,13 +221,23 @@ class Instance:
         self.record_act(session, "licence-issue", licence=issued.licence.licence_id)
 
     @classmethod
-    def open(cls, data: Path) -> Self:
-        """Open the instance in `data`, its database brought up to date.
+    def open(cls, data: Path, *, serving: bool = False, replaying: bool = False) -> Self:
+        """Open the instance in `data`, its database brought up to date (a backup first).
+
+        `serving`: as the one server, until it is closed. A schema changes beneath no server.
+        `replaying`: although it was restored, and what was erased since is not erased yet.
 
         Raises:
             SettingsError, KeysError, StorageError, LawError: it cannot be opened; it says why.
+            BackupError: it was restored, and not replayed.
         """
         settings = Settings.load(data)
+        if (data / RESTORED).exists() and not replaying:
+            raise BackupError(
+                "This data directory was restored from a backup, and is not up to date.",
+                why="What was erased after the backup is in it again.",
+                mend="Run: rightface replay --data DIR --ledger DIR|URL.",
+            )
         keyring = KeyRing.open(settings.keys_directory)
         if not settings.database and not settings.sqlite_file.exists():
             raise StorageError(
@@ -227,13 +245,25 @@ class Instance:
                 mend="Restore it from a backup, with its keys.",
             )
         database = Database(settings.database_url)
+        sole: SoleServer | None = None
         try:
-            migrate(database)
+            current = revision(database)
+            if serving or current != HEAD:
+                sole = SoleServer(data)
+                sole.hold(database)
+            migrate(database, before=lambda known: _copy_first(settings, database, known))
             database.forget_deleted()  # what a crash after an erasure left in the files
-            return cls(settings, keyring, database)
+            instance = cls(settings, keyring, database)
         except BaseException:
+            if sole is not None:
+                sole.close()
             database.close()
             raise
+        if sole is not None and not serving:
+            sole.close()
+            sole = None
+        instance.sole = sole
+        return instance
 
     def close(self) -> None:
         """Finish what waits, publish it, close. Idempotent.
@@ -252,6 +282,8 @@ class Instance:
         finally:
             with suppress(StorageError):
                 self.database.forget_deleted()  # also, everything is in the one file then
+            if self.sole is not None:
+                self.sole.close()
             self.database.close()
 
     def __enter__(self) -> Self:
@@ -299,7 +331,10 @@ class Instance:
 
         Raises:
             Refused: the gate said no; the refusal has every reason.
+            RightfaceError: the instance found itself unsound (`trouble`), and does nothing.
         """
+        if self.trouble is not None:
+            raise self.trouble
         answer = self.gate.decide(operation)
         if isinstance(answer, Refusal):
             raise Refused(answer.message, refusal=answer)
@@ -533,6 +568,34 @@ class Instance:
     def policy(self) -> str:
         """The public retention policy."""
         return (self.settings.data / POLICY_FILE).read_text("utf-8")
+
+
+def _copy_first(settings: Settings, database: Database, known: str) -> None:
+    try:
+        copy = before_migration(database, known, settings.data)
+    except StorageError as error:
+        if not settings.migrate_without_backup:
+            raise StorageError(
+                "The database is of an older rightface, and was not changed: no backup was made.",
+                why=f"{error.what} {error.why}".strip(),
+                mend=error.mend,
+            ) from error
+        _log.warning("the database is migrated without a backup: %s", error.what)
+    else:
+        _log.warning("the database was copied to '%s' before it is migrated", copy.name)
+
+
+def _require_unused(database: Database) -> None:
+    # A database of another instance: its ledger is not this one's.
+    if revision(database) is None:
+        return
+    with database.read() as session:
+        if log.size(session):
+            raise SettingsError(
+                "The database belongs to another instance.",
+                why="Its ledger has entries.",
+                mend="Give each instance a database of its own.",
+            )
 
 
 _SUBJECTS_PER_LEAF = 500

@@ -60,6 +60,10 @@ class Settings:
     DeleteUser) is enrolled there again only on a consent given since."""
     licence_grace_days: int = 30
     """Days after a client's last licence has ended, until its galleries are erased."""
+    migrate_without_backup: bool = False
+    """Whether a newer schema may come where no copy of the database can be made before."""
+    traces: str = ""
+    """Where OpenTelemetry traces go: an OTLP endpoint over HTTP; empty: nowhere."""
     strict_law: bool = False
     """Whether to refuse wherever the answer rests on a rule that was not read at its source."""
 
@@ -132,7 +136,10 @@ class Settings:
             value = getattr(self, field.name)
             if field.name != "data" and (field.name in always or value != field.default):
                 lines.append(f"{field.name} = {_toml(value)}\n")
-        (self.data / FILE).write_text("".join(lines), "utf-8")
+        path = self.data / FILE
+        path.touch(mode=0o600)  # a database's URL may have a password
+        path.chmod(0o600)
+        path.write_text("".join(lines), "utf-8")
 
 
 def _typed(name: str, text: str, kind: type) -> str | int | bool:

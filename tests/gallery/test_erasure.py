@@ -209,7 +209,7 @@ def test_a_broken_key_does_not_stop_an_erasure(gallery: Gallery) -> None:
     staff, (template,) = gallery.collection(), templates(1)
     gallery.enrol(staff, new_face("ada", template))
     gallery.database.write(
-        lambda session: session.execute(text("UPDATE subjects SET wrapped_key = x'00'"))
+        lambda session: session.execute(text("UPDATE subjects SET wrapped_key = sealed_reference"))
     )
     erasure, _ = done(gallery, subject(gallery, "ada"))
     assert erasure.counts == {"faces": 1, "crops": 0, "keys": 1}

@@ -28,7 +28,7 @@ def serve(
     from rightface.api.app import create_app
     from rightface.api.server import announcing
 
-    with reporting(), _listen(host, port) as listening, Service.open(data) as service:
+    with reporting(), _listen(host, port) as listening, Service.open(data, serving=True) as service:
         service.prepare()
         shown = f"[{host}]" if ":" in host else host
         line = f"rightface ready on http://{shown}:{listening.getsockname()[1]}"

@@ -5,6 +5,7 @@ Knows no table: each revision says all that it changes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import inspect, text
@@ -16,41 +17,63 @@ from rightface.errors import StorageError
 HEAD = "0007"
 
 
-def migrate(database: Database) -> None:
+def migrate(database: Database, *, before: Callable[[str], object] | None = None) -> None:
     """Bring the schema forward to `HEAD`, in one transaction. Nothing to do: nothing done.
+
+    Args:
+        database: the open database; nobody else may be migrating it.
+        before: called with the database's revision, before anything changes in a database that has
+            one: the place to make a backup. What it raises ends the migration.
 
     Raises:
         StorageError: the database is of a newer rightface, or cannot be changed.
     """
-    try:
-        current = _revision(database)
-        if current == HEAD:
-            return
-        from alembic import command
-        from alembic.config import Config
+    current = revision(database)
+    if current == HEAD:
+        return
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
 
-        with database.engine.execution_options(rightface_writes=True).begin() as connection:
-            config = Config()
-            config.set_main_option("script_location", str(Path(__file__).parent))
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    known = {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}
+    if current is not None and current not in known:
+        raise StorageError(
+            f"The database has the revision '{current}', which this rightface does not know.",
+            mend="Use the rightface that made it, or a newer one.",
+        )
+    if current is not None and before is not None:
+        before(current)
+    try:
+        with database.writing_engine.begin() as connection:
+            database.take_turn(connection)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except SQLAlchemyError as error:
-        raise StorageError(
-            "The database could not be brought up to date.",
-            why=str(getattr(error, "orig", None) or type(error).__name__),
-        ) from error
-    except Exception as error:
-        if type(error).__module__.startswith("alembic"):
-            raise StorageError(
-                f"The database has the revision '{current}', which this rightface does not know.",
-                mend="Use the rightface that made it, or a newer one.",
-            ) from error
-        raise
+        raise _failed(error) from error
 
 
-def _revision(database: Database) -> str | None:
-    with database.engine.connect() as connection:
-        if not inspect(connection).has_table("alembic_version"):
-            return None
-        row = connection.execute(text("SELECT version_num FROM alembic_version")).first()
-        return str(row[0]) if row else None
+def revision(database: Database) -> str | None:
+    """The revision that the database is at; None: it is empty.
+
+    Raises:
+        StorageError: the database cannot be read.
+    """
+    try:
+        with database.engine.connect() as connection:
+            if not inspect(connection).has_table("alembic_version"):
+                return None
+            row = connection.execute(text("SELECT version_num FROM alembic_version")).first()
+            return str(row[0]) if row else None
+    except SQLAlchemyError as error:
+        raise _failed(error) from error
+
+
+def _failed(error: SQLAlchemyError) -> StorageError:
+    said = str(getattr(error, "orig", None) or type(error).__name__).splitlines()
+    return StorageError(
+        "The database could not be brought up to date.",
+        why=said[0] if said else "",
+        mend="Nothing of it was changed. Check disk space, permissions, and that it answers.",
+    )

@@ -31,6 +31,7 @@ from rightface.service.verification import Verification
 from rightface.service.video import Video
 from rightface.service.worker import Worker
 from rightface.service_types import Caller
+from rightface.telemetry import Traces
 
 
 class Service(
@@ -130,6 +131,11 @@ class Service(
             except RightfaceError as error:
                 state[name] = error.code
         return state
+
+    @property
+    def traces(self) -> Traces:
+        """Where the service's traces go."""
+        return self.times.traces
 
     @property
     def metrics(self) -> CollectorRegistry:

@@ -120,8 +120,7 @@ class Keeper:
             self._instance.publisher.publish()
 
     def _forget(self) -> None:
-        if self._instance.database.forgetting:
-            self._instance.database.forget_deleted()
+        self._instance.database.tidy()
 
     def _close_reviews(self) -> None:
         if time.monotonic() - self._reviewed >= SWEEP_SECONDS:

@@ -1,0 +1,165 @@
+"""A copy of the database as it is, before its schema changes: beside it, or by `pg_dump`.
+
+`copy_sqlite` and `dump_postgresql` may serve others too. A copy holds everything that the database
+holds, and lasts through later erasures: docs/operate.md says what to do with it. Knows no table.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import URL
+
+from rightface.db import Database
+from rightface.errors import StorageError
+
+KEPT = 3  # copies made before migrations; older ones go
+_ROOM = 1.1  # free space asked for, in sizes of the database
+_SPARE = 4 << 20  # bytes left free beside the copy
+_LONGEST = 3600  # seconds for pg_dump
+_VARIABLES = {  # libpq's variables for what a URL may say
+    "host": "PGHOST",
+    "port": "PGPORT",
+    "sslmode": "PGSSLMODE",
+    "sslrootcert": "PGSSLROOTCERT",
+    "sslcert": "PGSSLCERT",
+    "sslkey": "PGSSLKEY",
+    "service": "PGSERVICE",
+    "passfile": "PGPASSFILE",
+}
+
+
+def before_migration(database: Database, revision: str, directory: Path) -> Path:
+    """Copy the database into `directory` (mode 0600); keep the newest `KEPT` of such copies.
+
+    Returns:
+        The copy: `before-migration-REVISION-TIME.db` or `.dump`.
+
+    Raises:
+        StorageError: there is no room, no `pg_dump`, or the copy failed. Nothing is left of it.
+    """
+    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+    ending = "db" if database.is_sqlite else "dump"
+    target = directory / f"before-migration-{revision}-{moment}.{ending}"
+    if database.is_sqlite:
+        copy_sqlite(Path(str(database.engine.url.database)), target)
+    else:
+        dump_postgresql(database.engine.url, target)
+    copies = sorted(directory.glob("before-migration-*"), key=lambda each: each.stem.split("-")[-1])
+    for old in copies[:-KEPT]:
+        old.unlink(missing_ok=True)
+    return target
+
+
+def copy_sqlite(source: Path, target: Path) -> None:
+    """A consistent copy of a SQLite database, in use or not; mode 0600, checked and on the disk.
+
+    Raises:
+        StorageError: there is no room, or one of them cannot be read or written.
+    """
+    try:
+        size = sum(p.stat().st_size for p in (source, Path(f"{source}-wal")) if p.exists())
+        free = shutil.disk_usage(target.parent).free
+        if free < size * _ROOM + _SPARE:
+            raise StorageError(
+                "There is no room for a copy of the database.",
+                why=f"It takes {size / 1e6:.1f} MB; {free / 1e6:.1f} MB are free.",
+                mend="Make room in the data directory, then start again.",
+            )
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        try:
+            with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+                old.backup(new)
+                new.execute("PRAGMA journal_mode=DELETE")  # one file, without a log beside it
+                if new.execute("PRAGMA quick_check").fetchone() != ("ok",):
+                    raise sqlite3.DatabaseError("the copy is damaged, and so is the database")
+            _flush(target)
+            _flush(target.parent)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+    except (OSError, sqlite3.Error) as error:
+        raise StorageError(
+            "The database could not be copied.",
+            why=getattr(error, "strerror", None) or str(error),
+            mend="Check free disk space and the permissions of the data directory.",
+        ) from error
+
+
+def dump_postgresql(url: URL, target: Path) -> None:
+    """A dump of a PostgreSQL database by `pg_dump`, for `pg_restore`; mode 0600.
+
+    The password goes by the environment, never by the command line.
+
+    Raises:
+        StorageError: `pg_dump` is missing or failed.
+    """
+    program = _pg_dump()
+    if program is None:
+        raise StorageError(
+            "The database cannot be copied: pg_dump is not installed.",
+            mend="Install PostgreSQL's client programs (Debian: apt-get install "
+            "postgresql-client), or make a copy yourself and set migrate_without_backup = true.",
+        )
+    try:
+        handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            done = subprocess.run(  # noqa: S603  # a program by its path, no shell
+                [program, "--format=custom", "--no-password"],
+                env=os.environ | _environment(url),
+                stdout=file,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=_LONGEST,
+                check=False,
+            )
+            file.flush()
+            os.fsync(file.fileno())
+    except (OSError, subprocess.TimeoutExpired) as error:
+        target.unlink(missing_ok=True)
+        raise StorageError(
+            "The database could not be dumped.",
+            why=getattr(error, "strerror", None) or type(error).__name__,
+            mend="Check free disk space and the permissions of the data directory.",
+        ) from error
+    if done.returncode != 0:
+        target.unlink(missing_ok=True)
+        lines = done.stderr.splitlines()
+        raise StorageError(
+            "The database could not be dumped.",
+            why=lines[0] if lines else f"pg_dump ended with {done.returncode}.",
+            mend="pg_dump must be as new as the server, and may read every table.",
+        )
+    with suppress(OSError):
+        _flush(target.parent)
+
+
+def _environment(url: URL) -> dict[str, str]:
+    told = {"host": url.host, "port": url.port} | {
+        name: value for name, value in url.query.items() if isinstance(value, str)
+    }
+    named = {_VARIABLES[name]: str(told[name]) for name in _VARIABLES if told.get(name)}
+    more = {"PGUSER": url.username, "PGPASSWORD": url.password, "PGDATABASE": url.database}
+    return named | {name: str(value) for name, value in more.items() if value}
+
+
+def _pg_dump() -> str | None:
+    found = shutil.which("pg_dump")
+    if found is not None:
+        return found
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_dump"))
+    return str(debian[-1]) if debian else None
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
