@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from rightface.errors import KeysError
 
 MASTER_VARIABLE = "RIGHTFACE_MASTER_KEY"
+MASTER_FILE = "master.key"
 SIGNERS = ("ledger", "licence", "receipt")
 _NONCE = 12  # bytes; AES-GCM's own length (NIST SP 800-38D, 5.2.1.1)
 
@@ -106,7 +107,7 @@ class KeyRing:
         master = _master_from_environment()
         if master is None:
             master = secrets.token_bytes(32)
-            _write_private(directory / "master.key", master.hex().encode() + b"\n")
+            _write_private(directory / MASTER_FILE, master.hex().encode() + b"\n")
         wrapping = derive(master, "signing-keys")
         for use in SIGNERS:
             sealed = seal(wrapping, os.urandom(32), use.encode())
@@ -122,7 +123,7 @@ class KeyRing:
         """
         master = _master_from_environment()
         if master is None:
-            master = _read_hex(directory / "master.key")
+            master = _read_hex(directory / MASTER_FILE)
         wrapping = derive(master, "signing-keys")
         signers = {}
         for use in SIGNERS:
@@ -150,6 +151,18 @@ class KeyRing:
     def commitment(self, use: str, message: str) -> str:
         """A keyed hash (HMAC-SHA256, hex) of `message`, under the sub-key for `use`."""
         return hmac.digest(self.subkey(use), message.encode(), hashlib.sha256).hex()
+
+
+def backup_key(directory: Path) -> bytes:
+    """What backups are sealed under: derived from the master key, in the environment or here.
+
+    Raises:
+        KeysError: there is no master key, or it cannot be read.
+    """
+    master = _master_from_environment()
+    if master is None:
+        master = _read_hex(directory / MASTER_FILE)
+    return derive(master, "backup")
 
 
 def derive(master: bytes, use: str) -> bytes:

@@ -56,10 +56,12 @@ def main() -> None:
 def complete() -> typer.Typer:
     """The whole command, every subject's commands added once."""
     from rightface.cli import (
+        backup,
         consent,
         credential,
         faces,
         finding,
+        health,
         instance,
         job,
         law,
@@ -88,7 +90,9 @@ def complete() -> typer.Typer:
     app.add_typer(job.app, name="job")
     app.add_typer(ledger.app, name="ledger")
     app.add_typer(report.app, name="report")
+    backup.add_to(app)
     faces.add_to(app)
     serve.add_to(app)
+    health.add_to(app)
     demo.add_to(app)
     return app

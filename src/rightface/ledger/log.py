@@ -6,6 +6,8 @@ Rows never change: triggers refuse it. Must never know tiles, checkpoints or HTT
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import (
     BigInteger,
     Connection,
@@ -103,6 +105,23 @@ def append(session: Session, leaf: Leaf) -> int:
             why=f"It names entry {leaf.of}; this would be entry {index}.",
         )
     return index
+
+
+def adopt(session: Session, start: int, bodies: Sequence[bytes]) -> None:
+    """Take over leaves of this very ledger that its public files have and this table lacks.
+
+    Within `Database.write`, for a restored database. They were verified against a checkpoint.
+
+    Raises:
+        LedgerError: `session` cannot write, or the table does not end at `start`.
+    """
+    connection = session.connection()
+    if not connection.get_execution_options().get(WRITES):
+        raise LedgerError("The ledger is appended to only inside Database.write.")
+    if size(session) != start:
+        raise LedgerError(f"The database's ledger does not end at entry {start}.")
+    for offset, body in enumerate(bodies):
+        connection.execute(insert(TABLE), {"idx": start + offset, "body": body})
 
 
 def size(session: Session) -> int:

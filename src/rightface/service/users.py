@@ -59,8 +59,13 @@ class Users(Leads):
             def change(session: Session, gallery: Collection) -> Kept:
                 user = self.instance.users.find(session, gallery, user_id)
                 freed = self.instance.users.delete(session, gallery, user)
+                known = self.instance.keyring.commitment("ledger-user", user.row_id)[:32]
                 self.instance.record_outcome(
-                    session, permit, "deleted", counts={"users": 1, "faces": freed}
+                    session,
+                    permit,
+                    "deleted",
+                    counts={"users": 1, "faces": freed},
+                    forgotten=(known,),  # what a restored backup is held against
                 )
                 return {}
 

@@ -1,0 +1,505 @@
+"""The replay: what was erased, ended or suppressed after a backup, done again after its restore.
+
+    1. Read the ledger's checkpoint, signed by this instance's own key; it is not older than the
+       backup.
+    2. Prove that the restored ledger is the beginning of it, and fetch the entries that it lacks.
+    3. Sort them: what is replayed, what is lost without harm, and what nothing can bring back. Of
+       the last, the operator confirms each kind by its name.
+    4. Take the entries over into the database; from here on the ledger goes on from its true end.
+    5. Replay the acts: suppressions, withdrawals, licences, credentials, warrants, duties, facts.
+    6. Erase the collections, faces and users that were erased; then whatever is due by now.
+    7. Look again. Record the restore. Publish. Only then take the mark away.
+
+Every step can be done twice: a crash in between is mended by doing all of it again. Where an entry
+does not say enough, more is erased, never less. Must never know: a command line, a wire format.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from rightface import credentials
+from rightface.errors import BackupError, CredentialError, KeysError, LawError, LedgerError
+from rightface.gallery.erasure import Erasure, Record, erase_collection, erase_faces
+from rightface.gallery.rows import CollectionRow, FaceRow, SubjectRow, UserRow
+from rightface.gallery.store import Collection
+from rightface.instance import OPERATOR, RESTORED, SUPPRESS, Instance
+from rightface.law import adoptions, attesters, duties, facts, licences, suppressions
+from rightface.law import warrant_records as warrants
+from rightface.law.suppressions import Entry
+from rightface.law.tables import ConsentRow, SuppressionRow, stamp
+from rightface.ledger import log
+from rightface.ledger.files import LedgerFiles
+from rightface.ledger.leaf import Leaf
+from rightface.ledger.merkle import leaf_hash
+from rightface.ledger.merkle import root as root_of
+from rightface.ledger.proofs import consistency
+from rightface.ledger.publish import SIGNED
+from rightface.ledger.reading import signed_entries
+from rightface.ledger.source import open_source
+from rightface.ledger.trust import find_key, read_checkpoint
+from rightface.permit import Permit
+from rightface.retention import RetentionDesk, erase_as_operator
+
+RESTORE = "restore"
+LEDGER_LOST = "ledger-lost"
+"""What the operator confirms where no copy of the ledger is left: nothing can be replayed."""
+_REPLAYED = frozenset(
+    {
+        SUPPRESS,
+        "consent-withdraw",  # by the suppression beside it
+        "licence-revoke",
+        "credential-end",
+        "warrant-end",
+        "warrant-refused",
+        "duty-end",
+        "commitment-adopt",
+        "fact-end",
+        "attester-end",
+    }
+)
+_LOST = frozenset(
+    {  # what allowed something, or only told of it: without it less is allowed, not more
+        "attester-add",
+        "backup",
+        "commitment-withdraw",
+        "consent-record",
+        "credential-issue",
+        "duty-record",
+        "finding-record",
+        "instance-create",
+        "key-rotate",
+        "licence-issue",
+        RESTORE,
+        "retention-interaction",
+        "retention-purpose-ended",  # by the suppression beside it
+        "subject-report",
+        "warrant-record",
+        "warrant-report",
+        "warrant-request",
+    }
+)
+_AT_ONCE = 400
+_LEAVES = 4_096
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replayed:
+    """What a replay did. `rightface serve` works from then on."""
+
+    entries: int
+    """How many entries of the ledger the backup lacked."""
+    faces: int
+    collections: int
+    users: int
+    suppressions: int
+    consents: int
+    """Consents withdrawn again."""
+    ended: int
+    """Licences, credentials, warrants, duties, facts and attesters ended again; and commitments
+    adopted again."""
+    due: int
+    """Faces that had become due since, and were erased too."""
+    lost: Mapping[str, int]
+    """What was recorded after the backup and is gone: acts by their word, and `enrolled`."""
+    accepted: tuple[str, ...]
+    """What could not be replayed, as the operator confirmed."""
+    ledger_index: int
+    """The entry that records the restore."""
+
+
+@dataclass
+class _Plan:
+    """The missing entries, sorted."""
+
+    leaves: list[Leaf] = field(default_factory=list)
+    faces: set[str] = field(default_factory=set)
+    """Commitments of faces that were erased."""
+    subjects: set[str] = field(default_factory=set)
+    """Commitments of subjects all of whose faces go, since the entry does not say which did."""
+    collections: set[str] = field(default_factory=set)
+    users: set[str] = field(default_factory=set)
+    acts: list[Leaf] = field(default_factory=list)
+    lost: Counter[str] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def of(cls, bodies: Sequence[bytes]) -> _Plan:
+        plan = cls()
+        for body in bodies:
+            plan._sort(Leaf.parse(body))
+        return plan
+
+    def _sort(self, leaf: Leaf) -> None:
+        self.leaves.append(leaf)
+        if leaf.kind == "act":
+            if leaf.operation in _REPLAYED:
+                self.acts.append(leaf)
+            elif leaf.operation in _LOST:
+                self.lost[leaf.operation] += 1
+            else:
+                self.unknown[leaf.operation] += 1
+        elif leaf.kind == "outcome" and leaf.outcome == "erased":
+            if leaf.counts.get("collections") and leaf.gallery:
+                self.collections.add(leaf.gallery)
+            elif leaf.forgotten:
+                self.faces.update(leaf.forgotten)
+            else:
+                self.subjects.update(leaf.subjects)
+        elif leaf.kind == "outcome" and leaf.outcome == "deleted" and leaf.counts.get("users"):
+            self.users.update(leaf.forgotten)
+        elif leaf.kind == "outcome" and leaf.outcome == "enrolled":
+            self.lost["enrolled"] += 1
+
+
+def replay(data: Path, ledger: Path | str | None, *, accepted: Iterable[str] = ()) -> Replayed:
+    """Bring a restored data directory up to date with the ledger's public files.
+
+    Args:
+        data: the restored directory.
+        ledger: where the files are: a directory or an address. It is only read. None: there is no
+            copy of it any more, which `accepted` must say.
+        accepted: words of what cannot be replayed, each confirmed by the operator.
+
+    Raises:
+        BackupError: there is nothing to replay, or something was not confirmed; it says what.
+        LedgerError: the ledger is another one's, older than the backup, rewritten or damaged.
+    """
+    if not (data / RESTORED).exists():
+        raise BackupError("There is nothing to replay in this data directory.")
+    with Instance.open(data, serving=True, replaying=True) as instance:
+        done = _Replay(instance, frozenset(accepted)).run(ledger)
+    (data / RESTORED).unlink()
+    return done
+
+
+class _Replay:
+    def __init__(self, instance: Instance, accepted: frozenset[str]) -> None:
+        self._instance = instance
+        self._accepted = accepted
+        self._ended = self._consents = self._suppressions = self._users = 0
+
+    def run(self, ledger: Path | str | None) -> Replayed:
+        instance = self._instance
+        start, bodies = self._missing(ledger)
+        plan = _Plan.of(bodies)
+        self._require_accepted(plan)
+        self._take_over(start, bodies)
+        instance.database.write(lambda session: self._acts(session, plan))
+        collections = self._erase_collections(plan)
+        faces = self._erase_faces(plan)
+        due = sum(one.erased["faces"] for one in RetentionDesk(instance).sweep())
+        self._verify(plan)
+        counts = {
+            "entries": len(bodies),
+            "faces": faces,
+            "collections": collections,
+            "users": self._users,
+            "suppressions": self._suppressions,
+            "consents": self._consents,
+            "ended": self._ended,
+            "due": due,
+        }
+        index = instance.database.write(
+            lambda session: instance.record_act(
+                session, RESTORE, reasons=tuple(sorted(self._accepted)), counts=counts
+            )
+        )
+        instance.publisher.publish()
+        return Replayed(
+            **counts,
+            lost=dict(sorted(plan.lost.items())),
+            accepted=tuple(sorted(self._accepted)),
+            ledger_index=index,
+        )
+
+    # ------------------------------------------------------------ the ledger
+    def _missing(self, ledger: Path | str | None) -> tuple[int, list[bytes]]:
+        # Where the backup's ledger ends, and the entries behind it, verified.
+        instance = self._instance
+        start = _marked(instance.settings.data)
+        if ledger is None:
+            if LEDGER_LOST not in self._accepted:
+                raise BackupError(
+                    "What was erased after the backup is only known from the ledger.",
+                    mend="Give --ledger DIR|URL: any copy of its public files. If none is left: "
+                    f"--accept {LEDGER_LOST}",
+                )
+            return start, []
+        files = open_source(ledger)
+        checkpoint = read_checkpoint(files, find_key(files, instance.ledger_vkey))
+        if checkpoint.size < start:
+            raise LedgerError(
+                f"This ledger signs {checkpoint.size} entries; the backup holds {start}.",
+                why="It is an older copy than the backup.",
+                mend="Give the newest copy of the ledger.",
+            )
+        hashes = bytearray()
+        with instance.database.read() as session:
+            for first in range(0, start, _LEAVES):
+                rows = log.entries(session, first, min(first + _LEAVES, start))
+                hashes += b"".join(map(leaf_hash, rows))
+        if consistency(files, start, None, instance.ledger_vkey).old_root != root_of(bytes(hashes)):
+            raise LedgerError(
+                "The backup's ledger is not the beginning of this ledger.",
+                why="One of the two was rewritten, or the backup is another instance's.",
+            )
+        entries = signed_entries(files, checkpoint.size, checkpoint.root, instance.ledger_vkey)
+        missing = [body for index, body in enumerate(entries) if index >= start]
+        LedgerFiles(instance.settings.data).write([(SIGNED, checkpoint.note)])  # it binds us too
+        return start, missing
+
+    def _require_accepted(self, plan: _Plan) -> None:
+        unknown = {word: n for word, n in plan.unknown.items() if word not in self._accepted}
+        if unknown:
+            told = ", ".join(f"{word} ({n})" for word, n in sorted(unknown.items()))
+            flags = " ".join(f"--accept {word}" for word in sorted(unknown))
+            raise BackupError(
+                f"Acts after the backup cannot be replayed: {told}.",
+                why="The ledger names them, and does not hold what they said.",
+                mend=f"Record them anew after the replay; to confirm that you will: {flags}",
+            )
+
+    def _take_over(self, start: int, bodies: list[bytes]) -> None:
+        def work(session: Session) -> None:
+            held = log.size(session)
+            if held == start:
+                log.adopt(session, start, bodies)
+            elif log.entries(session, start, start + len(bodies)) != bodies:
+                raise LedgerError("The ledger went on elsewhere while this one was replayed.")
+
+        self._instance.database.write(work)
+
+    # ------------------------------------------------------------ acts
+    def _acts(self, session: Session, plan: _Plan) -> None:
+        last_word = {leaf.reasons: leaf.operation for leaf in plan.leaves if leaf.kind == "act"}
+        withdrew: dict[str, datetime] = {}
+        for leaf in plan.acts:
+            if leaf.operation == SUPPRESS:
+                self._suppress(session, leaf)
+                if leaf.reasons == (suppressions.WITHDRAWAL,):
+                    withdrew |= dict.fromkeys(leaf.subjects, leaf.time)
+            elif leaf.operation == "commitment-adopt":
+                if last_word[leaf.reasons] == leaf.operation:  # not withdrawn again since
+                    adoptions.adopt(
+                        session,
+                        self._instance.keyring,
+                        leaf.reasons[0],
+                        at=leaf.time,
+                        by=OPERATOR,
+                    )
+                    self._ended += 1
+            else:
+                self._end(session, leaf)
+        if withdrew:
+            self._withdraw(session, withdrew)
+
+    def _suppress(self, session: Session, leaf: Leaf) -> None:
+        keyring = self._instance.keyring
+        entries = _entries(self._instance, leaf)
+        reason = leaf.reasons[0]
+        self._suppressions += suppressions.write(session, entries, reason=reason, at=leaf.time)
+        if not leaf.subjects:  # everybody in a gallery whose purpose is met
+            for row in session.scalars(select(CollectionRow)):
+                if suppressions.gallery_of(keyring, row.client, row.name) == leaf.gallery:
+                    session.execute(
+                        update(FaceRow)
+                        .where(FaceRow.collection_id == row.id)
+                        .values(retain_until=leaf.time)
+                        .execution_options(synchronize_session=False)
+                    )
+
+    def _withdraw(self, session: Session, withdrew: Mapping[str, datetime]) -> None:
+        keyring = self._instance.keyring
+        for row in session.scalars(select(ConsentRow).where(ConsentRow.withdrawn_at.is_(None))):
+            at = withdrew.get(suppressions.person(keyring, row.subject))
+            if at is not None and row.obtained_at <= stamp(at):
+                row.withdrawn_at = stamp(at)
+                self._consents += 1
+        session.flush()
+
+    def _end(self, session: Session, leaf: Leaf) -> None:
+        # What is not in the backup (made and ended after it) needs no end.
+        keyring, at = self._instance.keyring, leaf.time
+        named = leaf.records[0] if leaf.records else ""
+        with suppress(LawError, CredentialError):
+            if leaf.operation == "licence-revoke":
+                licences.revoke(session, keyring, leaf.licence or "", at)
+            elif leaf.operation == "credential-end":
+                credentials.end(session, named.removeprefix("crd-"), at=at)
+            elif leaf.operation in ("warrant-end", "warrant-refused"):
+                refused = leaf.operation == "warrant-refused"
+                warrants.end(session, keyring, named, at=at, refused=refused)
+            elif leaf.operation == "duty-end":
+                duties.end_duty(session, keyring, leaf.reasons[0], at=at)
+            elif leaf.operation == "fact-end":
+                facts.end_fact(session, keyring, named, at=at)
+            elif leaf.operation == "attester-end":
+                for one in attesters.all_attesters(session, keyring):
+                    if keyring.commitment("attester", one.name) in leaf.subjects:
+                        attesters.end_attester(session, keyring, one.name, at=at)
+                        break
+                else:
+                    return
+            else:
+                return
+            self._ended += 1
+
+    # ------------------------------------------------------------ erasures
+    def _erase_collections(self, plan: _Plan) -> int:
+        instance, done = self._instance, 0
+        with instance.database.read() as session:
+            rows = session.execute(select(CollectionRow.client, CollectionRow.name)).all()
+        for client, name in rows:
+            if suppressions.gallery_of(instance.keyring, client, name) not in plan.collections:
+                continue
+
+            def work(
+                session: Session,
+                record: Record,
+                permit: Permit,
+                client: str = client,
+                name: str = name,
+            ) -> Erasure:
+                found: Collection = instance.store.find_collection(
+                    session, client=client, name=name
+                )
+                return erase_collection(
+                    session,
+                    instance.vault,
+                    found,
+                    reason=RESTORE,
+                    record=record,
+                    permit=permit,
+                    suppressing=False,
+                )
+
+            erase_as_operator(instance, work)
+            done += 1
+        return done
+
+    def _erase_faces(self, plan: _Plan) -> int:
+        instance, done = self._instance, 0
+        with instance.database.read() as session:
+            gone = list(self._found(session, plan))
+        for some in suppressions.in_parts(gone, _AT_ONCE):
+
+            def work(
+                session: Session, record: Record, permit: Permit, some: list[str] = some
+            ) -> Erasure:
+                return erase_faces(
+                    session,
+                    instance.vault,
+                    None,
+                    some,
+                    reason=RESTORE,
+                    record=record,
+                    permit=permit,
+                    suppressing=False,
+                )
+
+            done += erase_as_operator(instance, work).erased["faces"]
+        if plan.users:
+            instance.database.write(lambda session: self._delete_users(session, plan))
+        return done
+
+    def _found(self, session: Session, plan: _Plan) -> Iterator[str]:
+        # The restored faces that were erased since. One whose key does not open is among them.
+        if not plan.faces and not plan.subjects:
+            return
+        rows = session.execute(
+            select(FaceRow.id, FaceRow.subject_id, SubjectRow.wrapped_key)
+            .join(SubjectRow, SubjectRow.id == FaceRow.subject_id)
+            .execution_options(yield_per=_LEAVES)
+        )
+        for face_id, subject_id, wrapped in rows:
+            try:
+                subject, (face,) = self._instance.vault.erased_as(subject_id, wrapped, [face_id])
+            except KeysError:
+                yield face_id
+                continue
+            if face in plan.faces or subject in plan.subjects:
+                yield face_id
+
+    def _delete_users(self, session: Session, plan: _Plan) -> None:
+        for row_id in self._users_found(session, plan):
+            session.execute(
+                update(FaceRow)
+                .where(FaceRow.user_id == row_id)
+                .values(user_id=None)
+                .execution_options(synchronize_session=False)
+            )
+            session.execute(delete(UserRow).where(UserRow.id == row_id))
+            self._users += 1
+
+    def _users_found(self, session: Session, plan: _Plan) -> list[str]:
+        keyring = self._instance.keyring
+        return [
+            row_id
+            for row_id in session.scalars(select(UserRow.id))
+            if keyring.commitment("ledger-user", row_id)[:32] in plan.users
+        ]
+
+    # ------------------------------------------------------------ the last look
+    def _verify(self, plan: _Plan) -> None:
+        instance = self._instance
+        with instance.database.read() as session:
+            left = sum(1 for _ in self._found(session, plan))
+            left += len(self._users_found(session, plan)) if plan.users else 0
+            for client, name in session.execute(select(CollectionRow.client, CollectionRow.name)):
+                known = suppressions.gallery_of(instance.keyring, client, name)
+                left += known in plan.collections
+            for leaf in plan.acts:
+                if leaf.operation == SUPPRESS:
+                    left += self._lacking(session, leaf)
+        if left:
+            raise BackupError(
+                "The replay left something that was erased.",
+                why=f"{left} things.",
+                mend="Run it again. Until it is complete nothing is served.",
+            )
+
+    def _lacking(self, session: Session, leaf: Leaf) -> int:
+        lacking = 0
+        entries = _entries(self._instance, leaf)
+        for some in suppressions.in_parts(entries, _AT_ONCE):
+            held = session.execute(
+                select(func.count())
+                .select_from(SuppressionRow)
+                .where(
+                    SuppressionRow.subject.in_([each.subject for each in some]),
+                    SuppressionRow.client == some[0].client,
+                    SuppressionRow.gallery == some[0].gallery,
+                    SuppressionRow.reason == leaf.reasons[0],
+                )
+            ).scalar_one()
+            lacking += len({each.subject for each in some}) - held
+        return lacking
+
+
+def _entries(instance: Instance, leaf: Leaf) -> list[Entry]:
+    client, gallery = suppressions.ANY, leaf.gallery or suppressions.ANY
+    if leaf.client not in (None, OPERATOR):
+        client = suppressions.client_of(instance.keyring, leaf.client or "")
+    return [Entry(each, client, gallery) for each in leaf.subjects or (suppressions.ANY,)]
+
+
+def _marked(data: Path) -> int:
+    try:
+        start = json.loads((data / RESTORED).read_text("utf-8"))["from"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BackupError(
+            "The mark of the restore is damaged.", mend="Restore the backup anew."
+        ) from error
+    if not isinstance(start, int):
+        raise BackupError("The mark of the restore is damaged.", mend="Restore the backup anew.")
+    return start
