@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from rightface.instance import Instance
     from rightface.law.licences import Licence
+    from rightface.telemetry import Traces
 
 
 class FaceService(Protocol):
@@ -56,6 +57,10 @@ class FaceService(Protocol):
     @property
     def metrics(self) -> CollectorRegistry:
         """The service's own Prometheus figures."""
+
+    @property
+    def traces(self) -> Traces:
+        """Where traces go; `telemetry.OFF` unless a setting says so."""
 
     def authenticate(self, access_key_id: str) -> tuple[Licence, str] | None:
         """The licence of an access key and its secret; None: no such key."""

@@ -57,7 +57,7 @@ def _describe_collection(call: Call) -> Reply:
         "FaceModelVersion": info.model_version,
         "CollectionARN": shapes.arn(call.region, info),
         "CreationTimestamp": shapes.epoch(info.created_at),
-        "UserCount": 0,
+        "UserCount": info.user_count,
     }
     return reply(answer, body)
 
@@ -94,14 +94,13 @@ def _index_faces(call: Call) -> Reply:
 
 
 def _list_faces(call: Call) -> Reply:
-    if "UserId" in call.members:
-        raise WireError("InvalidParameterException", "UserId: users are planned, not here yet.")
     answer = call.service.list_faces(
         call.caller,
         call.members["CollectionId"],
         limit=_page_size(call),
         after=call.members.get("NextToken"),
         face_ids=call.members.get("FaceIds"),
+        user_id=call.members.get("UserId"),
     )
     return reply(answer, shapes.page(answer.value))
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from importlib.resources import files
 from string import Template
 
-from rightface.api.rekognition import calls, model
+from rightface.api.rekognition import calls, calls_users, model
 from rightface.api.rekognition.operations_table import ATTRIBUTES, ENTRIES, Entry
 
 
@@ -22,6 +22,7 @@ def page() -> str:
         image_mib=model.IMAGE_BYTES // 1024**2,
         threshold=f"{calls.THRESHOLD:g}",
         matches=calls.MOST_MATCHES,
+        users=calls_users.MOST_USERS,
         indexed=calls.MOST_INDEXED,
         page=calls.PAGE,
         changing=changing,

@@ -24,8 +24,6 @@ class Entry:
     """Whether it changes records: then each signed request is carried out once."""
 
 
-_USERS = "Users (several faces of one person under one name) are for a later version."
-_TAGS = "Tags of a collection are for a later version."
 _LIVENESS = "Presentation-attack detection is wanted, and must be measured for equal errors first."
 _STREAM = (
     "Identifying people live is another operation than searching a photograph, with a law of its "
@@ -50,7 +48,7 @@ def _entries(state: State, reason: str, *names: str) -> tuple[Entry, ...]:
 
 _WORKS = (
     ("CreateCollection", True, "A collection, bound to the model pack of its day."),
-    ("DescribeCollection", False, "Count of faces, model pack, day of creation."),
+    ("DescribeCollection", False, "Count of faces and users, model pack, day of creation."),
     ("ListCollections", False, "The caller's own, by name, in pages."),
     ("DeleteCollection", True, "Erases every face in it; the ledger records it."),
     (
@@ -59,11 +57,33 @@ _WORKS = (
         "Enrols one face, the largest that is fit; ExternalImageId is the subject of consent.",
     ),
     ("ListFaces", False, "What is recorded of each face, in pages."),
-    ("DeleteFaces", True, "Erases rows, templates, crops and index entries."),
+    (
+        "DeleteFaces",
+        True,
+        "Erases rows, templates, crops and index entries; not of faces that belong to a user.",
+    ),
     ("SearchFaces", False, "1:N by an enrolled face."),
     ("SearchFacesByImage", False, "1:N by the largest face of a photograph."),
     ("DetectFaces", False, "Boxes, landmarks, pose, quality. No traits, no emotions."),
     ("CompareFaces", False, "1:1, the source's largest face with each face of the target."),
+    ("CreateUser", True, "An id for several faces of one person, sealed at rest."),
+    ("DeleteUser", True, "Lets go of its faces, then destroys the id."),
+    ("ListUsers", False, "Ids and status, in pages."),
+    (
+        "AssociateFaces",
+        True,
+        "Puts faces of one subject of consent into a user, if they are alike; consent is asked.",
+    ),
+    ("DisassociateFaces", True, "Takes faces out of a user, which stays."),
+    ("SearchUsers", False, "1:N by an enrolled face or a user; each user by its best face."),
+    (
+        "SearchUsersByImage",
+        False,
+        "1:N by the largest face of a photograph; no template is made of the others.",
+    ),
+    ("TagResource", True, "Tags of collections."),
+    ("UntagResource", True, "Tags of collections."),
+    ("ListTagsForResource", False, "Tags of collections."),
     ("StartFaceDetection", True, "A job that finds the faces of a stored video."),
     ("GetFaceDetection", False, "Its faces with their milliseconds, in pages."),
     (
@@ -83,18 +103,6 @@ ENTRIES: tuple[Entry, ...] = (
         Entry(name=name, state="works", reason=reason, changes=changes)
         for name, changes, reason in _WORKS
     ),
-    *_entries(
-        "planned",
-        _USERS,
-        "CreateUser",
-        "DeleteUser",
-        "ListUsers",
-        "AssociateFaces",
-        "DisassociateFaces",
-        "SearchUsers",
-        "SearchUsersByImage",
-    ),
-    *_entries("planned", _TAGS, "TagResource", "UntagResource", "ListTagsForResource"),
     *_entries("planned", _LIVENESS, "CreateFaceLivenessSession", "GetFaceLivenessSessionResults"),
     *_entries(
         "declined",

@@ -22,6 +22,7 @@ Shape = dict[str, Any]
 # faces' words for low quality, in Amazon's words; what is not here is LOW_FACE_QUALITY.
 _REASONS = {
     "exceeds-max-faces": "EXCEEDS_MAX_FACES",
+    "face-not-largest": "FACE_NOT_LARGEST",
     "extreme-pose": "EXTREME_POSE",
     "too-dark": "LOW_BRIGHTNESS",
     "too-blurry": "LOW_SHARPNESS",
@@ -49,7 +50,7 @@ def face_detail(face: DetectedFace) -> Shape:
     """FaceDetail (and ComparedFace) with the default attributes."""
     return {
         "BoundingBox": bounding_box(face),
-        "Confidence": _percent(face.confidence),
+        "Confidence": percent(face.confidence),
         "Landmarks": _landmarks(face.landmarks),
         "Pose": {
             "Roll": _degrees(face.roll),
@@ -66,10 +67,12 @@ def face(record: FaceRecord) -> Shape:
         "FaceId": record.face_id,
         "BoundingBox": bounding_box(record),
         "ImageId": record.image_id,
-        "Confidence": _percent(record.confidence),
+        "Confidence": percent(record.confidence),
     }
     if record.subject is not None:
         told["ExternalImageId"] = record.subject
+    if record.user is not None:
+        told["UserId"] = record.user
     return told
 
 
@@ -82,7 +85,7 @@ def indexed(value: IndexedFaces) -> Shape:
         ],
         "FaceModelVersion": value.model_version,
         "UnindexedFaces": [
-            {"Reasons": _quality_reasons(reasons), "FaceDetail": face_detail(seen)}
+            {"Reasons": quality_reasons(reasons), "FaceDetail": face_detail(seen)}
             for seen, reasons in value.not_enrolled
         ],
     }
@@ -104,7 +107,11 @@ def deleted(value: DeletedFaces) -> Shape:
     return {
         "DeletedFaces": list(value.deleted),
         "UnsuccessfulFaceDeletions": [
-            {"FaceId": face_id, "Reasons": ["FACE_NOT_FOUND"]} for face_id in value.missing
+            *({"FaceId": face_id, "Reasons": ["FACE_NOT_FOUND"]} for face_id in value.missing),
+            *(
+                {"FaceId": face_id, "UserId": user, "Reasons": ["ASSOCIATED_TO_AN_EXISTING_USER"]}
+                for face_id, user in value.held
+            ),
         ],
     }
 
@@ -119,7 +126,7 @@ def found(value: SearchResult, searched_face_id: str | None) -> Shape:
         told["SearchedFaceId"] = searched_face_id
     elif value.probe is not None:
         told["SearchedFaceBoundingBox"] = bounding_box(value.probe)
-        told["SearchedFaceConfidence"] = _percent(value.probe.confidence)
+        told["SearchedFaceConfidence"] = percent(value.probe.confidence)
     return told
 
 
@@ -128,10 +135,10 @@ def compared(value: Comparison) -> Shape:
     return {
         "SourceImageFace": {
             "BoundingBox": bounding_box(value.source),
-            "Confidence": _percent(value.source.confidence),
+            "Confidence": percent(value.source.confidence),
         },
         "FaceMatches": [
-            {"Similarity": _percent(one.similarity), "Face": face_detail(one.face)}
+            {"Similarity": percent(one.similarity), "Face": face_detail(one.face)}
             for one in value.matches
         ],
         "UnmatchedFaces": [face_detail(seen) for seen in value.unmatched],
@@ -140,18 +147,20 @@ def compared(value: Comparison) -> Shape:
 
 def match(candidate: Candidate) -> Shape:
     """FaceMatch: a lead."""
-    return {"Similarity": _percent(candidate.similarity), "Face": face(candidate.record)}
+    return {"Similarity": percent(candidate.similarity), "Face": face(candidate.record)}
 
 
 def _landmarks(points: Mapping[str, tuple[float, float]]) -> list[Shape]:
     return [{"Type": name, "X": x, "Y": y} for name, (x, y) in points.items()]
 
 
-def _quality_reasons(reasons: Sequence[str]) -> list[str]:
+def quality_reasons(reasons: Sequence[str]) -> list[str]:
+    """Why a face was not taken, in Amazon's words, each once."""
     return list(dict.fromkeys(_REASONS.get(reason, "LOW_FACE_QUALITY") for reason in reasons))
 
 
-def _percent(value: float) -> float:
+def percent(value: float) -> float:
+    """Percent: 0 to 100."""
     return min(max(value, 0.0), 100.0)
 
 
