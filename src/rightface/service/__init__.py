@@ -74,6 +74,7 @@ class Service(
         self._worker.stop()
         self._keeper.stop()
         self.instance.close()
+        self.traces.close()
 
     def __enter__(self) -> Self:
         return self

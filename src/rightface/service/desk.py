@@ -34,6 +34,7 @@ from rightface.service_types import (
     StoredObject,
     arn_suffix,
 )
+from rightface.telemetry import Traces
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -44,7 +45,7 @@ class Desk:
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
-        self.times = Times()
+        self.times = Times(Traces.to(instance.settings.traces))
 
     def asked(
         self,

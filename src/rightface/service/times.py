@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from prometheus_client import CollectorRegistry, Histogram
 
 from rightface.permit import Permit
+from rightface.telemetry import OFF, Traces
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
@@ -16,7 +17,8 @@ _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0
 class Times:
     """One service's stages: gate, decode, analyze, search, write, ledger, erase."""
 
-    def __init__(self) -> None:
+    def __init__(self, traces: Traces = OFF) -> None:
+        self.traces = traces
         self.registry = CollectorRegistry()
         self._stages = Histogram(
             "rightface_stage_seconds",
@@ -31,7 +33,8 @@ class Times:
         """Count the block's time to `stage`."""
         started = time.perf_counter()
         try:
-            yield
+            with self.traces.span(stage):
+                yield
         finally:
             self._stages.labels(stage).observe(time.perf_counter() - started)
 
@@ -40,7 +43,8 @@ class Times:
         """Count the time until the gate has answered and recorded its answer, not the block's."""
         started = time.perf_counter()
         try:
-            permit = asking.__enter__()
+            with self.traces.span("gate"):
+                permit = asking.__enter__()
         finally:
             self._stages.labels("gate").observe(time.perf_counter() - started)
         try:

@@ -84,7 +84,8 @@ class RekognitionEndpoint:
         started = time.perf_counter()
         asked = _asked(request)
         name = asked.operation or "unknown"
-        with self._figures.under_way.track_inprogress():
+        traces = self._service.traces
+        with self._figures.under_way.track_inprogress(), traces.span(name):
             try:
                 response = await self._answer(asked, request)
                 outcome = "ok"
@@ -95,6 +96,7 @@ class RekognitionEndpoint:
                 if isinstance(error, BodyTooLarge | BodyIncomplete) and not _drains(request):
                     response.headers["connection"] = "close"
                 outcome = wire_error.kind
+            traces.note("outcome", outcome)
         self._figures.count(name, outcome, time.perf_counter() - started)
         return response
 
