@@ -48,7 +48,7 @@ SUBMITTED, IN_PROGRESS, SUCCEEDED, FAILED = "SUBMITTED", "IN_PROGRESS", "SUCCEED
 DETECTION, SEARCH = "face-detection", "face-search"
 ATTEMPTS = 3
 """Processes that a job may take down with it before it is given up."""
-LEASE_SECONDS = 30.0
+LEASE_SECONDS = 15.0
 _WORKER = "worker"
 _AT_ONCE = 500
 _LONGEST_MESSAGE = 1000

@@ -26,7 +26,7 @@ from rightface.service.video_work import JobStopped, VideoWork
 _log = logging.getLogger(__name__)
 POLL_SECONDS = 1.0
 """How often it looks for jobs that another process put on record."""
-BEAT_SECONDS = 5.0
+BEAT_SECONDS = 3.0
 """How often the lease is prolonged."""
 NOTE_SECONDS = 1.0
 """How often progress is written down."""
