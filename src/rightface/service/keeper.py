@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from rightface.errors import GalleryError, RightfaceError, StorageError
-from rightface.gallery import jobs
+from rightface.gallery import jobs, request_tokens
 from rightface.gallery.erasure import complete_abandoned
 from rightface.instance import Instance
 from rightface.registrar import Registrar
@@ -40,6 +40,8 @@ class Keeper:
         self._thread: threading.Thread | None = None
         self._last_good = time.monotonic()
         self._swept = self._finished = self._reviewed = float("-inf")
+        self._expired = self._untokened = float("-inf")
+        self._expired = float("-inf")
         self._overdue = 0
         self._troubles: dict[str, str] = {}
         self._damage: RightfaceError | None = None
@@ -83,12 +85,14 @@ class Keeper:
         self._try("audit", self._audit)
         while not self._stopping.wait(FOLLOW_SECONDS):
             tasks = (
+                self._sole,
                 self._instance.indexes.follow,
                 self._publish,
                 self._forget,
                 self._sweep,
                 self._close_reviews,
                 self._expire_jobs,
+                self._expire_tokens,
                 self._finish,
             )
             went_well = [self._try(task.__name__, task) for task in tasks]  # each is tried
@@ -115,6 +119,20 @@ class Keeper:
             self._damage = error
             raise
 
+    def _sole(self) -> None:
+        # The database's lock is lost with its connection. Another server may have it by now: then
+        # this one does nothing more, for what it remembers is not all that happened.
+        instance = self._instance
+        if instance.sole is None:
+            return
+        try:
+            instance.sole.check()
+        except StorageError as error:
+            instance.trouble = instance.trouble or error
+            raise
+        if isinstance(instance.trouble, StorageError):
+            instance.trouble = None
+
     def _publish(self) -> None:
         if self._instance.publisher.behind():
             self._instance.publisher.publish()
@@ -132,6 +150,16 @@ class Keeper:
             self._expired = time.monotonic()
             database = self._instance.database
             if database.write(lambda session: jobs.expire(session, datetime.now(UTC))):
+                database.forget_deleted()
+
+    def _expire_tokens(self) -> None:
+        if time.monotonic() - self._untokened >= SWEEP_SECONDS:
+            self._untokened = time.monotonic()
+            database, now = self._instance.database, datetime.now(UTC)
+            with database.read() as session:
+                due = request_tokens.overdue(session, at=now)
+            if due:
+                database.write(lambda session: request_tokens.sweep(session, at=now))
                 database.forget_deleted()
 
     def _sweep(self) -> None:
