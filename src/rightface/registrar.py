@@ -16,6 +16,7 @@ from typing import Self
 
 from sqlalchemy.orm import Session
 
+from rightface import acts
 from rightface.errors import ConsentError, LicenceError, SettingsError
 from rightface.gallery.erasure import Erasure, Record, erase_subject
 from rightface.gallery.receipts import Receipt
@@ -281,12 +282,17 @@ class Registrar:
 
     # ------------------------------------------------------------ the ledger
     def audit_ledger(self) -> int:
-        """Compare every row with every public file; how many entries were compared.
+        """Compare every row with every public file, and every act with the records.
+
+        Returns:
+            How many entries were compared.
 
         Raises:
             LedgerError: they differ; it says where.
         """
-        return self._instance.publisher.audit()
+        size = self._instance.publisher.audit()
+        acts.require_agreement(self._instance)
+        return size
 
     def rebuild_ledger(self) -> int:
         """Make every public file again from the database; how many entries they hold.

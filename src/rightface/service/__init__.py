@@ -15,6 +15,7 @@ from typing import Self
 
 from prometheus_client import CollectorRegistry, Gauge
 
+from rightface import acts
 from rightface.errors import LicenceError, RightfaceError
 from rightface.instance import Instance
 from rightface.law import licences
@@ -63,7 +64,12 @@ class Service(
         return cls(Instance.open(data, serving=serving))
 
     def prepare(self) -> None:
-        """Load what takes a moment, and start to follow what other processes write."""
+        """Load what takes a moment, and start to follow what other processes write.
+
+        Raises:
+            LedgerError: the records are not what the ledger's acts say; nothing is served.
+        """
+        acts.require_agreement(self.instance)
         _ = self.instance.engine
         self.publish_ledger()
         self._keeper.start()
