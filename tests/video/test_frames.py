@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import struct
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ from rightface.faces import frames
 from rightface.faces.frames import Limits
 from rightface.faces.video import PROBLEMS, Frame, VideoInfo, reading
 from tests.conftest import Permitted
+from tests.portraits import grace_hopper
 from tests.video import clips
 
 
@@ -142,11 +144,11 @@ def _zeroed(data: bytes) -> bytes:
     return data[:middle] + bytes(4000) + data[middle + 4000 :]
 
 
-BROKEN = {
+BROKEN: dict[str, Callable[[bytes], bytes]] = {
     "empty.mp4": lambda _: b"",
     "noise.mp4": lambda _: np.random.default_rng(3).bytes(50_000),
     "text.mp4": lambda _: b"This is no video.",
-    "a-photograph.mp4": lambda _: clips.grace_hopper(),
+    "a-photograph.mp4": lambda _: grace_hopper(),
     "cut-off.mp4": _cut,
     "without-its-head.mp4": lambda data: data[4000:],
     "zeros-in-the-middle.mp4": _zeroed,

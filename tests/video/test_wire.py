@@ -153,7 +153,8 @@ def test_pages_are_the_whole_in_order(client: Any, search: str, order: str) -> N
 
 
 def _pages(client: Any, job_id: str, order: str) -> list[list[Any]]:
-    pages, more = [], {}
+    pages: list[list[Any]] = []
+    more: dict[str, str] = {}
     while True:
         answer = client.get_face_search(JobId=job_id, SortBy=order, MaxResults=7, **more)
         pages.append(answer["Persons"])

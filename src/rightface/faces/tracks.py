@@ -55,8 +55,8 @@ class Track:
     def template(self) -> Template:
         """(128,), unit length: the mean of its best faces' templates."""
         mean = np.mean([template for _, template in self.best], axis=0, dtype=np.float64)
-        unit: Template = (mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float32)
-        return unit
+        length = max(float(np.linalg.norm(mean)), 1e-12)
+        return np.asarray(mean / length, np.float32)
 
 
 class Tracker:

@@ -143,7 +143,7 @@ class VideoWork(Identification):
         while True:
             # 3. The gate, for each stretch; each track is searched for.
             with self._stretch(caller, job, asked) as permit:
-                matches += self._leads(caller, permit, job, asked, pending)
+                matches += self._search_tracks(caller, permit, job, asked, pending)
                 if not going(99 if not pending else _LOOKED, seen_.frames, info):
                     raise JobStopped
                 if not pending:
@@ -220,7 +220,7 @@ class VideoWork(Identification):
             for part, row in zip(parts, told, strict=True):
                 seen_.add(part, row)
 
-    def _leads(
+    def _search_tracks(
         self, caller: Caller, permit: Permit, job: Job, asked: Asked, pending: list[Track]
     ) -> list[Match]:
         """A stretch of searches; takes what it searched for from the end of `pending`."""
@@ -229,12 +229,12 @@ class VideoWork(Identification):
         matches: list[Match] = []
         while pending and gallery is not None and time.monotonic() < until:
             track = pending.pop()
-            matches += self._leads_of(
+            matches += self._search_track(
                 caller, permit, gallery, track.index, track.template, asked.similarity
             )
         return matches
 
-    def _leads_of(
+    def _search_track(
         self,
         caller: Caller,
         permit: Permit,
