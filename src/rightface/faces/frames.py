@@ -164,7 +164,8 @@ def _require_size(width: int, height: int, limits: Limits) -> None:
 def _said_ms(container: Any, stream: Any) -> int | None:
     """How long the file says that its video is; None if only a guess could be made."""
     if stream.duration is not None and stream.time_base is not None:
-        return max(0, int(round(1000 * stream.duration * stream.time_base)))
+        lasts: int = round(1000 * stream.duration * stream.time_base)
+        return max(0, lasts)
     if container.duration is not None and len(container.streams) == 1:
         return max(0, int(container.duration) // 1000)  # microseconds
     return None

@@ -244,6 +244,7 @@ class VideoWork(Identification):
         similarity: float,
     ) -> list[Match]:
         candidates, _ = self._search(caller, permit, gallery, template, MOST_LEADS, similarity)
+        self._searched(permit, candidates)
         return [
             Match(
                 part=part,
