@@ -22,6 +22,43 @@ HEADER_SECONDS = 20.0
 IDLE_SECONDS = 30
 
 
+class WholeAnswers:
+    """A connection's transport that sends an answer's head and body by one call of the kernel.
+
+    uvicorn writes them apart. If the process dies in between, or a head is cut, botocore takes what
+    came for an answer of 200 with nothing in it: it checks neither that the head is whole nor that
+    the body is as long as it says (tests/faults/test_cut_answers.py). What fits into the socket's
+    buffer is now sent whole, or not at all.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Write, but a head that has no body yet: that waits for it until the loop's next turn."""
+        if not self._head and data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 1"):
+            self._head = data
+            self._loop.call_soon(self._flush)
+            return
+        head, self._head = self._head, b""
+        self._transport.write(head + data)
+
+    def close(self) -> None:
+        """Send what waits, then close."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        head, self._head = self._head, b""
+        if head:
+            self._transport.write(head)
+
+
 class BoundedHttp(HttpToolsProtocol):
     """uvicorn's HTTP/1.1 protocol, with bounds on the bytes and the time of a request's headers."""
 
@@ -30,8 +67,9 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect headers soon."""
-        super().connection_made(transport)
-        # Headers and body are two writes: without this the second waits 40 ms for the peer's
+        whole: Any = WholeAnswers(transport, self.loop)
+        super().connection_made(whole)
+        # A long answer is several writes: without this the second waits 40 ms for the peer's
         # delayed acknowledgement. asyncio sets it only on sockets made with IPPROTO_TCP spelt out.
         connection = transport.get_extra_info("socket")
         if connection is not None and connection.family in (socket.AF_INET, socket.AF_INET6):
