@@ -17,6 +17,7 @@ from tests.conftest import Permitted
 DIMENSION = 6
 Vector = np.ndarray[tuple[int], np.dtype[np.float32]]
 _pool = [str(uuid.uuid5(uuid.NAMESPACE_OID, str(i))) for i in range(400)]
+_users = [str(uuid.uuid5(uuid.NAMESPACE_URL, str(i))) for i in range(400)]
 _permitted: list[Permitted] = []
 
 
@@ -62,7 +63,7 @@ class History(RuleBasedStateMachine):
     def assign(self, first: int, count: int, seed: int, each: int, none: float) -> None:
         rng, names = np.random.default_rng(seed), _pool[first : first + count]
         groups = {
-            name: None if rng.random() < none else f"user {rng.integers(0, 400 // each)}"
+            name: None if rng.random() < none else _users[rng.integers(0, 400 // each)]
             for name in names
         }
         self.index.assign(groups)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rightface.gallery.cores import inner_products
 from rightface.gallery.table import Table
 
 Floats = NDArray[np.float32]
@@ -75,11 +76,12 @@ class FixedVectors:
         """Bytes reserved."""
         return sum(table.nbytes for table in self.tables)
 
-    def append(self, vectors: Fixed) -> None:
-        """Add vectors at the end."""
-        self._high.append(vectors.high)
-        self._low.append(vectors.low)
-        self._exponent.append(vectors.exponent)
+    def append(self, vectors: Floats) -> None:
+        """Add vectors (n, dimension) at the end."""
+        made = fixed(vectors)
+        self._high.append(made.high)
+        self._low.append(made.low)
+        self._exponent.append(made.exponent)
 
     def move_last(self, target: int) -> None:
         """Overwrite slot `target` with the last vector and give the last slot up, zeroed."""
@@ -106,7 +108,7 @@ class FixedVectors:
         for start in range(0, count, _AT_ONCE):
             part = slice(start, min(start + _AT_ONCE, count))
             rows = self._high.rows[part if slots is None else slots[part]]
-            np.matmul(rows.astype(np.float32), probe, out=scores[part])
+            scores[part] = inner_products(rows.astype(np.float32), probe)
         scores += np.float32(
             probe.sum(dtype=np.float64) / 2
         )  # the low bits are half a step, in the mean

@@ -71,6 +71,9 @@ class Index(Protocol):
 
         A face is of one group at most; a face that is added is of none until it is assigned.
         Needs no permit: it touches no vector.
+
+        Raises:
+            GalleryError: an id, of a face or of a group, is no UUID. Nothing was changed.
         """
 
     def search_grouped(
