@@ -30,6 +30,9 @@ BEAT_SECONDS = 3.0
 """How often the lease is prolonged."""
 NOTE_SECONDS = 1.0
 """How often progress is written down."""
+STOP_SECONDS = 15.0
+AGAIN_SECONDS = 10.0
+"""After this long a job is tried again that could not reach the records."""
 NICE = 10
 _STATES = (SUBMITTED, IN_PROGRESS, SUCCEEDED, FAILED)
 
@@ -68,11 +71,14 @@ class Worker:
             thread.start()
 
     def stop(self) -> None:
-        """Stop after the batch that is under way; the job is taken up again later. Idempotent."""
+        """Stop after the batch that is under way; the job is taken up again later. Idempotent.
+
+        A fetch that goes on for longer than `STOP_SECONDS` is left behind; it ends with the process.
+        """
         self._stopping.set()
         self._called.set()
         for thread in self._threads:
-            thread.join()
+            thread.join(STOP_SECONDS)
         self._threads.clear()
 
     def call(self) -> None:
@@ -130,7 +136,7 @@ class Worker:
 
     def _work_on(self, job: Job) -> None:
         if job.attempts > ATTEMPTS:
-            self._fail(job, f"{ATTEMPTS} processes ended while they worked on it.")
+            self._fail(job, f"It was given up after {ATTEMPTS} attempts that ended in the middle.")
             return
         noted = [0.0, 0.0]  # when it was written down; how many frames were counted
 
@@ -163,7 +169,7 @@ class Worker:
                 self._database.write(lambda session: self._service.jobs.put_back(session, job.id))
         except StorageError as error:
             _log.error("a job waits for the records: %s", error.what)
-            self._stopping.wait(POLL_SECONDS)
+            self._stopping.wait(AGAIN_SECONDS)
         except RightfaceError as error:
             self._fail(job, str(error))
         except Exception as error:  # noqa: BLE001  # one job must not end the worker
