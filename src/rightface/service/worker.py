@@ -73,7 +73,7 @@ class Worker:
     def stop(self) -> None:
         """Stop after the batch that is under way; the job is taken up again later. Idempotent.
 
-        A fetch that goes on for longer than `STOP_SECONDS` is left behind; it ends with the process.
+        A fetch that takes longer than `STOP_SECONDS` is left behind; it ends with the process.
         """
         self._stopping.set()
         self._called.set()
