@@ -7,7 +7,8 @@
        the last, the operator confirms each kind by its name.
     4. Take the entries over into the database; from here on the ledger goes on from its true end.
     5. Replay the acts: suppressions, withdrawals, licences, credentials, warrants, duties, facts.
-    6. Erase the collections, faces and users that were erased; then whatever is due by now.
+    6. Erase the collections, faces and users that were erased; drop the working records (jobs, open
+       reviews, kept answers): nobody knows what became of them; then erase whatever is due by now.
     7. Look again. Record the restore. Publish. Only then take the mark away.
 
 Every step can be done twice: a crash in between is mended by doing all of it again. Where an entry
@@ -28,8 +29,10 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from rightface import credentials
+from rightface.db import Base
 from rightface.errors import BackupError, CredentialError, KeysError, LawError, LedgerError
 from rightface.gallery.erasure import Erasure, Record, erase_collection, erase_faces
+from rightface.gallery.review_seals import ReviewRow
 from rightface.gallery.rows import CollectionRow, FaceRow, SubjectRow, UserRow
 from rightface.gallery.store import Collection
 from rightface.instance import OPERATOR, RESTORED, SUPPRESS, Instance
@@ -77,6 +80,7 @@ _LOST = frozenset(
         "duty-record",
         "finding-record",
         "instance-create",
+        "job-cancel",  # no job comes back
         "key-rotate",
         "licence-issue",
         RESTORE,
@@ -88,6 +92,7 @@ _LOST = frozenset(
         "warrant-request",
     }
 )
+_OF_REVIEWS = ("review_decisions", "review_seats", "review_candidates", "reviews")
 _AT_ONCE = 400
 _LEAVES = 4_096
 
@@ -107,6 +112,8 @@ class Replayed:
     ended: int
     """Licences, credentials, warrants, duties, facts and attesters ended again; and commitments
     adopted again."""
+    dropped: int
+    """Jobs, sealed reviews and kept answers of the backup, which do not come back."""
     due: int
     """Faces that had become due since, and were erased too."""
     lost: Mapping[str, int]
@@ -197,6 +204,7 @@ class _Replay:
         instance.database.write(lambda session: self._acts(session, plan))
         collections = self._erase_collections(plan)
         faces = self._erase_faces(plan)
+        dropped = instance.database.write(_drop_working)
         due = sum(one.erased["faces"] for one in RetentionDesk(instance).sweep())
         self._verify(plan)
         counts = {
@@ -207,6 +215,7 @@ class _Replay:
             "suppressions": self._suppressions,
             "consents": self._consents,
             "ended": self._ended,
+            "dropped": dropped,
             "due": due,
         }
         index = instance.database.write(
@@ -484,6 +493,22 @@ class _Replay:
             ).scalar_one()
             lacking += len({each.subject for each in some}) - held
         return lacking
+
+
+def _drop_working(session: Session) -> int:
+    # A job may have been cancelled since, a review decided: their results are not shown again.
+    sealed = select(ReviewRow.review_id).where(ReviewRow.wrapped_key.is_not(None))
+    dropped = 0
+    for table in reversed(Base.metadata.sorted_tables):
+        if table.name == "kept_answers" or table.name.startswith("job"):
+            gone = session.execute(delete(table))
+        elif table.name in _OF_REVIEWS:
+            gone = session.execute(delete(table).where(table.c.review_id.in_(sealed)))
+        else:
+            continue
+        if table.name in ("jobs", "reviews", "kept_answers"):
+            dropped += getattr(gone, "rowcount", 0)
+    return dropped
 
 
 def _entries(instance: Instance, leaf: Leaf) -> list[Entry]:

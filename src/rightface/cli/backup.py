@@ -94,6 +94,8 @@ def _replay(data: Path, ledger: str | None, accept: list[str] | None, as_json: b
             f"  {counted(done.suppressions, 'suppressions')}, {done.consents} consents withdrawn,"
             f" {done.ended} licences and records ended"
         )
+        if done.dropped:
+            say(f"  dropped: {done.dropped} jobs, open reviews and kept answers")
         if done.lost:
             lost = ", ".join(f"{word} ({n})" for word, n in done.lost.items())
             say(f"Recorded after the backup, and lost: {lost}")

@@ -64,6 +64,7 @@ def complete() -> typer.Typer:
         health,
         instance,
         job,
+        key,
         law,
         ledger,
         licence,
@@ -83,6 +84,7 @@ def complete() -> typer.Typer:
     app.add_typer(warrant.app, name="warrant")
     app.add_typer(finding.app, name="finding")
     app.add_typer(retention.app, name="retention")
+    app.add_typer(key.app, name="key")
     app.add_typer(review.app, name="review")
     app.add_typer(subject.app, name="subject")
     app.add_typer(subject.suppression, name="suppression")

@@ -512,7 +512,7 @@ class Jobs:
         return self._key(job_id, wrapped)
 
     def _key(self, job_id: str, wrapped: bytes) -> bytes:
-        return unseal(self._keyring.subkey("jobs"), wrapped, _place("key", job_id))
+        return self._keyring.unseal("jobs", wrapped, _place("key", job_id))
 
 
 def expire(session: Session, at: datetime) -> int:

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from rightface.errors import TokenReused
 from rightface.gallery.rows import KeptAnswerRow
-from rightface.keys import KeyRing, seal, unseal
+from rightface.keys import KeyRing, seal
 
 KEPT = timedelta(days=1)
 Kept = dict[str, Any]
@@ -72,8 +72,8 @@ class RequestTokens:
                 "This request token was used with other parameters.",
                 mend="Give each request a token of its own; repeat a request as it was.",
             )
-        key = self._keyring.subkey("kept-answer")
-        return cast(Kept, json.loads(unseal(key, row.sealed, _place(asked))))
+        kept = self._keyring.unseal("kept-answer", row.sealed, _place(asked))
+        return cast(Kept, json.loads(kept))
 
     def keep(self, session: Session, asked: Asked, answer: Kept, *, at: datetime) -> None:
         """Keep an answer with the change that it tells of (inside `Database.write`).

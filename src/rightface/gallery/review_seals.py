@@ -265,7 +265,7 @@ def opened(keyring: KeyRing, row: ReviewRow) -> Review:
     if row.wrapped_key is None or row.sealed_terms is None:
         raise ReviewError("The review is closed.", why="What it held is destroyed.")
     try:
-        key = unseal(keyring.subkey(_USE), row.wrapped_key, _place("key", row.review_id))
+        key = keyring.unseal(_USE, row.wrapped_key, _place("key", row.review_id))
         terms = Terms(**json.loads(unseal(key, row.sealed_terms, _place("terms", row.review_id))))
     except KeysError as error:
         raise _damaged() from error

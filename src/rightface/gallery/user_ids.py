@@ -7,7 +7,7 @@ logs or raises an id.
 from __future__ import annotations
 
 from rightface.gallery.vault import padded, unpadded
-from rightface.keys import KeyRing, seal, unseal
+from rightface.keys import KeyRing, seal
 
 
 class UserIds:
@@ -22,7 +22,7 @@ class UserIds:
 
     def seal(self, row_id: str, user_id: str) -> bytes:
         """The id sealed for one row of `users`."""
-        return seal(self._keyring.subkey("user-id"), padded(user_id), _place(row_id))
+        return seal(self._keyring.subkey("user-id"), padded(user_id), user_place(row_id))
 
     def open(self, row_id: str, sealed: bytes) -> str:
         """The id in one row.
@@ -30,8 +30,9 @@ class UserIds:
         Raises:
             KeysError: the row does not open.
         """
-        return unpadded(unseal(self._keyring.subkey("user-id"), sealed, _place(row_id)))
+        return unpadded(self._keyring.unseal("user-id", sealed, user_place(row_id)))
 
 
-def _place(row_id: str) -> bytes:
+def user_place(row_id: str) -> bytes:
+    """What a sealed id is bound to."""
     return f"rightface/user-id/1\x1f{row_id}".encode()

@@ -59,7 +59,6 @@ class Vault:
 
     def __init__(self, keyring: KeyRing) -> None:
         self._keyring = keyring
-        self._wrapping = AESGCM(keyring.subkey("vault"))
 
     # ------------------------------------------------------------ subjects and their keys
     @overload
@@ -142,8 +141,8 @@ class Vault:
 
     def _new_subject(self, session: Session, reference: str | None) -> SubjectKey:
         subject = SubjectKey(str(uuid.uuid4()), os.urandom(_KEY))
-        nonce = os.urandom(_NONCE)
-        wrapped = nonce + self._wrapping.encrypt(nonce, subject.key, _key_place(subject.subject_id))
+        place = key_place(subject.subject_id)
+        wrapped = seal(self._keyring.subkey("vault"), subject.key, place)
         sealed = None
         if reference is not None:
             sealed = seal(subject.key, padded(reference), _reference_place(subject.subject_id))
@@ -160,8 +159,8 @@ class Vault:
 
     def _unwrapped(self, subject_id: str, wrapped: bytes) -> SubjectKey:
         try:
-            key = self._wrapping.decrypt(wrapped[:_NONCE], wrapped[_NONCE:], _key_place(subject_id))
-        except (InvalidTag, ValueError) as error:
+            key = self._keyring.unseal("vault", wrapped, key_place(subject_id))
+        except KeysError as error:
             raise KeysError(
                 "A subject's key cannot be opened.",
                 why="Its row was changed, or the master key is another one.",
@@ -323,7 +322,8 @@ def _place(kind: str, face_id: str, collection_id: str) -> bytes:
     return f"rightface/{kind}/1\x1f{face_id}\x1f{collection_id}".encode()
 
 
-def _key_place(subject_id: str) -> bytes:
+def key_place(subject_id: str) -> bytes:
+    """What a subject's wrapped key is bound to."""
     return f"rightface/subject-key/1\x1f{subject_id}".encode()
 
 

@@ -20,7 +20,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from rightface.errors import KeysError, LicenceError
-from rightface.keys import KeyRing, seal, unseal
+from rightface.keys import KeyRing, seal
 from rightface.law.operation import Party
 from rightface.law.signed import canonical, sign, verifies
 from rightface.law.tables import LicenceRow, moment, stamp
@@ -229,9 +229,7 @@ def by_access_key(
         return None
     licence = verified(row, keyring)
     try:
-        secret = unseal(
-            keyring.subkey("access-keys"), row.sealed_secret, licence.licence_id.encode()
-        )
+        secret = keyring.unseal("access-keys", row.sealed_secret, licence.licence_id.encode())
     except KeysError as error:
         raise _changed() from error
     return licence, secret.decode()
