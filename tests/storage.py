@@ -37,6 +37,7 @@ TWICE = (
     "tests/test_migrations.py",
     "tests/test_old_databases.py",
     "tests/test_serving.py",
+    "tests/video/test_jobs.py",
 )
 """Where what is written, read and erased is what is tested."""
 Filled = Literal["empty", "declared", "migrated"]
