@@ -22,7 +22,7 @@ from rightface.api.native.table import ROLES
 from rightface.api.server import running
 from rightface.registrar_credentials import CredentialDesk
 
-EXAMPLES = 12
+EXAMPLES = 8
 CONFIG = {
     "seed": 20260101,
     "checks": {

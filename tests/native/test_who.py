@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rightface.api.native.app import native_app
-from rightface.api.native.house import Door
+from rightface.api.native.house import router
 from rightface.api.native.table import ROLES
 from tests.native.conftest import Native, basic
 
@@ -29,15 +28,21 @@ def test_the_table_and_the_routes_are_the_same(native: Native) -> None:
     assert sorted(name for name, _, _ in routes(native)) == sorted(ROLES)
 
 
-def test_every_route_is_behind_the_door(native: Native) -> None:
-    from rightface.api.admission import Admission
-    from rightface.api.figures import Figures
+def test_there_are_no_pages_that_fetch_scripts(native: Native) -> None:
+    for path in ("/v1/docs", "/v1/redoc", "/v1/docs/oauth2-redirect", "/v1/", "/v1/openapi.yaml"):
+        answer = native.ask("GET", path)
+        assert (answer.status, answer.json["code"]) == (404, "nothing-here")
+    described = native.ask("GET", "/v1/openapi.json", by=None)
+    assert described.json["servers"] == [{"url": "/v1"}]
+    assert b"cdn" not in described.body
 
-    app = native_app(native.instance.service, admission=Admission(), figures=Figures())
-    paths = {getattr(route, "path", "") for route in app.routes if not isinstance(route, Door)}
-    described = {path for path in app.openapi()["paths"]}
-    assert not paths & described
-    assert not any("docs" in path for path in paths)
+
+def test_a_route_without_a_place_in_the_table_cannot_be_made() -> None:
+    def no_such_route() -> None:
+        """Nothing."""
+
+    with pytest.raises(KeyError):
+        router("people").get("/x")(no_such_route)
 
 
 WRONG = {

@@ -76,7 +76,7 @@ class NewCredential(Told):
     """A fresh credential, with its token."""
 
     credential: Credential
-    token: str = Field(description="Shown this once.")
+    token: str = Field(description="Shown this once.", repr=False)
 
 
 # ---------------------------------------------------------------- licences and consents
@@ -113,7 +113,7 @@ class NewLicence(Told):
     """A fresh licence, with its secret."""
 
     licence: Licence
-    secret_access_key: str = Field(description="Shown this once.")
+    secret_access_key: str = Field(description="Shown this once.", repr=False)
 
 
 class Consent(Told):
