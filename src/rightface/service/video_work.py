@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from rightface.errors import (
     CollectionNotFound,
+    GalleryError,
     LicenceError,
     ObjectTooLarge,
     ReviewError,
@@ -55,8 +56,10 @@ _PART = 4096  # sightings of a detection that are sealed together
 _LOOKED = 90  # percent, when all frames were looked at and the search begins
 
 
-class JobStopped(Exception):  # no error: another works on it, or it was cancelled
-    """The job is not this worker's any more."""
+class JobStopped(GalleryError):
+    """The job is not this worker's any more: cancelled, or another has the lease."""
+
+    code = "job-stopped"
 
 
 Going = Callable[[int, int, VideoInfo], bool]
@@ -145,7 +148,7 @@ class VideoWork(Identification):
             with self._stretch(caller, job, asked) as permit:
                 matches += self._search_tracks(caller, permit, job, asked, pending)
                 if not going(99 if not pending else _LOOKED, seen_.frames, info):
-                    raise JobStopped
+                    raise JobStopped("The job is not this worker's any more.")
                 if not pending:
                     # 4. What was found is sealed, together with the outcome.
                     self._keep(permit, job, owner, seen_, matches, info)
@@ -201,7 +204,7 @@ class VideoWork(Identification):
             length = max(video.info.duration_ms, frames[-1].at_ms, 1)
             percent = _LOOKED * frames[-1].at_ms // length if video.info.duration_ms else 0
             if not going(percent, seen_.frames, video.info):
-                raise JobStopped
+                raise JobStopped("The job is not this worker's any more.")
         return True
 
     def _look_at(
@@ -292,7 +295,7 @@ class VideoWork(Identification):
             return kept
 
         if not self.instance.database.write(work):
-            raise JobStopped
+            raise JobStopped("The job is not this worker's any more.")
 
     # ------------------------------------------------------------ who and what
     def _caller(self, session: Session, asked: Asked) -> Caller:
