@@ -6,6 +6,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,9 @@ from rightface.ledger.log import entries, size
 from rightface.service import Service
 from rightface.service_types import Caller
 from tests.conftest import Server
+from tests.portraits import eileen_collins, grace_hopper
+from tests.service.reviewing import GALLERY as FOUND
+from tests.service.reviewing import house
 
 GALLERY = "staff"
 PAST = datetime(2026, 1, 1, tzinfo=UTC)
@@ -317,3 +321,26 @@ def test_nothing_is_left_of_the_users_of_a_deleted_collection(desk: Desk) -> Non
     assert rows() == before + 2
     desk.service.delete_collection(desk.caller, GALLERY)
     assert rows() == before
+
+
+def test_where_people_must_review_nobody_is_told_of_a_user(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with house(models, monkeypatch) as reviewed:
+        reviewed.reviewer("ann")
+        mine = reviewed.enrol("grace", grace_hopper())
+        reviewed.enrol("eileen", eileen_collins())
+        service, caller = reviewed.service, reviewed.caller
+        service.create_user(caller(), FOUND, "u-1")
+        service.associate_faces(caller(), FOUND, "u-1", [mine], similarity=0)
+        by_image = service.search_users_by_image(
+            caller(), FOUND, image=grace_hopper(), limit=9, similarity=80, quality_filter="NONE"
+        )
+        by_user = service.search_users(caller(), FOUND, user_id="u-1", limit=9, similarity=80)
+        for answer in (by_image, by_user):
+            assert answer.review is not None
+            assert list(answer.value.candidates) == []
+        assert by_image.review is not None
+        reviewed.judge("ann", by_image.review)
+        (confirmed,) = reviewed.outcome(by_image.review).candidates
+        assert (confirmed.record.face_id, confirmed.record.user) == (mine, "u-1")
