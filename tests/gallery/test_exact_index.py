@@ -339,6 +339,8 @@ def test_threads_search_while_faces_come_and_go(permit: Permit) -> None:
     come, come_vectors = ids(1500, seed=3), people(1500, 16, seed=4)
     index = ExactIndex(16, small=500, depth=256)
     index.add(stay, stay_vectors, permit=permit)
+    user = ids(2, seed=5)
+    index.assign(dict.fromkeys(stay, user[0]))
     done, problems = threading.Event(), list[BaseException]()
 
     def change() -> None:
@@ -347,6 +349,7 @@ def test_threads_search_while_faces_come_and_go(permit: Permit) -> None:
                 for start in range(0, 1500, 100):
                     part = slice(start, start + 100)
                     index.add(come[part], come_vectors[part], permit=permit)
+                    index.assign(dict.fromkeys(come[part], user[1]))
                 index.rebuild(permit=permit)
                 index.remove(come)
         except BaseException as error:  # noqa: BLE001  # told below
@@ -364,6 +367,10 @@ def test_threads_search_while_faces_come_and_go(permit: Permit) -> None:
                 assert hits[0].id == stay[at]
                 for hit in hits:
                     assert abs(hit.score - float(known[hit.id] @ stay_vectors[at])) < 1e-6
+                (groups,) = index.search_grouped(stay_vectors[at][None], 2, permit=permit)
+                assert (groups[0].group, groups[0].id) == (user[0], stay[at])
+                assert len(groups) == len({hit.group for hit in groups})
+                assert all((hit.id in stay) == (hit.group == user[0]) for hit in groups)
         except BaseException as error:  # noqa: BLE001
             problems.append(error)
 
@@ -375,3 +382,76 @@ def test_threads_search_while_faces_come_and_go(permit: Permit) -> None:
         thread.join(120)
     assert problems == []
     assert len(index) == 1500
+
+
+@pytest.mark.parametrize("small", [64, 100_000], ids=["codes", "plain"])
+@pytest.mark.parametrize("grouped", [0.02, 0.5, 1.0])
+def test_groups_agree_with_plain_numpy(permit: Permit, small: int, grouped: float) -> None:
+    names, vectors = ids(6000), people(6000, 32)
+    users = ids(700, seed=6)
+    rng = np.random.default_rng(7)
+    of = np.where(rng.random(6000) < grouped, rng.integers(0, 700, 6000), -1)
+    index = ExactIndex(32, small=small, depth=128)
+    index.add(names, vectors, permit=permit)
+    index.assign({name: users[at] for name, at in zip(names, of, strict=True) if at >= 0})
+    face, user = ({one: at for at, one in enumerate(some)} for some in (names, users))
+    for probe in people(4, 32, seed=8) * 2:
+        scores = vectors.astype(np.float64) @ probe.astype(np.float64)
+        own = np.flatnonzero(of == of[int(np.argmax(np.where(of >= 0, scores, -np.inf)))])
+        for without in (set[int](), set(own.tolist())):  # the best user's faces: as if not there
+            best = np.full(700, -np.inf)
+            here = ~np.isin(np.arange(6000), list(without)) & (of >= 0)
+            np.maximum.at(best, of[here], scores[here])
+            for k in (1, 10, 900):
+                (hits,) = index.search_grouped(
+                    probe[None], k, without=[names[at] for at in without], permit=permit
+                )
+                expected = np.sort(best[np.isfinite(best)])[::-1][:k]
+                assert len(hits) == len(expected)
+                assert np.abs(np.array([hit.score for hit in hits]) - expected).max() < 2e-6
+                for hit in hits:
+                    assert abs(best[user[hit.group]] - hit.score) < 2e-6
+                    assert of[face[hit.id]] == user[hit.group]
+
+
+def test_groups_come_and_go(permit: Permit) -> None:
+    names, users = ids(1200), ids(1200, seed=6)
+    vectors = people(1200, 8)
+    index = ExactIndex(8)
+    index.add(names, vectors, permit=permit)
+    index.assign(dict(zip(names, users, strict=True)) | {ids(1, seed=9)[0]: users[0]})
+    index.remove(names[:600])  # so many empty groups are numbered anew
+    (hits,) = index.search_grouped(vectors[:1], 4096, permit=permit)
+    held = dict(zip(names[600:], users[600:], strict=True))
+    assert {hit.id: hit.group for hit in hits} == held
+    assert len(index._groups._ids) < 1200
+    index.add(names[600:601], vectors[600:601], permit=permit)  # anew: of no group
+    index.assign(dict.fromkeys(names[601:900]))
+    (hits,) = index.search_grouped(vectors[:1], 4096, permit=permit)
+    assert {hit.id for hit in hits} == set(names[900:])
+    with pytest.raises(GalleryError):
+        index.assign({names[1000]: None, names[1001]: "no UUID"})
+    (hits,) = index.search_grouped(vectors[:1], 4096, permit=permit)
+    assert len(hits) == 300
+    index.clear()
+    assert index.search_grouped(vectors[:1], 5, permit=permit) == [[]]
+
+
+def test_a_batch_gets_the_answers_of_single_searches(permit: Permit) -> None:
+    names, vectors = ids(3000), people(3000, 16)
+    index = ExactIndex(16, small=100, depth=128)
+    index.add(names, vectors, permit=permit)
+    alone = [index.search(probe[None], 7, permit=permit)[0] for probe in vectors[:40]]
+    assert index.search(vectors[:40], 7, permit=permit) == alone
+
+
+def test_a_scan_shared_among_cores_finds_the_same(
+    permit: Permit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rightface.gallery.coarse._SEGMENT", 256 * 8)
+    names, vectors = ids(3000), people(3000, 16)
+    index = ExactIndex(16, small=100, depth=128)
+    index.add(names, vectors, permit=permit)
+    alone = index.search(vectors[:20], 7, permit=permit)
+    monkeypatch.setattr("rightface.gallery.coarse._PARTS", 0)
+    assert [index.search(probe[None], 7, permit=permit)[0] for probe in vectors[:20]] == alone

@@ -213,7 +213,7 @@ def _laid_out(codes: Codes, before: int) -> NDArray[np.uint8]:
     filled = np.zeros((-(-(before + count) // _BLOCK), _BLOCK, subspaces + subspaces % 2), np.uint8)
     filled.reshape(-1, filled.shape[2])[before : before + count, :subspaces] = codes
     both = filled[:, _ORDER] | filled[:, _ORDER + 16] << 4
-    return both.transpose(0, 2, 1)
+    return np.asarray(both.transpose(0, 2, 1), np.uint8)
 
 
 @cache

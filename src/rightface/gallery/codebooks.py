@@ -26,7 +26,7 @@ class Codebooks:
     def __init__(self, sample: Floats) -> None:
         self._mean = sample.mean(axis=0)
         self.axes, self.subspaces = _principal_axes(sample - self._mean)
-        self.each = self.axes.shape[1] // self.subspaces  # columns per code: 1 or 2
+        self.each = int(self.axes.shape[1]) // self.subspaces  # columns per code: 1 or 2
         projected = self.projected(sample)
         self._values = [
             _values(column, self._entries(number)) for number, column in enumerate(projected.T)

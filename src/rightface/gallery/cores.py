@@ -66,7 +66,7 @@ def inner_products(rows: Floats, vector: Floats) -> Floats:
     """`rows @ vector` on this thread alone: a threaded BLAS gets in other searches' way."""
     made = np.empty(len(rows), np.float32)
     if len(rows):
-        faiss.fvec_inner_products_ny(
+        faiss.fvec_inner_products_ny(  # type: ignore[attr-defined]  # not in faiss' stubs
             faiss.swig_ptr(made),
             faiss.swig_ptr(vector),
             faiss.swig_ptr(rows),
