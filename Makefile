@@ -4,12 +4,12 @@ BIN := .venv/bin
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint typecheck unit bench law-fuzz clean
+.PHONY: demo test node lint typecheck unit bench law-fuzz clean
 
 demo: .venv/demo.stamp  ## install, then tell the whole story on embedded defaults
 	$(BIN)/rightface demo
 
-test: .venv/test.stamp lint typecheck unit  ## everything that CI runs
+test: .venv/test.stamp node lint typecheck unit  ## everything that CI runs
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .
@@ -21,6 +21,8 @@ typecheck: .venv/test.stamp
 
 unit: .venv/test.stamp
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+node: tests/conformance/node/node_modules/.package-lock.json  ## Amazon's JavaScript client, where npm is
 
 bench: .venv/bench.stamp  ## every benchmark, tables only
 	for each in benchmarks/[a-z]*.py; do grep -q __main__ $$each || continue; $(BIN)/python $$each || exit 1; done
@@ -39,6 +41,11 @@ law-fuzz: .venv/test.stamp  ## the gate against the reference on drawn worlds: D
 .venv/test.stamp: .venv/pyvenv.cfg pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --editable '.[demo,test]'
 	touch $@
+
+# A machine without Node, or without a registry, skips that client's conformance tests.
+tests/conformance/node/node_modules/.package-lock.json: tests/conformance/node/package-lock.json
+	if command -v npm >/dev/null; then npm ci --prefix tests/conformance/node --ignore-scripts \
+	    --loglevel=error || echo "npm ci failed: Node's conformance tests will be skipped"; fi
 
 # face_recognition asks for dlib's source; dlib-bin (from the test extra) is the same, built.
 .venv/bench.stamp: .venv/test.stamp
