@@ -73,7 +73,7 @@ def enrol(opened: TemporaryInstance, who: Caller, subject: str) -> str:
 
 
 def faces(opened: TemporaryInstance, who: Caller) -> set[str]:
-    page = opened.service.list_faces(who, "staff", limit=1000, after=None, face_ids=())
+    page = opened.service.list_faces(who, "staff", limit=1000, after=None, face_ids=None)
     return {face.face_id for face in page.value.faces}
 
 
