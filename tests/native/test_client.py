@@ -471,7 +471,12 @@ def test_a_refusal_has_every_reason(native: Native) -> None:
 
 
 def test_one_credential_and_no_clear_text() -> None:
-    for told in ({}, {"token": "t", "access_key_id": "k"}, {"access_key_id": "k"}):
+    wrong: list[dict[str, Any]] = [
+        {},
+        {"token": "t", "access_key_id": "k"},
+        {"access_key_id": "k"},
+    ]
+    for told in wrong:
         with pytest.raises(RequestError, match="One credential"):
             Client("https://example.org", **told)
     for url in ("http://example.org", "ftp://localhost", "example.org", ""):

@@ -7,7 +7,6 @@ Composes; computes nothing.
 from __future__ import annotations
 
 import uuid
-from dataclasses import replace
 from typing import Any
 
 from fastapi import FastAPI
@@ -61,6 +60,20 @@ their access key. Every error is `application/problem+json` of one shape. It is 
 
 def native_app(service: FaceService, *, admission: Admission, figures: Figures) -> FastAPI:
     """The application in front of an open service; the caller closes the service."""
+    app = _composed()
+    description = described(app)
+    app.openapi = lambda: description  # type: ignore[method-assign]
+    app.state.house = House(
+        service=service,
+        instance=service.instance,
+        admission=admission,
+        figures=figures,
+        fields=frozenset(_fields(description)),
+    )
+    return app
+
+
+def _composed() -> FastAPI:
     app = FastAPI(
         title="rightface",
         version=__version__,
@@ -72,18 +85,10 @@ def native_app(service: FaceService, *, admission: Admission, figures: Figures) 
         root_path_in_servers=False,
         generate_unique_id_function=lambda route: route.name,
         separate_input_output_schemas=False,
-        exception_handlers={
-            HTTPException: _outside,
-            404: _outside,
-            405: _outside,
-        },
+        exception_handlers={HTTPException: _outside, 404: _outside, 405: _outside},
     )
     for subject in SUBJECTS:
         app.include_router(subject.routes)
-    description = _described(app)
-    app.openapi = lambda: description  # type: ignore[method-assign]
-    house = House(service=service, instance=service.instance, admission=admission, figures=figures)
-    app.state.house = replace(house, fields=frozenset(_fields(description)))
     return app
 
 
@@ -95,7 +100,9 @@ async def _outside(request: Request, error: Exception) -> Response:
     return response
 
 
-def _described(app: FastAPI) -> dict[str, Any]:
+def described(app: FastAPI | None = None) -> dict[str, Any]:
+    """The API's OpenAPI description; without an app, of one that serves nobody."""
+    app = app or _composed()
     told = get_openapi(
         title=app.title,
         version=app.version,

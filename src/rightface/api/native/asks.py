@@ -49,7 +49,7 @@ class LicenceTerms(Asked):
     galleries: Patterns = Field(default_factory=list, description="Patterns of collections.")
     parties: Annotated[list[PartyAsked], Field(max_length=64)] = Field(default_factory=list)
     basis: Word = "consent-warranted"
-    valid_from: Moment | None = Field(None, description="Null: now.")
+    valid_from: Moment | None = Field(default=None, description="Null: now.")
     valid_until: Moment = Field(description="The first moment at which it no longer holds.")
     per_second: Annotated[int, Field(ge=1, le=10**6)] | None = None
     per_day: Annotated[int, Field(ge=1, le=10**12)] | None = None
@@ -66,9 +66,9 @@ class ConsentTerms(Asked):
     )
     retention_days: Annotated[int, Field(ge=1, le=36_500)]
     how: Word = "written-release"
-    obtained_at: Moment | None = Field(None, description="Null: now.")
-    expires_at: Moment | None = Field(None, description="Null: until it is withdrawn.")
-    client: Name | None = Field(None, description="The one client it is for; null: any.")
+    obtained_at: Moment | None = Field(default=None, description="Null: now.")
+    expires_at: Moment | None = Field(default=None, description="Null: until it is withdrawn.")
+    client: Name | None = Field(default=None, description="The one client it is for; null: any.")
 
 
 class SubjectNamed(Asked):
@@ -91,9 +91,10 @@ class WarrantTerms(Asked):
         default_factory=list, description="Where it reaches; empty: where the instance is."
     )
     document_sha256: Digest = Field(description="Of the document, which is not kept.")
-    valid_from: Moment | None = Field(None, description="Null: now.")
+    valid_from: Moment | None = Field(default=None, description="Null: now.")
     valid_until: Moment | None = Field(
-        None, description="Null: the end of an emergency's limit; every other document has an end."
+        default=None,
+        description="Null: the end of an emergency's limit; every other document has an end.",
     )
     sealed: bool = False
     conditions: Conditions = Field(default_factory=dict)
@@ -103,13 +104,13 @@ class WarrantTerms(Asked):
 class WarrantEnd(Asked):
     """How a warrant ends."""
 
-    refused: bool = Field(False, description="Whether the court refused it.")
+    refused: bool = Field(default=False, description="Whether the court refused it.")
 
 
 class At(Asked):
     """When something took place."""
 
-    at: Moment | None = Field(None, description="Null: now.")
+    at: Moment | None = Field(default=None, description="Null: now.")
 
 
 class FindingTerms(Asked):
@@ -119,7 +120,7 @@ class FindingTerms(Asked):
     kind: Word
     document_sha256: Digest
     parents: Annotated[list[Citation], Field(max_length=100)] = Field(default_factory=list)
-    found_at: Moment | None = Field(None, description="Null: now.")
+    found_at: Moment | None = Field(default=None, description="Null: now.")
 
 
 class ActOnMatch(Asked):
@@ -152,7 +153,7 @@ class DutyTerms(Asked):
     document: Base64Bytes = Field(
         max_length=4 * 1024 * 1024, description="Base64. Only its SHA-256 is kept."
     )
-    met_from: Moment | None = Field(None, description="Null: now.")
+    met_from: Moment | None = Field(default=None, description="Null: now.")
     client: Name | None = None
     gallery: Pattern | None = None
 
@@ -165,11 +166,11 @@ class FactTerms(Asked):
     valid_until: Moment | None = None
     attester: Line
     document_sha256: Digest
-    value: Value | None = Field(None, description="Of a condition; null: true, of a fact.")
+    value: Value | None = Field(default=None, description="Of a condition; null: true, of a fact.")
     client: Name | None = None
     gallery: Pattern | None = None
     attestation: dict[str, Any] | None = Field(
-        None, description="The attester's signed answers, where the fact names a checklist."
+        default=None, description="The attester's signed answers, where the fact names a checklist."
     )
 
 
@@ -192,7 +193,9 @@ class QuestionAsked(Asked):
     """A question about the law. Its fields: docs/law.md."""
 
     question: dict[str, Any]
-    timeline: bool = Field(False, description="Whether to find the decision through the years.")
+    timeline: bool = Field(
+        default=False, description="Whether to find the decision through the years."
+    )
 
 
 class QuestionsAsked(Asked):
@@ -207,7 +210,7 @@ class InteractionAsked(Asked):
     subject: Subject
     gallery: Gallery
     client: Name
-    at: Moment | None = Field(None, description="Null: now.")
+    at: Moment | None = Field(default=None, description="Null: now.")
 
 
 class GalleryNamed(Asked):
@@ -235,7 +238,9 @@ class ReviewDecisions(Asked):
 class OutcomeAsked(Asked):
     """For what a client asks after a review."""
 
-    purpose: Word | None = Field(None, description="That of the search; null: the licence's only.")
+    purpose: Word | None = Field(
+        default=None, description="That of the search; null: the licence's only."
+    )
 
 
 class CredentialTerms(Asked):

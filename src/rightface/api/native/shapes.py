@@ -39,10 +39,10 @@ class Problem(Told):
     code: str = Field(description="Stable; for programs.")
     detail: str = Field(description="What happened.")
     why: str = ""
-    mend: str = Field("", description="What the reader can do about it.")
+    mend: str = Field(default="", description="What the reader can do about it.")
     request_id: str
     reasons: list[Reason] = Field(default_factory=list, description="Of a refusal of the gate.")
-    ledger_index: int | None = Field(None, description="Where a refusal is recorded.")
+    ledger_index: int | None = Field(default=None, description="Where a refusal is recorded.")
 
 
 # ---------------------------------------------------------------- who, health
@@ -309,7 +309,7 @@ class Decision(Told):
     in_force: list[str] = Field(default_factory=list)
     left_out: list[str] = Field(default_factory=list)
     policy: str | None = None
-    message: str = Field("", description="Of an error: what is wrong with the question.")
+    message: str = Field(default="", description="Of an error: what is wrong with the question.")
 
 
 class Decisions(Told):
