@@ -183,7 +183,8 @@ def test_another_clients_users_do_not_exist(
     at: Any = {"CollectionId": STAFF}
 
     def all_asked(wanted: str) -> None:
-        person, faces = {**at, "UserId": "u-1"}, {"FaceIds": [face_id]}
+        person: Any = {**at, "UserId": "u-1"}
+        faces: Any = {"FaceIds": [face_id]}
         for ask in (
             lambda: stranger.delete_user(**person),
             lambda: stranger.list_faces(**person),
@@ -334,7 +335,7 @@ def test_a_photograph_without_anybody(client: RekognitionClient) -> None:
 
 def test_the_quality_filter_says_who_was_not_searched(client: RekognitionClient) -> None:
     tiny = small(grace_hopper(), 60)
-    answer = client.search_users_by_image(
+    answer: Any = client.search_users_by_image(
         CollectionId=STAFF, Image={"Bytes": tiny}, QualityFilter="HIGH"
     )
     assert "SearchedFace" not in answer
@@ -360,9 +361,10 @@ def test_the_same_token_changes_once(client: RekognitionClient, enrol: Enrol) ->
     client.disassociate_faces(CollectionId=STAFF, UserId="u-1", FaceIds=[grace])
     again = client.associate_faces(**put)
     for name in ("AssociatedFaces", "UnsuccessfulFaceAssociations", "UserStatus"):
-        assert again[name] == first[name]  # type: ignore[literal-required]
+        assert dict(again)[name] == dict(first)[name]
     assert "UserId" not in client.list_faces(CollectionId=STAFF, FaceIds=[grace])["Faces"][0]
-    for other in ({"FaceIds": [grace]}, {"UserMatchThreshold": 80.0}):
+    others: tuple[Any, ...] = ({"FaceIds": [grace]}, {"UserMatchThreshold": 80.0})
+    for other in others:
         assert code(lambda other=other: client.associate_faces(**(put | other))) == (  # type: ignore[misc]
             "IdempotentParameterMismatchException"
         )

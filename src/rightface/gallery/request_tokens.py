@@ -103,17 +103,6 @@ def sweep(session: Session, *, at: datetime) -> int:
     return len(session.execute(old.returning(KeptAnswerRow.token)).scalars().all())
 
 
-def clear(session: Session) -> int:
-    """Destroy all that is kept, for example because the keys change (inside `Database.write`).
-
-    Returns:
-        How many there were.
-    """
-    return len(
-        session.execute(delete(KeptAnswerRow).returning(KeptAnswerRow.token)).scalars().all()
-    )
-
-
 def overdue(session: Session, *, at: datetime) -> bool:
     """Whether there is anything to sweep."""
     query = select(KeptAnswerRow.token).where(KeptAnswerRow.at <= at - KEPT).limit(1)

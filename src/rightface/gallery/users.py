@@ -257,30 +257,6 @@ def left(session: Session, face_ids: Ids[str]) -> int:
     )
 
 
-def reseal(session: Session, old: KeyRing, new: KeyRing) -> int:
-    """Seal every user's id anew, under other keys (inside `Database.write`).
-
-    Returns:
-        How many there are.
-
-    Raises:
-        KeysError: a row does not open under the old keys.
-    """
-    was, becomes = UserIds(old), UserIds(new)
-    rows = session.execute(select(UserRow.id, UserRow.collection_id, UserRow.sealed_id)).all()
-    for row in rows:
-        user_id = was.open(row.id, row.sealed_id)
-        session.execute(
-            update(UserRow)
-            .where(UserRow.id == row.id)
-            .values(
-                commitment=becomes.commitment(row.collection_id, user_id),
-                sealed_id=becomes.seal(row.id, user_id),
-            )
-        )
-    return len(rows)
-
-
 def _users() -> Select[Any]:
     theirs = select(func.count()).where(FaceRow.user_id == UserRow.id).scalar_subquery()
     return select(UserRow.id, UserRow.sealed_id, UserRow.created_at, theirs.label("faces"))
