@@ -53,4 +53,4 @@ tests/conformance/node/node_modules/.package-lock.json: tests/conformance/node/p
 	touch $@
 
 clean:
-	rm -rf .venv build src/*.egg-info .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv tests/conformance/node/node_modules build src/*.egg-info .mypy_cache .ruff_cache .hypothesis

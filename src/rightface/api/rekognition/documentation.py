@@ -12,6 +12,7 @@ from string import Template
 
 from rightface.api.rekognition import calls, calls_users, model
 from rightface.api.rekognition.operations_table import ATTRIBUTES, ENTRIES, Entry
+from rightface.faces.quality import HIGH, LOW, MEDIUM
 
 
 def page() -> str:
@@ -26,6 +27,7 @@ def page() -> str:
         indexed=calls.MOST_INDEXED,
         page=calls.PAGE,
         changing=changing,
+        quality=_bars(),
     )
     counts = {
         state: sum(entry.state == state for entry in ENTRIES)
@@ -44,6 +46,20 @@ def page() -> str:
         "",
     ]
     return "\n".join(parts)
+
+
+def _bars() -> str:
+    rows = [
+        f"| `{name}` | {bar.yaw:g}° | {bar.pitch:g}° | {bar.dark:g}–{bar.bright:g} | "
+        f"{bar.sharpness:g} | {bar.confidence:g} | {bar.eye_distance:g} px |"
+        for name, bar in (("LOW", LOW), ("MEDIUM", MEDIUM), ("HIGH", HIGH))
+    ]
+    head = (
+        "| filter | yaw, at most | pitch | brightness | sharpness, at least | confidence | eyes |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| `NONE` | | | | | | |",
+    )
+    return "\n".join([*head, *rows])
 
 
 def _table(entries: Iterable[Entry]) -> str:
