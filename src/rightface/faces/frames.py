@@ -12,6 +12,7 @@ Never knows faces, law, storage.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -91,7 +92,8 @@ def main() -> None:
 def _confine(limits: Limits) -> None:
     import resource  # noqa: PLC0415
 
-    os.nice(10)
+    with contextlib.suppress(OSError):  # a sandbox may forbid it; the limits below count
+        os.nice(10)
     for name, most in (
         ("RLIMIT_AS", MEMORY),
         ("RLIMIT_CPU", limits.processor_seconds),
