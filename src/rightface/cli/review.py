@@ -94,10 +94,9 @@ def open_(
             say(f"{review_id}: the probe and {said}, in your own order.")
             for file in files.values():
                 say(f"  {file}")
-            say(f"Decide until {opened.expires_at:%Y-%m-%d %H:%M} UTC, once on each:")
-            say(
-                f"  rightface review decide {review_id} --candidate N=same|not-this-person|cannot-tell"
-            )
+            say(f"Until {opened.expires_at:%Y-%m-%d %H:%M} UTC, once on each, with same,")
+            say("not-this-person or cannot-tell:")
+            say(f"  rightface review decide {review_id} --candidate N=WORD …")
 
         emit(_told(opened, files), as_json, human)
 

@@ -57,7 +57,9 @@ def verdict(
     # What people have to see first: the service can hold it back for them, of one operation only.
     speaking = frozenset[str]() if first.outcome == "allow" else first.instruments
     if operation.action != "identify-1toN":
-        return first if first.reviewers == 0 else Verdict("deny", speaking, first.missing)
+        if first.reviewers == 0:
+            return first
+        return _lacking_review(first, speaking, first.reviewers)
     second = first
     if first.outcome == "require-duty" and first.missing <= _HELD_BACK:
         held = replace(records, duties=records.duties | first.missing)
@@ -65,12 +67,16 @@ def verdict(
     asked = [2 if name == "two-person-review" else 1 for name in first.missing & _HELD_BACK]
     needed = max([first.reviewers, second.reviewers, *asked])
     if needed > records.reviewers:
-        lacking = "two-person-review" if needed > 1 else "human-review"
-        outcome = "deny" if first.outcome == "deny" else "require-duty"
-        return Verdict(outcome, speaking, first.missing | {lacking})
+        return _lacking_review(first, speaking, needed)
     if second.outcome != "allow":
         return first
     return Verdict("allow", speaking | second.instruments, frozenset(), needed)
+
+
+def _lacking_review(first: Verdict, speaking: frozenset[str], needed: int) -> Verdict:
+    lacking = "two-person-review" if needed > 1 else "human-review"
+    outcome = "deny" if first.outcome == "deny" else "require-duty"
+    return Verdict(outcome, speaking, first.missing | {lacking})
 
 
 _HELD_BACK = frozenset({"human-review", "two-person-review"})

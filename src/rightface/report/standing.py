@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from rightface import __version__
 from rightface.faces.packs import ModelPack
-from rightface.gallery import retention
+from rightface.gallery import retention, review_seals
 from rightface.gallery.rows import CollectionRow, FaceRow, SubjectRow
 from rightface.instance import Instance
 from rightface.law import adoptions, duties, licences, warrant_records
@@ -28,7 +28,8 @@ from rightface.report.tally import few
 DUE_DAYS = 30
 REVIEW = "human-review"
 REVIEW_STATE = (
-    "This version has no desk for human review: where a rule asks for it, the request is refused."
+    "Where a rule asks for human review, a search is sealed until named people have decided on each"
+    " candidate; what cannot be sealed, or lacks reviewers, is refused."
 )
 RATES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 """False match rates for which the report gives the similarity that stands for them."""
@@ -212,7 +213,20 @@ def human_review(instance: Instance, refusals: Iterable[dict[str, Any]]) -> dict
         "state": REVIEW_STATE,
         "refused_for_want_of_review": found,
         "rules_that_ask_for_it": len(rules),
+        "reviewed_candidates": reviewed_candidates(instance),
     }
+
+
+def reviewed_candidates(instance: Instance) -> list[dict[str, Any]]:
+    """How reviewed candidates came out since the beginning, by false match rate. Few: not told."""
+    counted: Counter[tuple[str, str]] = Counter()
+    with instance.database.read() as session:
+        for row in review_seals.figures(session):
+            counted[row.band, row.outcome] += row.number
+    return [
+        {"rate_up_to": band, "outcome": outcome, "number": few(number)}
+        for (band, outcome), number in sorted(counted.items())
+    ]
 
 
 def held(session: Session, now: datetime) -> dict[str, Any]:

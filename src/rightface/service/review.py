@@ -223,7 +223,7 @@ class Reviews(Leads):
             with instance.database.read() as session:
                 gallery = self.searchable(session, caller, name)
                 row = review_seals.find(session, review_id, client=caller.licence.client)
-                found: list[Candidate] = []
+                found: Sequence[Candidate] = ()
                 if row.outcome == review_seals.CONFIRMED and row.wrapped_key is not None:
                     review = review_seals.opened(instance.keyring, row)
                     told = review_seals.confirmed(session, review)
@@ -247,12 +247,12 @@ class Reviews(Leads):
         gallery: Collection,
         told: Sequence[Confirmed],
         permit: Permit,
-    ) -> list[Candidate]:
+    ) -> tuple[Candidate, ...]:
         faces = self.instance.store.fetch_faces(
             session, gallery.id, [one.face_id for one in told], permit=permit
         )
         usable = self.usable(session, caller, gallery.name, faces)
-        return [
+        return tuple(
             Candidate(
                 record=record_of(usable[one.face_id], usable[one.face_id].subject),
                 similarity=similarity_of(one.fmr),
@@ -261,7 +261,7 @@ class Reviews(Leads):
             )
             for one in told
             if one.face_id in usable
-        ]
+        )
 
     # ------------------------------------------------------------ for reviewers
     def list_reviews(self, token: str) -> Sequence[OpenSeat]:

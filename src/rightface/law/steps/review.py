@@ -51,13 +51,13 @@ def reasons(
         duties[reason.duty] for result in results for reason in result.reasons if reason.duty
     ]
     if world.operation.action not in SEALED:
-        return [_cannot_seal()] if obliged else []
+        return [_cannot_seal(world, max(obliged))] if obliged else []
     needed = max([*obliged, *(duty.reviewers for duty in missing)], default=0)
     there = 0 if world.records is None else world.records.reviewers
     return [_too_few(world, needed, there)] if needed > there else []
 
 
-def _cannot_seal() -> Reason:
+def _cannot_seal(world: World, needed: int) -> Reason:
     return own_reason(
         6,
         "review",
@@ -65,12 +65,11 @@ def _cannot_seal() -> Reason:
         "The result is to be reviewed by people first; of this operation it cannot be sealed.",
         "Search a gallery instead (identify-1toN), of which the candidates can be sealed.",
         citation=_CITATION,
+        duty=_duty(world, needed),
     )
 
 
 def _too_few(world: World, needed: int, there: int) -> Reason:
-    told = world.library.vocabulary.duties.values()
-    duty = max((one for one in told if 0 < one.reviewers <= needed), key=lambda one: one.reviewers)
     people = "one named reviewer decides" if needed == 1 else f"{needed} named reviewers decide"
     return own_reason(
         6,
@@ -79,5 +78,11 @@ def _too_few(world: World, needed: int, there: int) -> Reason:
         f"Nobody is told of a candidate before {people} on it; this instance has {there} who may.",
         "Give each reviewer a credential: rightface credential issue --role reviewer --name NAME.",
         citation=_CITATION,
-        duty=duty.name,
+        duty=_duty(world, needed),
     )
+
+
+def _duty(world: World, needed: int) -> str:
+    told = world.library.vocabulary.duties.values()
+    enough = (one for one in told if 0 < one.reviewers <= needed)
+    return max(enough, key=lambda one: one.reviewers).name

@@ -1,0 +1,586 @@
+"""Human review: nobody is told of a candidate before named people have decided on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from sqlalchemy import text
+
+from rightface.api.app import create_app
+from rightface.api.server import running
+from rightface.boto3 import review_of
+from rightface.errors import CredentialError, Refused, ReviewError
+from rightface.gallery import review_seals
+from rightface.law.operation import Operation
+from rightface.service_types import OpenedReview
+from tests.portraits import degraded
+from tests.service.reviewing import (
+    GALLERY,
+    House,
+    alike,
+    eileen_collins,
+    grace_hopper,
+    house,
+    two_asked,
+)
+
+
+@pytest.fixture
+def one(models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    """One reviewer is asked for, by the baseline; two people are enrolled."""
+    with house(models, monkeypatch) as made:
+        made.reviewer("ann")
+        made.enrol("grace", grace_hopper())
+        made.enrol("eileen", eileen_collins())
+        yield made
+
+
+@pytest.fixture(params=["duty", "oblige"])
+def two(
+    models: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> Iterator[House]:
+    """Two reviewers are asked for, by a duty or by an obligation of the operator's own rule."""
+    with house(models, monkeypatch, instruments=two_asked(tmp_path, request.param)) as made:
+        made.reviewer("ann")
+        made.reviewer("ben")
+        made.enrol("grace", grace_hopper())
+        made.enrol("eileen", eileen_collins())
+        yield made
+
+
+# ---------------------------------------------------------------- the gate
+def test_without_reviewers_nobody_is_looked_at(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with house(models, monkeypatch) as made:
+        made.enrol("grace", grace_hopper())
+        with pytest.raises(Refused, match="this instance has 0 who may"):
+            made.searched(grace_hopper())
+        made.reviewer("finders")  # bears the client's own name
+        with pytest.raises(Refused, match="0 who may"):
+            made.searched(grace_hopper())
+        assert made.rows("reviews") == []
+        made.reviewer("ann")
+        made.search(grace_hopper())
+
+
+def test_one_person_with_two_credentials_is_one_reviewer(
+    models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with house(models, monkeypatch, instruments=two_asked(tmp_path, "duty")) as made:
+        made.reviewer("ann")
+        made.reviewer("Ann", known_as="ann-again")
+        made.enrol("grace", grace_hopper())
+        with pytest.raises(Refused, match="2 named reviewers decide on it; this instance has 1"):
+            made.searched(grace_hopper())
+
+
+def test_a_question_still_says_that_the_duty_is_missing(one: House) -> None:
+    licence = one.licence.licence
+    asked = Operation(
+        action="identify-1toN",
+        client=licence.client,
+        actor=licence.sector,
+        client_jurisdiction="US-OH",
+        place_jurisdiction="US-OH",
+        gallery_jurisdiction="US-OH",
+        licence_id=licence.licence_id,
+        purpose="missing-child",
+        gallery=GALLERY,
+    )
+    ruling = one.opened.instance.gate.consider(asked)
+    assert (ruling.outcome, ruling.missing) == ("require-duty", ("human-review",))
+
+
+def test_a_gallery_without_pictures_is_refused_whoever_is_in_it(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with house(models, monkeypatch) as made:
+        made.reviewer("ann")
+        object.__setattr__(made.opened.instance.settings, "keep_crops", False)
+        made.enrol("grace", grace_hopper())
+        for photo in (grace_hopper(), eileen_collins()):  # somebody's there, nobody's there
+            with pytest.raises(ReviewError, match="keep_crops = true"):
+                made.searched(photo, similarity=99.0)
+        assert made.rows("reviews") == []
+
+
+# ---------------------------------------------------------------- the way of one review
+def test_confirmed_by_everybody(two: House) -> None:
+    review = two.search(grace_hopper())
+    assert two.outcome(review).state == "open"
+    assert two.outcome(review).candidates == ()
+    assert two.judge("ann", review) == 0
+    assert two.outcome(review).state == "open"
+    assert two.judge("ben", review) == 0
+    told = two.outcome(review)
+    assert (told.state, told.outcome) == ("closed", "confirmed")
+    assert [each.record.subject for each in told.candidates] == ["grace"]
+    assert "never an identification" in told.note
+    assert two.row(review).sealed_probe is None
+    assert len(two.rows("review_candidates")) == 1
+    assert two.rows("review_candidates")[0].sealed_crop is None
+    assert two.rows("review_seats") == two.rows("review_decisions") == []
+    figures = {(each.outcome, each.number) for each in two.service.review_figures()}
+    assert figures == {("confirmed", 1), ("not-this-person", 1)}
+    again = two.outcome(review)
+    assert again.candidates == told.candidates
+
+
+@pytest.mark.parametrize(
+    ("ann", "ben", "expected"),
+    [
+        ("same", "not-this-person", "disagreement"),
+        ("not-this-person", "same", "disagreement"),
+        ("same", "cannot-tell", "disagreement"),
+        ("not-this-person", "not-this-person", "not-this-person"),
+        ("cannot-tell", "cannot-tell", "cannot-tell"),
+    ],
+)
+def test_every_other_outcome_tells_of_nobody(two: House, ann: str, ben: str, expected: str) -> None:
+    review = two.search(grace_hopper(), similarity=99.0)
+    for name, word in (("ann", ann), ("ben", ben)):
+        assert two.decide(name, review, dict.fromkeys(_numbers(two.open(name, review)), word)) == 0
+    told = two.outcome(review)
+    assert (told.state, told.outcome, told.candidates) == ("closed", expected, ())
+    two.nothing_left(review)
+    (figure,) = two.service.review_figures()
+    assert (figure.outcome, figure.number) == (expected, 1)
+
+
+def test_a_search_that_finds_nobody_is_decided_at_once(one: House) -> None:
+    one.service.delete_faces(one.caller(), GALLERY, [_face(one, "eileen")])
+    review = one.search(eileen_collins(), similarity=99.0)
+    told = one.outcome(review)
+    assert (told.state, told.outcome, told.candidates) == ("closed", "nobody", ())
+    one.nothing_left(review)
+    assert one.service.list_reviews(one.tokens["ann"]) == []
+
+
+def test_search_by_an_enrolled_face(one: House) -> None:
+    one.enrol("grace-too", degraded(grace_hopper()))
+    face = _face(one, "grace")
+    answer = one.service.search_faces(one.caller(), GALLERY, face_id=face, limit=5, similarity=90.0)
+    assert answer.review is not None
+    assert answer.value.candidates == ()
+    shown = one.open("ann", answer.review)
+    one.decide("ann", answer.review, dict.fromkeys(_numbers(shown), "same"))
+    told = one.outcome(answer.review)
+    assert [each.record.subject for each in told.candidates] == ["grace-too"]
+
+
+def test_reviewers_see_no_order_no_names_no_scores(two: House) -> None:
+    for number in range(6):
+        two.enrol(f"more-{number}", degraded(eileen_collins()))
+    orders = set()
+    for _ in range(3):
+        review = two.search(grace_hopper())
+        for name in ("ann", "ben"):
+            shown = two.open(name, review)
+            assert _numbers(shown) == list(range(1, 9))
+            assert two.open(name, review) == shown, "the order is the reviewer's own, and stays"
+            place = [alike(each.picture, shown.probe) for each in shown.candidates].index(True)
+            orders.add(place)
+            assert "grace" not in repr(shown)
+    assert len(orders) > 1, "the best match is not in one place"
+
+
+def test_a_review_is_for_its_purpose_and_its_client(one: House) -> None:
+    review = one.search(grace_hopper())
+    other = one.opened.licence("others", ("missing-child",))
+    with pytest.raises(ReviewError, match="no such review"):
+        one.outcome(review, licence=other.licence)
+    with pytest.raises(ReviewError, match="another purpose"):
+        one.outcome(review, purpose="access-control")
+    one.opened.registrar.revoke_licence(one.licence.licence.licence_id)
+    with pytest.raises(Refused, match="revoked"):
+        one.outcome(review)
+    with pytest.raises(Refused, match="revoked"):
+        one.open("ann", review)
+
+
+# ---------------------------------------------------------------- who sits
+def test_once_on_each_and_never_again(two: House) -> None:
+    review = two.search(grace_hopper())
+    with pytest.raises(ReviewError, match="have not opened"):
+        two.decide("ann", review, {1: "same"})
+    two.open("ann", review)
+    with pytest.raises(ReviewError, match="no such decision"):
+        two.decide("ann", review, {1: "same", 2: "perhaps"})
+    assert two.rows("review_decisions") == []
+    assert two.decide("ann", review, {1: "same"}) == 1
+    with pytest.raises(ReviewError, match="decides once"):
+        two.decide("ann", review, {1: "not-this-person"})
+    with pytest.raises(ReviewError, match="decides once"):
+        two.decide("ann", review, {3: "same"})
+    assert _numbers(two.open("ann", review)) == [2]
+    assert two.decide("ann", review, {2: "same"}) == 0
+    assert two.service.list_reviews(two.tokens["ann"]) == []
+    assert len(two.service.list_reviews(two.tokens["ben"])) == 1
+
+
+def test_no_more_seats_than_reviewers_needed(one: House) -> None:
+    one.reviewer("ben")
+    review = one.search(grace_hopper())
+    assert [each.seated for each in one.service.list_reviews(one.tokens["ann"])] == [False]
+    one.open("ann", review)
+    assert [each.seated for each in one.service.list_reviews(one.tokens["ann"])] == [True]
+    assert one.service.list_reviews(one.tokens["ben"]) == []
+    with pytest.raises(ReviewError, match="not open to you"):
+        one.open("ben", review)
+
+
+def test_nobody_sits_twice(two: House) -> None:
+    two.reviewer("ANN", known_as="ann-again")
+    review = two.search(grace_hopper())
+    two.judge("ann", review)
+    assert two.service.list_reviews(two.tokens["ann-again"]) == []
+    with pytest.raises(ReviewError, match="not open to you") as caught:
+        two.open("ann-again", review)
+    assert "sits once" in caught.value.why
+
+
+def test_whoever_searched_does_not_review(one: House) -> None:
+    one.reviewer("Finders")
+    review = one.search(grace_hopper())
+    assert one.service.list_reviews(one.tokens["Finders"]) == []
+    with pytest.raises(ReviewError) as caught:
+        one.open("Finders", review)
+    assert "Whoever searched" in caught.value.why
+
+
+def test_an_ended_credential_leaves_its_seat(one: House) -> None:
+    one.reviewer("ben")
+    review = one.search(grace_hopper())
+    one.open("ann", review)
+    one.decide("ann", review, {1: "same"})
+    one.end("ann")
+    for ask in (
+        lambda: one.open("ann", review),
+        lambda: one.decide("ann", review, {2: "same"}),
+        lambda: one.service.list_reviews(one.tokens["ann"]),
+        lambda: one.service.list_reviews("rf_reviewer_0000000000000000_" + "A" * 43),
+        lambda: one.service.list_reviews(""),
+    ):
+        with pytest.raises(CredentialError):
+            ask()
+    assert len(_numbers(one.open("ben", review))) == 2, "what was half done is not counted"
+    one.judge("ben", review)
+    assert one.outcome(review).outcome == "confirmed"
+
+
+def test_what_was_decided_before_a_credential_ended_counts(two: House) -> None:
+    review = two.search(grace_hopper())
+    two.judge("ann", review)
+    two.reviewer("cid")
+    two.end("ann")
+    two.judge("ben", review)
+    assert two.outcome(review).outcome == "confirmed"
+
+
+def test_an_operator_is_no_reviewer(one: House) -> None:
+    from rightface.registrar_credentials import CredentialDesk
+
+    token = CredentialDesk(one.opened.instance).issue(role="operator", name="olga").token
+    with pytest.raises(CredentialError, match="no reviewer's token"):
+        one.service.open_review(token, one.search(grace_hopper()))
+
+
+# ---------------------------------------------------------------- time
+def test_out_of_time(two: House) -> None:
+    review = two.search(grace_hopper())
+    two.judge("ann", review)
+    _overdue(two, review)
+    assert two.sweep() == 1
+    told = two.outcome(review)
+    assert (told.state, told.outcome, told.candidates) == ("closed", "timeout", ())
+    two.nothing_left(review)
+    assert two.sweep() == 0
+    with pytest.raises(ReviewError, match="closed"):
+        two.open("ben", review)
+
+
+def test_confirmed_candidates_are_kept_as_long_again(one: House) -> None:
+    review = one.search(grace_hopper())
+    one.judge("ann", review)
+    assert one.outcome(review).expires_at > datetime.now(UTC) + timedelta(hours=71)
+    one.change(review, expires_at=datetime.now(UTC) - timedelta(seconds=1))
+    assert one.sweep() == 1
+    told = one.outcome(review)
+    assert (told.outcome, told.candidates) == ("confirmed", ())
+    one.nothing_left(review)
+
+
+# ---------------------------------------------------------------- forgetting
+def test_an_erased_candidate_leaves_its_review(one: House) -> None:
+    review = one.search(grace_hopper())
+    one.open("ann", review)
+    one.opened.registrar.withdraw_consent("eileen")
+    assert len(one.rows("review_candidates")) == 1
+    one.judge("ann", review)
+    assert one.outcome(review).outcome == "confirmed"
+    one.opened.registrar.withdraw_consent("grace")
+    told = one.outcome(review)
+    assert told.candidates == ()
+    one.nothing_left(review)
+
+
+def test_a_review_whose_probe_is_erased_closes(one: House) -> None:
+    face = _face(one, "grace")
+    by_face = one.service.search_faces(
+        one.caller(), GALLERY, face_id=face, limit=5, similarity=0.0
+    ).review
+    assert by_face is not None
+    by_photo = one.search(degraded(grace_hopper()), subject="grace")
+    one.opened.registrar.withdraw_consent("grace")
+    for review in (by_face, by_photo):
+        assert one.row(review).outcome == "erased"
+        one.nothing_left(review)
+
+
+def test_consent_is_checked_when_reviewers_look(one: House) -> None:
+    review = one.search(grace_hopper(), similarity=99.0)
+    with one.opened.instance.database.engine.begin() as connection:
+        connection.execute(text("UPDATE consents SET expires_at = '2020-01-01T00:00:00.000000Z'"))
+    with pytest.raises(ReviewError, match="closed"):
+        one.open("ann", review)
+    one.nothing_left(review)
+
+
+def test_consent_is_checked_when_the_client_is_told(one: House) -> None:
+    review = one.search(grace_hopper())
+    one.judge("ann", review)
+    with one.opened.instance.database.engine.begin() as connection:
+        connection.execute(text("UPDATE consents SET expires_at = '2020-01-01T00:00:00.000000Z'"))
+    assert one.outcome(review).candidates == ()
+
+
+def test_a_deleted_collection_takes_its_reviews_along(one: House) -> None:
+    review = one.search(grace_hopper())
+    one.service.delete_collection(one.caller(), GALLERY)
+    one.nothing_left(review)
+    with pytest.raises(ReviewError, match="gone"):
+        one.outcome(review)
+
+
+# ---------------------------------------------------------------- tampering
+_EDITS = {
+    "client": "UPDATE reviews SET client = 'others'",
+    "expiry": "UPDATE reviews SET expires_at = '2090-01-01 00:00:00.000000'",
+    "terms": "UPDATE reviews SET sealed_terms = sealed_probe",
+    "key": "UPDATE reviews SET wrapped_key = zeroblob(60)",
+    "seat": "UPDATE review_seats SET name = name || '-2'",
+    "seed": "UPDATE review_seats SET sealed_seed = zeroblob(60)",
+    "word": "UPDATE review_decisions SET sealed_word = zeroblob(32)",
+    "swap": "UPDATE review_decisions SET sealed_word = (SELECT sealed_word FROM review_decisions "
+    "AS other WHERE other.number <> review_decisions.number AND other.credential_id = "
+    "review_decisions.credential_id)",
+    "when": "UPDATE review_decisions SET decided_at = '2020-01-01 00:00:00.000000'",
+    "face": "UPDATE review_candidates SET face_id = 'another'",
+}
+
+
+@pytest.mark.parametrize("edit", sorted(_EDITS))
+def test_edited_rows_confirm_nobody(
+    models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, edit: str
+) -> None:
+    with house(models, monkeypatch, instruments=two_asked(tmp_path, "duty")) as made:
+        made.reviewer("ann")
+        made.reviewer("ben")
+        made.enrol("grace", grace_hopper())
+        made.enrol("eileen", eileen_collins())
+        review = made.search(grace_hopper())
+        made.judge("ann", review)
+        made.open("ben", review)
+        with made.opened.instance.database.engine.begin() as connection:
+            connection.execute(text(_EDITS[edit]))
+        try:
+            made.judge("ben", review)
+        except ReviewError:
+            made.sweep()
+        row = made.row(review)
+        # A candidate that names another face is nobody's here; it leaves like an erased one.
+        ended = "erased" if edit == "face" else "damaged"
+        assert (row.state, row.outcome) in {("closed", ended), ("open", None)}
+        if row.state == "closed":
+            made.nothing_left(review)
+        if row.client == "finders":
+            assert made.outcome(review).candidates == ()
+
+
+def test_a_decision_of_another_review_does_not_count(two: House) -> None:
+    first, second = two.search(grace_hopper()), two.search(eileen_collins())
+    for name in ("ann", "ben"):
+        two.open(name, second)
+    shown = two.open("ann", first)
+    two.decide("ann", first, dict.fromkeys(_numbers(shown), "same"))
+    with two.opened.instance.database.engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO review_decisions SELECT :second, number, credential_id, sealed_word,"
+                " decided_at FROM review_decisions WHERE review_id = :first"
+            ),
+            {"first": first, "second": second},
+        )
+    two.sweep()
+    assert two.row(second).outcome == "damaged"
+    two.nothing_left(second)
+
+
+def test_nothing_is_kept_of_what_could_not_be_recorded(
+    one: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    review = one.search(grace_hopper())
+    shown = one.open("ann", review)
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise RuntimeError("the power fails")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(review_seals.log, "append", fails)
+        with pytest.raises(RuntimeError):
+            one.decide("ann", review, dict.fromkeys(_numbers(shown), "same"))
+    assert one.rows("review_decisions") == []
+    assert one.row(review).state == "open"
+    one.judge("ann", review)
+    assert one.outcome(review).outcome == "confirmed"
+
+
+# ---------------------------------------------------------------- the ledger
+def test_the_ledger_tells_of_the_review_and_of_nobody(two: House) -> None:
+    answer = two.searched(grace_hopper())
+    review = answer.review
+    assert review is not None
+    for leaf in two.leaves():
+        if leaf.of == answer.ledger_index:
+            assert dict(leaf.counts) == {}, "an open review says nothing of what it holds"
+            assert leaf.subjects == ()
+    two.judge("ann", review)
+    two.judge("ben", review)
+    acts = [leaf for leaf in two.leaves() if leaf.operation.startswith("review-")]
+    assert [leaf.operation for leaf in acts] == [
+        "review-open",
+        "review-decide",
+        "review-decide",
+        "review-close",
+    ]
+    assert {leaf.of for leaf in acts} == {answer.ledger_index}
+    ids = [f"crd-{two.credentials[name].credential.credential_id}" for name in ("ann", "ben")]
+    assert [leaf.records for leaf in acts[1:3]] == [(ids[0],), (ids[1],)]
+    close = acts[-1]
+    assert close.outcome == "confirmed"
+    assert set(close.records) == set(ids)
+    assert len(close.subjects) == 2
+    assert dict(close.counts) == {
+        "candidates": 2,
+        "reviewers": 2,
+        "confirmed": 1,
+        "not-this-person": 1,
+    }
+    whole = b"".join(leaf.canonical() for leaf in two.leaves())
+    for name in (b"ann", b"ben", b"grace", b"eileen", review.encode(), GALLERY.encode()):
+        assert b'"' + name + b'"' not in whole
+
+
+# ---------------------------------------------------------------- wire and command line
+def test_through_the_wire_with_an_unmodified_client(two: House) -> None:
+    key = two.licence
+    with running(create_app(two.service)) as url:
+        client = boto3.client(
+            "rekognition",
+            endpoint_url=url,
+            region_name="us-east-1",
+            aws_access_key_id=key.licence.access_key_id,
+            aws_secret_access_key=key.secret_access_key,
+        )
+        response = client.search_faces_by_image(
+            CollectionId=GALLERY, Image={"Bytes": grace_hopper()}, FaceMatchThreshold=0
+        )
+        assert response["FaceMatches"] == []
+        headers = response["ResponseMetadata"]["HTTPHeaders"]
+        assert headers["x-rightface-match-fmr"] == "none"
+        waiting = review_of(response)
+        assert waiting is not None
+        assert waiting.expires_at > datetime.now(UTC) + timedelta(hours=71)
+        two.judge("ann", waiting.review_id)
+        two.judge("ben", waiting.review_id)
+        assert two.outcome(waiting.review_id).outcome == "confirmed"
+        assert review_of(client.list_faces(CollectionId=GALLERY)) is None
+        two.end("ben")
+        with pytest.raises(ClientError, match="1 who may"):
+            client.search_faces_by_image(CollectionId=GALLERY, Image={"Bytes": grace_hopper()})
+
+
+def test_on_the_command_line(one: House, tmp_path: Path) -> None:
+    review = one.search(grace_hopper())
+    data = one.opened.instance.settings.data
+    token = tmp_path / "token"
+    token.write_text(one.tokens["ann"] + "\n")
+
+    def run(*words: str, status: int = 0, **environment: str) -> Any:
+        done = subprocess.run(
+            [sys.executable, "-m", "rightface", "review", *words, "--data", str(data), "--json"],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, **environment},
+        )
+        assert done.returncode == status, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return json.loads(done.stdout)
+
+    assert "no token" in run("list", status=2)["message"]
+    (seat,) = run("list", RIGHTFACE_TOKEN=one.tokens["ann"])
+    assert seat["review_id"] == review
+    shown = run("open", review, "--to", str(tmp_path / "look"), "--token-file", str(token))
+    probe = Path(shown["probe"]["file"]).read_bytes()
+    assert (tmp_path / "look").stat().st_mode & 0o077 == 0
+    words = []
+    for each in shown["candidates"]:
+        same = alike(Path(each["file"]).read_bytes(), probe)
+        words += ["--candidate", f"{each['number']}={'same' if same else 'not-this-person'}"]
+    assert (
+        "written N=WORD"
+        in run("decide", review, "--candidate", "one", "--token-file", str(token), status=2)[
+            "message"
+        ]
+    )
+    done = run("decide", review, *words, "--token-file", str(token))
+    assert (done["decided"], done["left"]) == (2, 0)
+    assert run("list", "--token-file", str(token)) == []
+    assert {each["outcome"] for each in run("figures")} == {"confirmed", "not-this-person"}
+    assert one.outcome(review).outcome == "confirmed"
+
+
+def _numbers(shown: OpenedReview) -> list[int]:
+    return [each.number for each in shown.candidates]
+
+
+def _face(made: House, subject: str) -> str:
+    page = made.service.list_faces(made.caller(), GALLERY, limit=100, after=None, face_ids=None)
+    return next(each.face_id for each in page.value.faces if each.subject == subject)
+
+
+def _overdue(made: House, review: str) -> None:
+    """Let its time be over: as it would be found after 72 hours, in column and terms alike."""
+    instance, row = made.opened.instance, made.row(review)
+    opened = review_seals.opened(instance.keyring, row)
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    told = {**vars(opened.terms), "expires_at": past.isoformat()}
+    sealed = review_seals.seal(
+        opened.key, json.dumps(told).encode(), review_seals._place("terms", review)
+    )
+    made.change(review, expires_at=past, sealed_terms=sealed)
