@@ -365,21 +365,22 @@ def _enrolled_staff(data: Path) -> None:
                     valid_until=datetime(2030, 1, 1, tzinfo=UTC),
                 )
             )
-            registrar.record_consents(
-                ["alice"],
-                ConsentTerms(
-                    purposes=("access-control",),
-                    galleries=("staff*",),
-                    notice=b"We keep it for a year.",
-                    retention_days=365,
-                    how="written-release",
-                    obtained_at=None,
-                    expires_at=None,
-                    client=None,
-                ),
-            )
             caller = service.local_caller("enroll", client="acme", purpose=None)
             service.create_collection(caller, "staff", {})
+        # Anew each time: an erasure suppresses whoever does not agree after it.
+        registrar.record_consents(
+            ["alice"],
+            ConsentTerms(
+                purposes=("access-control",),
+                galleries=("staff*",),
+                notice=b"We keep it for a year.",
+                retention_days=365,
+                how="written-release",
+                obtained_at=None,
+                expires_at=None,
+                client=None,
+            ),
+        )
         caller = service.local_caller("enroll", client="acme", purpose=None)
         enrolled = service.index_faces(
             caller,
