@@ -250,6 +250,17 @@ def test_a_token_makes_a_change_once_however_many_ask(desk: Desk) -> None:
     assert [leaf.counts for leaf in created if "users" in leaf.counts] == [{"users": 1}]
 
 
+def test_a_token_for_nothing_stands_for_nothing(desk: Desk) -> None:
+    (face_id,) = desk.enrol(subject(desk), near(13)[0])
+    desk.user("u-1", face_id)
+    desk.user("u-2")
+    first = desk.put("u-2", face_id, token="t-1")
+    assert [one.user for one in first.left_out] == ["u-1"]
+    desk.service.disassociate_faces(desk.caller, GALLERY, "u-1", [face_id])
+    assert desk.put("u-2", face_id, token="t-1") == first
+    assert list(desk.put("u-2", face_id, token="t-2").moved) == [face_id]
+
+
 def test_a_token_survives_a_restart(fresh: TemporaryInstance) -> None:
     desk = desk_of(fresh)
     ada = subject(desk)

@@ -68,7 +68,18 @@ class Associations(Users):
                     person = _person(user, faces, joining)
                 told = None if kept is None else self._association(session, wanted, kept)
             self.done(permit, "told", counts={"faces": 0 if told is None else len(told.moved)})
-            if told is not None:
+            if told is not None and kept is not None:
+                nothing = kept  # to do; the token stands for that from now on
+                if once is not None:
+                    self.once(
+                        caller,
+                        permit,
+                        collection,
+                        "associate-faces",
+                        token,
+                        asked,
+                        lambda *_: nothing,
+                    )
                 return answer(permit, told)
         # 2. The person's enrolment, decided anew; then all in one transaction.
         subjects = () if person is None else (person,)
