@@ -172,7 +172,7 @@ def test_without_room_nothing_is_migrated(
 ) -> None:
     at(storage.url(), "0001").close()
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(backup.shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
     with closing(Database(storage.url())) as database:
         with pytest.raises(StorageError, match="no room") as caught:
             migrate(

@@ -61,7 +61,7 @@ class Nursery:
         assert self._process.stdin is not None
         self._process.stdin.write(f"serve --data {data} --port 0\n")
         self._process.stdin.flush()
-        told = {}
+        told: dict[str, str] = {}
         while len(told) < 2:  # in either order
             line = self._expect("child", "rightface ready", "gone")
             assert line != "gone\n", "the server did not start"

@@ -69,7 +69,8 @@ def enrol(opened: TemporaryInstance, who: Caller, subject: str) -> str:
     told = opened.service.index_faces(
         who, "staff", image=PHOTO, subject=subject, max_faces=1, quality_filter="NONE"
     )
-    return told.value.enrolled[0].record.face_id
+    face_id: str = told.value.enrolled[0].record.face_id
+    return face_id
 
 
 def faces(opened: TemporaryInstance, who: Caller) -> set[str]:
