@@ -231,7 +231,11 @@ def test_a_crash_before_the_last_look_is_made_up_for(
         stuck.setattr(erasures, "sign_receipt", crash)
         with pytest.raises(RuntimeError):
             fresh.service.delete_faces(caller, "staff", [ids["bob"]])
-    parts = {"database": instance.database, "room": instance.indexes, "keyring": instance.keyring}
+    parts: dict[str, Any] = {
+        "database": instance.database,
+        "room": instance.indexes,
+        "keyring": instance.keyring,
+    }
     assert complete_abandoned(**parts) == 0  # somebody may still be at it
     instance.database.write(
         lambda session: session.execute(
