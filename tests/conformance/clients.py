@@ -6,6 +6,7 @@ client that this machine lacks says why.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -29,6 +30,7 @@ from tests.conformance.steps import ABSENT, Step, at, filled
 
 REGION = "us-east-1"
 PAGE = 2
+_NODE = 20  # node/package.json
 PATIENCE = 120.0  # seconds for a job
 NODE = Path(__file__).with_name("node")
 Outcome = dict[str, Any]
@@ -108,7 +110,7 @@ class Boto3(Client):
     def ask(self, step: Step, parameters: dict[str, Any], place: Place) -> Outcome:
         """See `Client`."""
         own = step.credentials or {}
-        client = boto3.client(
+        client: Any = boto3.client(
             "rekognition",
             endpoint_url=place.url,
             region_name=REGION,
@@ -235,10 +237,14 @@ class NodeSdk(Client):
     name = "node"
 
     @staticmethod
+    @functools.cache
     def missing() -> str | None:
         """See `Client`."""
         if shutil.which("node") is None:
             return "Node is not installed"
+        told = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True)
+        if int(told.stdout.lstrip("v").partition(".")[0]) < _NODE:
+            return f"Node is older than {_NODE}, which the client asks for"
         if not (NODE / "node_modules").is_dir():
             return "run: make node (npm ci in tests/conformance/node)"
         return None
