@@ -110,7 +110,8 @@ class House:
         """Open it and decide as an honest person: the very picture is the same person's."""
         shown = self.open(name, review)
         words = {
-            one.number: "same" if one.picture == shown.probe else other for one in shown.candidates
+            one.number: "same" if alike(one.picture, shown.probe) else other
+            for one in shown.candidates
         }
         return self.decide(name, review, words)
 
