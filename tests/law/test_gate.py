@@ -204,9 +204,15 @@ def test_a_licence_reaches_into_the_parts_of_its_jurisdictions(instance: Instanc
 # ---------------------------------------------------------------- erasing
 def test_forgetting_needs_no_grant_term_or_purpose(instance: Instance) -> None:
     licence = instance.licence(operations=["detect"], valid_until=NOW)
-    instance.revoke(licence)
     permit = instance.allowed(operation(licence, "erase", purpose=None, gallery="visitors"))
     assert permit.touches == {Touch.ERASE, Touch.READ}
+
+
+def test_a_revoked_key_erases_nothing(instance: Instance) -> None:
+    licence = instance.licence()
+    instance.revoke(licence)
+    refusal = instance.refused(operation(licence, "erase", gallery="visitors"))
+    assert keys(refusal) == ["licence#revoked"]
 
 
 def test_forgetting_is_for_the_client_whose_licence_it_is(instance: Instance) -> None:

@@ -495,10 +495,10 @@ def _licence_covers(
     licence = records.licence
     if licence is None or licence.client != operation.client:
         return False
-    if operation.action == "erase":
-        return True
     if licence.revoked_at is not None and (live or licence.revoked_at <= as_of):
         return False
+    if operation.action == "erase":
+        return True
     if not licence.valid_from <= as_of < licence.valid_until:
         return False
     granted = set(licence.operations)

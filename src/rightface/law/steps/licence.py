@@ -50,6 +50,8 @@ def _no_licence(broken: bool) -> _Problem:
 def _problems(world: World, licence: Licence) -> Iterator[_Problem]:
     if licence.client != world.operation.client:
         yield "other-client", "The licence is another client's.", "Use the client's own licence."
+    # A revoked key may be in a stranger's hands: it erases nothing either.
+    yield from _revocation(world, licence)
     if world.operation.action == "erase":
         return
     if world.operation.actor != licence.sector:
@@ -62,11 +64,14 @@ def _problems(world: World, licence: Licence) -> Iterator[_Problem]:
     yield from _grants(world, licence)
 
 
-def _term(world: World, licence: Licence) -> Iterator[_Problem]:
+def _revocation(world: World, licence: Licence) -> Iterator[_Problem]:
     revoked = licence.revoked_at
     # For a permit a revocation counts at once, even one stamped a moment after the gate's clock.
     if revoked is not None and (world.live or revoked <= world.as_of):
         yield "revoked", f"The licence was revoked on {revoked.date()}.", "Issue a new licence."
+
+
+def _term(world: World, licence: Licence) -> Iterator[_Problem]:
     if world.as_of < licence.valid_from:
         yield (
             "not-yet-valid",
