@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test node lint typecheck unit bench law-fuzz clean
+.PHONY: demo test audit node lint typecheck unit bench law-fuzz clean
 
 demo: .venv/demo.stamp  ## install, then tell the whole story on embedded defaults
 	$(BIN)/rightface demo
@@ -52,5 +52,15 @@ tests/conformance/node/node_modules/.package-lock.json: tests/conformance/node/p
 	$(BIN)/pip install --quiet --no-deps 'face_recognition==1.3.0'
 	touch $@
 
+audit: .venv-audit/stamp  ## known weaknesses of what is depended on, where a database answers
+	$(PYTHON) .ci/audit.py
+
+# Apart from .venv, whose packages it must not change.
+.venv-audit/stamp: .ci/audit-constraints.txt
+	$(PYTHON) -m venv .venv-audit
+	PIP_CONSTRAINT=$(CURDIR)/.ci/audit-constraints.txt .venv-audit/bin/pip install --quiet pip-audit \
+	    || echo "pip-audit cannot be installed here"
+	touch $@
+
 clean:
-	rm -rf .venv tests/conformance/node/node_modules build src/*.egg-info .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-audit tests/conformance/node/node_modules build src/*.egg-info .mypy_cache .ruff_cache .hypothesis
