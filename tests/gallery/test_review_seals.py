@@ -30,6 +30,8 @@ from rightface.ledger.leaf import Leaf
 from tests.conftest import Permitted
 
 PEOPLE = ["ann", "ben", "cid"]
+CREDENTIALS = {name: f"{number:016x}" for number, name in enumerate(PEOPLE)}
+CREDENTIALS |= {f"{name}-2": f"{number:016x}" for number, name in enumerate(PEOPLE, start=16)}
 START = datetime(2026, 11, 22, tzinfo=UTC)
 
 
@@ -113,7 +115,7 @@ class Sitting(RuleBasedStateMachine):
         credential = f"{name}{'-2' if second else ''}"
         if credential in self.ended:
             return
-        standing = {c for p in PEOPLE for c in (p, f"{p}-2")} - self.ended
+        standing = CREDENTIALS.keys() - self.ended
         unfinished = {
             c for c, said in self.seats.items() if c in self.ended and self.faces - said.keys()
         }
@@ -125,9 +127,9 @@ class Sitting(RuleBasedStateMachine):
                 lambda session, review: seals.sit(
                     session,
                     review,
-                    credential_id=credential,
+                    credential_id=CREDENTIALS[credential],
                     name=name,
-                    standing=standing,
+                    standing={CREDENTIALS[each] for each in standing},
                     at=self.now,
                 )
             )
@@ -141,7 +143,7 @@ class Sitting(RuleBasedStateMachine):
             self.seats[credential] = {}
 
     @rule(
-        credential=st.sampled_from([c for p in PEOPLE for c in (p, f"{p}-2")]),
+        credential=st.sampled_from(sorted(CREDENTIALS)),
         words=st.lists(st.sampled_from(seals.WORDS), min_size=1, max_size=4),
     )
     def decide(self, credential: str, words: list[str]) -> None:
@@ -149,7 +151,7 @@ class Sitting(RuleBasedStateMachine):
             return
 
         def work(session: Any, review: seals.Review) -> dict[str, str]:
-            seat = seals.require_seat(session, review, credential)
+            seat = seals.require_seat(session, review, CREDENTIALS[credential])
             shown = seals.shown_as(session, review, seat)
             chosen = dict(zip(sorted(shown), words, strict=False))
             seals.decide(session, review, seat, chosen, at=self.now)
