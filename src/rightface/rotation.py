@@ -27,7 +27,6 @@ from sqlalchemy.orm import Session
 from rightface.db import Base
 from rightface.errors import KeysError
 from rightface.gallery import jobs, request_tokens, review_seals
-from rightface.gallery.request_tokens import Asked
 from rightface.gallery.user_ids import user_place
 from rightface.gallery.vault import key_place
 from rightface.instance import Instance
@@ -66,20 +65,14 @@ _SEALED = (
     _Sealed("subjects", ("id",), "wrapped_key", "vault", key_place),
     _Sealed("licences", ("licence_id",), "sealed_secret", "access-keys", str.encode),
     _Sealed("users", ("id",), "sealed_id", "user-id", user_place),
-    _Sealed("jobs", ("id",), "wrapped_key", "jobs", lambda one: jobs._place("key", one)),
-    _Sealed(
-        "reviews",
-        ("review_id",),
-        "wrapped_key",
-        review_seals._USE,
-        lambda one: review_seals._place("key", one),
-    ),
+    _Sealed("jobs", ("id",), "wrapped_key", "jobs", jobs.key_place),
+    _Sealed("reviews", ("review_id",), "wrapped_key", review_seals.USE, review_seals.key_place),
     _Sealed(
         "kept_answers",
         ("token", "parameters"),
         "sealed",
         "kept-answer",
-        lambda token, parameters: request_tokens._place(Asked(token=token, parameters=parameters)),
+        request_tokens.answer_place,
     ),
 )
 

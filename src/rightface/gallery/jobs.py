@@ -238,7 +238,7 @@ class Jobs:
                 collection_id=collection_id,
                 token=marked,
                 asked=digest,
-                wrapped_key=seal(self._keyring.subkey("jobs"), key, _place("key", job_id)),
+                wrapped_key=seal(self._keyring.subkey("jobs"), key, key_place(job_id)),
                 sealed_request=_sealed(key, told, "request", job_id),
                 created_at=datetime.now(UTC),
                 expires_at=expires_at,
@@ -512,7 +512,7 @@ class Jobs:
         return self._key(job_id, wrapped)
 
     def _key(self, job_id: str, wrapped: bytes) -> bytes:
-        return self._keyring.unseal("jobs", wrapped, _place("key", job_id))
+        return self._keyring.unseal("jobs", wrapped, key_place(job_id))
 
 
 def expire(session: Session, at: datetime) -> int:
@@ -568,6 +568,11 @@ def _in_parts(items: Sequence[Any]) -> Iterable[Sequence[Any]]:
 
 def _sealed(key: bytes, told: Any, kind: str, job_id: str) -> bytes:
     return seal(key, json.dumps(told).encode(), _place(kind, job_id))
+
+
+def key_place(job_id: str) -> bytes:
+    """What binds a job's wrapped key to its job (the sub-key is `jobs`)."""
+    return _place("key", job_id)
 
 
 def _place(kind: str, job_id: str) -> bytes:

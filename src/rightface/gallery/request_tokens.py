@@ -72,7 +72,9 @@ class RequestTokens:
                 "This request token was used with other parameters.",
                 mend="Give each request a token of its own; repeat a request as it was.",
             )
-        kept = self._keyring.unseal("kept-answer", row.sealed, _place(asked))
+        kept = self._keyring.unseal(
+            "kept-answer", row.sealed, answer_place(asked.token, asked.parameters)
+        )
         return cast(Kept, json.loads(kept))
 
     def keep(self, session: Session, asked: Asked, answer: Kept, *, at: datetime) -> None:
@@ -86,7 +88,9 @@ class RequestTokens:
                 token=asked.token,
                 parameters=asked.parameters,
                 sealed=seal(
-                    self._keyring.subkey("kept-answer"), json.dumps(answer).encode(), _place(asked)
+                    self._keyring.subkey("kept-answer"),
+                    json.dumps(answer).encode(),
+                    answer_place(asked.token, asked.parameters),
                 ),
                 at=at,
             )
@@ -109,5 +113,6 @@ def overdue(session: Session, *, at: datetime) -> bool:
     return session.execute(query).first() is not None
 
 
-def _place(asked: Asked) -> bytes:
-    return f"rightface/kept-answer/1\x1f{asked.token}\x1f{asked.parameters}".encode()
+def answer_place(token: str, parameters: str) -> bytes:
+    """What binds a sealed answer to its token and parameters (the sub-key is `kept-answer`)."""
+    return f"rightface/kept-answer/1\x1f{token}\x1f{parameters}".encode()

@@ -43,7 +43,8 @@ CONFIRMED, DISAGREEMENT = "confirmed", "disagreement"
 NOBODY, TIMEOUT, ERASED, DAMAGED = "nobody", "timeout", "erased", "damaged"
 OPEN, CLOSED = "open", "closed"
 _AT_ONCE = 500
-_USE = "review"
+USE = "review"
+"""The sub-key of the master key that wraps the reviews' keys."""
 
 
 # ---------------------------------------------------------------- tables
@@ -209,7 +210,7 @@ def open_review(
         state=OPEN,
         opened_at=at,
         expires_at=datetime.fromisoformat(terms.expires_at),
-        wrapped_key=seal(keyring.subkey(_USE), key, _place("key", review_id)),
+        wrapped_key=seal(keyring.subkey(USE), key, key_place(review_id)),
         sealed_terms=seal(key, json.dumps(vars(terms)).encode(), _place("terms", review_id)),
         sealed_probe=seal(key, probe, _place("probe", review_id)),
         probe_face_id=probe_face_id,
@@ -265,7 +266,7 @@ def opened(keyring: KeyRing, row: ReviewRow) -> Review:
     if row.wrapped_key is None or row.sealed_terms is None:
         raise ReviewError("The review is closed.", why="What it held is destroyed.")
     try:
-        key = keyring.unseal(_USE, row.wrapped_key, _place("key", row.review_id))
+        key = keyring.unseal(USE, row.wrapped_key, key_place(row.review_id))
         terms = Terms(**json.loads(unseal(key, row.sealed_terms, _place("terms", row.review_id))))
     except KeysError as error:
         raise _damaged() from error
@@ -552,21 +553,6 @@ def figures(session: Session) -> list[FigureRow]:
     return list(session.scalars(select(FigureRow).order_by(*order)))
 
 
-def rewrap(session: Session, old: KeyRing, new: KeyRing) -> int:
-    """Wrap every review's key by another instance's key (for the rotation of keys); how many.
-
-    Raises:
-        KeysError: one does not open.
-    """
-    rows = session.scalars(select(ReviewRow).where(ReviewRow.wrapped_key.is_not(None))).all()
-    for row in rows:
-        assert row.wrapped_key is not None
-        place = _place("key", row.review_id)
-        key = unseal(old.subkey(_USE), row.wrapped_key, place)
-        row.wrapped_key = seal(new.subkey(_USE), key, place)
-    return len(rows)
-
-
 # ---------------------------------------------------------------- forgetting
 def forget(session: Session, face_ids: Collection[str]) -> int:
     """Destroy whatever is kept here of these faces (inside the transaction that erases them).
@@ -644,12 +630,12 @@ def _count(session: Session, review: Review, outcomes: Mapping[int, str]) -> Non
         found[band(_record_of(review, row)["fmr"]), outcomes[row.number]] += 1
     for (each, outcome), number in found.items():
         key = (review.terms.pack, review.terms.gallery, each, outcome)
-        row = session.get(FigureRow, key)
-        if row is None:
+        figure = session.get(FigureRow, key)
+        if figure is None:
             told = dict(zip(("pack", "gallery", "band", "outcome"), key, strict=True))
             session.add(FigureRow(**told, number=number))
         else:
-            row.number += number
+            figure.number += number
 
 
 def band(fmr: float) -> str:
@@ -829,6 +815,11 @@ def _damaged() -> ReviewError:
 
 def _decision_place(review: Review, number: int, credential_id: str, at: datetime) -> bytes:
     return _place("decision", review.review_id, number, credential_id, at.isoformat())
+
+
+def key_place(review_id: str) -> bytes:
+    """What binds a review's wrapped key to its review."""
+    return _place("key", review_id)
 
 
 def _place(kind: str, *parts: object) -> bytes:
