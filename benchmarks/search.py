@@ -201,10 +201,10 @@ def measured(
         for name, search in searches.items()
         if name != f"faiss flat, {threads} threads"
     }
-    start = time.perf_counter()
+    began = time.perf_counter()
     with permitted() as permit:
         ours.search(probes, K, permit=permit)
-    batch = len(probes) / (time.perf_counter() - start)
+    batch_per_s = len(probes) / (time.perf_counter() - began)
     fastest_flat = min(
         statistics.median(taken) for name, taken in times.items() if name.startswith("faiss flat")
     )
@@ -231,7 +231,7 @@ def measured(
             times_flat=fastest_flat / statistics.median(taken),
             fastest_ms=min(taken),
             at_once_per_s=at_once.get(name),
-            batch_per_s=batch if name == "rightface" else None,
+            batch_per_s=batch_per_s if name == "rightface" else None,
             components_per_s=1e3 * count * DIMENSION / statistics.median(taken),
         )
     for line in groups:

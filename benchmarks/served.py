@@ -10,6 +10,7 @@ import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,14 @@ import numpy as np
 from botocore.config import Config
 from numpy.typing import NDArray
 from PIL import Image
+from sqlalchemy.orm import Session
 
 from instance import PLACE, PURPOSE, TemporaryInstance
 from labelled import ROOT, photographs
 from rightface.cli.demo.stage import degraded, eileen_collins, grace_hopper
 from rightface.gallery.store import NewFace
 from rightface.instance import Instance
+from rightface.permit import Permit
 from rightface.settings import Settings
 from search import drawn
 
@@ -59,6 +62,10 @@ def _fill(prepared: TemporaryInstance, name: str, faces: int) -> None:
             session, client="bench", name=name, pack_digest=pack.digest
         )
     )
+
+    def insert(session: Session, new: list[NewFace], permit: Permit) -> None:
+        instance.store.insert_faces(session, made, new, permit=permit)
+
     for start in range(0, faces, 2000):
         count = min(2000, faces - start)
         vectors = drawn(count, seed=start)
@@ -67,11 +74,7 @@ def _fill(prepared: TemporaryInstance, name: str, faces: int) -> None:
                 _face(f"filler-{start + row}", vectors[row], permit.ledger_index)
                 for row in range(count)
             ]
-            instance.database.write(
-                lambda session, new=new, permit=permit: instance.store.insert_faces(
-                    session, made, new, permit=permit
-                )
-            )
+            instance.database.write(partial(insert, new=new, permit=permit))
 
 
 def _face(subject: str, template: NDArray[np.float32], ledger_index: int) -> NewFace:

@@ -196,7 +196,7 @@ def test_without_pg_dump_it_refuses_unless_told(
     if storage.is_sqlite:
         pytest.skip("SQLite needs no program")
     with old_instance(models, storage, tmp_path, "0002") as (data, _, _counts):
-        monkeypatch.setattr(backup, "_pg_dump", lambda: None)
+        monkeypatch.setattr(backup, "_program", lambda _name: None)
         with pytest.raises(StorageError, match="no backup was made") as caught:
             Instance.open(data)
         assert "pg_dump is not installed" in caught.value.why

@@ -1,7 +1,7 @@
 """Backups: one sealed file, made while the server runs; and how one becomes a data directory.
 
     1. An act in the ledger, so that the backup itself says that it was made.
-    2. A consistent copy of the database: SQLite's VACUUM INTO, or pg_dump.
+    2. A consistent copy of the database, as before a migration (migrations/backup.py).
     3. An archive: a manifest of digests first, then settings, policy, database; sealed in chunks
        under a key derived from the master key; written beside, flushed, renamed.
 
@@ -17,7 +17,6 @@ import json
 import os
 import shutil
 import sqlite3
-import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -29,15 +28,16 @@ from typing import Any, BinaryIO
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import make_url, text
+from sqlalchemy import text
 
-from rightface.db import Database
+from rightface.db import Database, parsed
 from rightface.errors import BackupError, RightfaceError
 from rightface.instance import POLICY_FILE, RESTORED, Instance
 from rightface.keys import MASTER_FILE, SIGNERS, backup_key
 from rightface.ledger import log
 from rightface.ledger.publish import SIGNED
 from rightface.migrations import migrate
+from rightface.migrations.backup import copy_sqlite, dump_postgresql, restore_postgresql
 from rightface.settings import FILE, Settings
 
 MAGIC = b"rightface backup 1\n"
@@ -120,41 +120,10 @@ def make_backup(instance: Instance, target: Path, *, with_keys: bool = False) ->
 
 def _dump(database: Database, work: Path) -> str:
     if database.is_sqlite:
-        source = database.engine.url.database or ""
-        with closing(sqlite3.connect(source, timeout=60)) as connection:
-            connection.execute("VACUUM INTO ?", (str(work / _SQLITE),))
-        (work / _SQLITE).chmod(0o600)
+        copy_sqlite(Path(str(database.engine.url.database)), work / _SQLITE)
         return "sqlite"
-    _postgres(
-        "pg_dump",
-        str(database.engine.url),
-        "--format=custom",
-        "--no-owner",
-        f"--file={work / _POSTGRESQL}",
-    )
+    dump_postgresql(database.engine.url, work / _POSTGRESQL)
     return "postgresql"
-
-
-def _postgres(program: str, url: str, *arguments: str) -> None:
-    found = shutil.which(program)
-    if found is None:
-        raise BackupError(
-            f"'{program}' is not installed here.",
-            mend="Install PostgreSQL's client programs (postgresql-client).",
-        )
-    parts = make_url(url)
-    environment = dict(os.environ)
-    if parts.password:
-        environment["PGPASSWORD"] = str(parts.password)
-    plain = parts.set(drivername="postgresql", password=None).render_as_string()
-    done = subprocess.run(  # noqa: S603  # the program's own path; no shell
-        [found, f"--dbname={plain}", *arguments],
-        env=environment,
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode:
-        raise BackupError(f"'{program}' failed.", why=f"It exited with {done.returncode}.")
 
 
 def _collect(settings: Settings, work: Path, *, with_keys: bool) -> None:
@@ -386,9 +355,7 @@ def _bring_database(partial: Path, manifest: dict[str, Any], url: str) -> int:
             )
         _require_empty(url)
         dump = partial / _POSTGRESQL
-        _postgres(
-            "pg_restore", url, "--no-owner", "--exit-on-error", "--single-transaction", str(dump)
-        )
+        restore_postgresql(dump, parsed(url))
         dump.unlink()
     elif url:
         raise BackupError("The backup is of SQLite; it takes no --database.")

@@ -25,7 +25,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -138,7 +137,7 @@ class Database:
                 raise StorageError("The database is closed.")
             # Another thread may run it: it sees who acts, as the caller did.
             context = contextvars.copy_context()
-            self._waiting.append((partial(context.run, work), future))
+            self._waiting.append((lambda session: context.run(work, session), future))
         return future
 
     def on_commit(self, hook: Callable[[], None]) -> None:

@@ -57,9 +57,9 @@ def test_references_come_back_and_need_a_permit(gallery: Gallery) -> None:
 
 @given(st.text(max_size=300))
 def test_padding_hides_length_and_loses_nothing(reference: str) -> None:
-    padded = padded(reference)
-    assert len(padded) % 64 == 0
-    assert padded[: padded.rindex(b"\x80")].decode() == reference
+    content = padded(reference)
+    assert len(content) % 64 == 0
+    assert content[: content.rindex(b"\x80")].decode() == reference
 
 
 def test_the_database_shows_no_name_and_no_template(gallery: Gallery) -> None:

@@ -40,7 +40,8 @@ class Codebooks:
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        return self.axes.nbytes + self._mean.nbytes + 2 * sum(one.nbytes for one in self._values)
+        values = sum(one.nbytes for one in self._values)
+        return int(self.axes.nbytes + self._mean.nbytes + 2 * values)
 
     @property
     def centroids(self) -> Floats:

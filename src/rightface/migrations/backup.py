@@ -1,7 +1,8 @@
 """A copy of the database as it is, before its schema changes: beside it, or by `pg_dump`.
 
-`copy_sqlite` and `dump_postgresql` may serve others too. A copy holds everything that the database
-holds, and lasts through later erasures: docs/operate.md says what to do with it. Knows no table.
+`copy_sqlite`, `dump_postgresql` and `restore_postgresql` serve backup.py too. A copy holds what the
+database holds, and lasts through later erasures: docs/operate.md says what to do with it. Knows no
+table.
 """
 
 from __future__ import annotations
@@ -100,18 +101,19 @@ def dump_postgresql(url: URL, target: Path) -> None:
     Raises:
         StorageError: `pg_dump` is missing or failed.
     """
-    program = _pg_dump()
+    program = _program("pg_dump")
     if program is None:
         raise StorageError(
             "The database cannot be copied: pg_dump is not installed.",
             mend="Install PostgreSQL's client programs (Debian: apt-get install "
-            "postgresql-client), or make a copy yourself and set migrate_without_backup = true.",
+            "postgresql-client). A migration goes on without a copy of its own where "
+            "migrate_without_backup = true.",
         )
     try:
         handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "wb") as file:
             done = subprocess.run(  # noqa: S603  # a program by its path, no shell
-                [program, "--format=custom", "--no-password"],
+                [program, "--format=custom", "--no-owner", "--no-password"],
                 env=os.environ | _environment(url),
                 stdout=file,
                 stderr=subprocess.PIPE,
@@ -140,6 +142,35 @@ def dump_postgresql(url: URL, target: Path) -> None:
         _flush(target.parent)
 
 
+def restore_postgresql(dump: Path, url: URL) -> None:
+    """Bring a dump back into an empty PostgreSQL database by `pg_restore`: whole, or not at all.
+
+    Raises:
+        StorageError: `pg_restore` is missing or failed.
+    """
+    program = _program("pg_restore")
+    if program is None:
+        raise StorageError(
+            "The database cannot be restored: pg_restore is not installed.",
+            mend="Install PostgreSQL's client programs (Debian: apt-get install "
+            "postgresql-client).",
+        )
+    told = (f"--dbname={url.database or ''}", "--no-owner", "--no-password", "--exit-on-error")
+    done = subprocess.run(  # noqa: S603  # a program by its path, no shell
+        [program, *told, "--single-transaction", str(dump)],
+        env=os.environ | _environment(url),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,  # it may quote rows
+        check=False,
+    )
+    if done.returncode != 0:
+        raise StorageError(
+            "The database could not be restored.",
+            why=f"pg_restore ended with {done.returncode}.",
+            mend="pg_restore must be as new as the server; the database must be empty and its own.",
+        )
+
+
 def _environment(url: URL) -> dict[str, str]:
     told = {"host": url.host, "port": url.port} | {
         name: value for name, value in url.query.items() if isinstance(value, str)
@@ -149,11 +180,11 @@ def _environment(url: URL) -> dict[str, str]:
     return named | {name: str(value) for name, value in more.items() if value}
 
 
-def _pg_dump() -> str | None:
-    found = shutil.which("pg_dump")
+def _program(name: str) -> str | None:
+    found = shutil.which(name)
     if found is not None:
         return found
-    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_dump"))
+    debian = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
     return str(debian[-1]) if debian else None
 
 
