@@ -117,6 +117,14 @@ class ExactIndex:
         with self._changing:
             return self._remove(keys)
 
+    def keep(self, ids: Iterable[str]) -> int:
+        """See `Index.keep`."""
+        keys = keys_of(list(ids))
+        with self._changing:
+            slots, stays = self._ids.slots(keys), np.zeros(len(self._ids), bool)
+            stays[slots[slots >= 0]] = True
+            return self._remove(self._ids.keys[~stays])
+
     def assign(self, groups: Mapping[str, str | None]) -> None:
         """See `Index.assign`."""
         names, keys = list(groups.values()), keys_of(list(groups))

@@ -66,6 +66,16 @@ class Index(Protocol):
             How many were there.
         """
 
+    def keep(self, ids: Iterable[str]) -> int:
+        """Forget every face but these.
+
+        Returns:
+            How many were forgotten.
+
+        Raises:
+            GalleryError: an id is no UUID; nothing was changed.
+        """
+
     def assign(self, groups: Mapping[str, str | None]) -> None:
         """Put faces (by id) into a group each (None: into none). Ids not held are passed over.
 

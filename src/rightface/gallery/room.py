@@ -5,6 +5,7 @@ makes the change. An index is filled from the rows at its first use and then fol
 removal needs nothing but the log; an addition made elsewhere is decrypted under a `rebuild-index`
 permit, asked for at that moment; one made here brings its vector along (`expecting`). Which user a
 face belongs to is read from its row, whenever the log says that it changed.
+The log is trimmed at its old end (change_log.py): an index further behind is held against the rows.
 Must never know: policy text, HTTP, who a face belongs to.
 """
 
@@ -20,21 +21,22 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Row, Select, func, select, text
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from rightface.db import Database
 from rightface.errors import CollectionNotFound, RightfaceError
+from rightface.gallery import change_log
 from rightface.gallery.exact_index import ExactIndex
 from rightface.gallery.index import GroupHit, Hit, Vectors
-from rightface.gallery.rows import ADD, REMOVE, USER, ChangeRow, CollectionRow, FaceRow
+from rightface.gallery.rows import ADD, REMOVE, USER, CollectionRow, FaceRow
 from rightface.gallery.users import users_of
 from rightface.gallery.vault import SealedTemplate, Vault, sealed_templates
 from rightface.permit import Permit, Touch, require
 
 _log = logging.getLogger(__name__)
 Vector = NDArray[np.float32]  # shape (dimension,)
-_AT_ONCE = 2048  # templates decrypted, or changes read, at a time
+_AT_ONCE = 2048  # templates decrypted at a time
 _IN = 500  # ids in one IN (...)
 _ANEW = 40.0  # seconds after which a long filling asks for its permit again
 BYTES = 4 << 30  # of all indexes together, before the least used one is dropped
@@ -131,7 +133,7 @@ class IndexRoom:
         Costs one indexed SELECT when nothing changed.
         """
         shelf = self._shelf(collection_id)
-        if not shelf.filled or _newer(session, collection_id, shelf.position):
+        if not shelf.filled or change_log.newer(session, collection_id, shelf.position):
             self._follow(collection_id, shelf)
             self._make_room(collection_id)
         return shelf.index
@@ -174,7 +176,8 @@ class IndexRoom:
             behind = [
                 (collection_id, shelf)
                 for collection_id, shelf in shelves.items()
-                if collection_id in living and _newer(session, collection_id, shelf.position)
+                if collection_id in living
+                and change_log.newer(session, collection_id, shelf.position)
             ]
         for collection_id in shelves.keys() - living:
             self.forget_collection(collection_id)
@@ -252,15 +255,17 @@ class IndexRoom:
         with shelf.turn, self._database.read() as session:
             if not shelf.filled:
                 shelf.index.clear()  # what a filling that failed has left
-                position = _last(session, collection_id)
+                position = change_log.last(session, collection_id)
                 query = sealed_templates().where(FaceRow.collection_id == collection_id)
                 self._take_in(session, shelf, query)
                 shelf.index.assign(_grouped(session, collection_id))
                 shelf.position, shelf.filled = position, True
+            elif shelf.position < change_log.floor(session, collection_id):
+                self._hold_against_rows(session, collection_id, shelf)
             last: dict[str, str] = {}
             moved: set[str] = set()
             position = shelf.position
-            while changes := _changes(session, collection_id, position):
+            while changes := change_log.changes(session, collection_id, position):
                 moved.update(one.face_id for one in changes if one.change == USER)
                 last.update((one.face_id, one.change) for one in changes if one.change != USER)
                 position = changes[-1].seq
@@ -270,6 +275,14 @@ class IndexRoom:
             if moved:  # after the additions: a face that is added is of no user
                 shelf.index.assign(users_of(session, moved))
             shelf.position = position
+
+    def _hold_against_rows(self, session: Session, collection_id: str, shelf: _Shelf) -> None:
+        # What the log would have said is trimmed. In place: searches go on and miss no face.
+        position, there = change_log.last(session, collection_id), _users(session, collection_id)
+        shelf.index.keep(there)  # forgetting first, here too
+        self._add(session, collection_id, shelf, list(there))
+        shelf.index.assign(there)
+        shelf.position = position
 
     def _add(
         self, session: Session, collection_id: str, shelf: _Shelf, face_ids: list[str]
@@ -314,12 +327,9 @@ class IndexRoom:
             shelf.index.add(ids, vectors, permit=permit)
 
 
-_NEWER = text("SELECT 1 FROM gallery_log WHERE collection_id = :at AND seq > :seq LIMIT 1")
-
-
-def _newer(session: Session, collection_id: str, position: int) -> bool:
-    found = session.connection().execute(_NEWER, {"at": collection_id, "seq": position})
-    return found.first() is not None
+def _users(session: Session, collection_id: str) -> dict[str, str | None]:
+    query = select(FaceRow.id, FaceRow.user_id).where(FaceRow.collection_id == collection_id)
+    return {row.id: row.user_id for row in session.execute(query)}
 
 
 def _grouped(session: Session, collection_id: str) -> dict[str, str | None]:
@@ -327,21 +337,6 @@ def _grouped(session: Session, collection_id: str) -> dict[str, str | None]:
         FaceRow.collection_id == collection_id, FaceRow.user_id.is_not(None)
     )
     return {row.id: row.user_id for row in session.execute(query)}
-
-
-def _last(session: Session, collection_id: str) -> int:
-    query = select(func.max(ChangeRow.seq)).where(ChangeRow.collection_id == collection_id)
-    return session.execute(query).scalar_one() or 0
-
-
-def _changes(session: Session, collection_id: str, position: int) -> Sequence[Row[int, str, str]]:
-    query = (
-        select(ChangeRow.seq, ChangeRow.face_id, ChangeRow.change)
-        .where(ChangeRow.collection_id == collection_id, ChangeRow.seq > position)
-        .order_by(ChangeRow.seq)
-        .limit(_AT_ONCE)
-    )
-    return session.execute(query).all()
 
 
 def _living(session: Session, collection_ids: list[str]) -> set[str]:

@@ -77,6 +77,8 @@ class CollectionRow(Base):
     client: Mapped[str] = mapped_column(String(255))
     name: Mapped[str] = mapped_column(String(255))
     pack_digest: Mapped[str] = mapped_column(String(64))
+    log_floor: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    """The last number of the collection that was trimmed from `gallery_log`; see change_log.py."""
     tags: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
     created_at: Mapped[datetime] = mapped_column(Moment)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from rightface.errors import GalleryError, RightfaceError, StorageError
-from rightface.gallery import jobs, request_tokens
+from rightface.gallery import change_log, jobs, request_tokens
 from rightface.gallery.erasure import complete_abandoned
 from rightface.instance import Instance
 from rightface.registrar import Registrar
@@ -26,6 +26,8 @@ SWEEP_SECONDS = 60.0
 """How often it erases what is past its retention date."""
 OVERDUE_SECONDS = 300.0
 """A face that is due for so long is an alarm."""
+TRIMS = 50
+"""How often in a row it trims the log of changes before it does something else."""
 LATE_SECONDS = 30.0
 """After this long without a good round it is not well."""
 
@@ -40,8 +42,7 @@ class Keeper:
         self._thread: threading.Thread | None = None
         self._last_good = time.monotonic()
         self._swept = self._finished = self._reviewed = float("-inf")
-        self._expired = self._untokened = float("-inf")
-        self._expired = float("-inf")
+        self._expired = self._untokened = self._trimmed = float("-inf")
         self._overdue = 0
         self._troubles: dict[str, str] = {}
         self._damage: RightfaceError | None = None
@@ -93,6 +94,7 @@ class Keeper:
                 self._close_reviews,
                 self._expire_jobs,
                 self._expire_tokens,
+                self._trim,
                 self._finish,
             )
             went_well = [self._try(task.__name__, task) for task in tasks]  # each is tried
@@ -160,6 +162,20 @@ class Keeper:
                 due = request_tokens.overdue(session, at=now)
             if due:
                 database.write(lambda session: request_tokens.sweep(session, at=now))
+                database.forget_deleted()
+
+    def _trim(self) -> None:
+        # The oldest of the log of changes: some at a time, for others write in between.
+        if time.monotonic() - self._trimmed >= SWEEP_SECONDS:
+            self._trimmed = time.monotonic()
+            database, now = self._instance.database, datetime.now(UTC)
+            with database.read() as session:
+                due = change_log.overdue(session, at=now)
+            for _ in range(TRIMS if due else 0):
+                went = database.write(lambda session: change_log.trim(session, at=now))
+                if went < change_log.AT_ONCE:
+                    break
+            if due:
                 database.forget_deleted()
 
     def _sweep(self) -> None:

@@ -1,4 +1,4 @@
-"""Forgetting: suppressions of a subject in a gallery; receipts kept."""
+"""Forgetting: suppressions of a subject in a gallery; receipts kept; the log of changes trimmed."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -37,4 +37,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("receipt_id"),
     )
     op.create_index("ix_receipts_pending", "receipts", ["pending_since"], unique=False)
+    # In place, on every engine. What the log of changes has lost at its old end.
+    op.execute("ALTER TABLE collections ADD COLUMN log_floor INTEGER DEFAULT 0 NOT NULL")
     op.create_index("consents_by_end", "consents", ["expires_at"], unique=False)
