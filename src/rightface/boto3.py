@@ -72,7 +72,7 @@ class Waiting(NamedTuple):
     review_id: str
     """Ask for its outcome by this: `GET /v1/reviews/{review_id}`."""
     expires_at: datetime
-    """Until when the reviewers may decide."""
+    """Until when the reviewers may decide; of several, when the first of them ends."""
 
 
 def review_of(response: Mapping[str, Any]) -> Waiting | None:
@@ -84,8 +84,23 @@ def review_of(response: Mapping[str, Any]) -> Waiting | None:
     Args:
         response: what `search_faces`, `search_faces_by_image` and the like gave.
     """
+    found = _waiting(response)
+    return found[0] if found else None
+
+
+def reviews_of(response: Mapping[str, Any]) -> dict[int, Waiting]:
+    """The review that each person of a stored video waits for: `Person.Index` → review.
+
+    Args:
+        response: one page of what `get_face_search` gave.
+    """
+    people = dict.fromkeys(one["Person"]["Index"] for one in response.get("Persons", []))
+    return dict(zip(people, _waiting(response), strict=False))  # none, where nobody must review
+
+
+def _waiting(response: Mapping[str, Any]) -> list[Waiting]:
     headers = response["ResponseMetadata"]["HTTPHeaders"]
     if "x-rightface-review" not in headers:
-        return None
+        return []
     expires = datetime.fromisoformat(headers["x-rightface-review-expires"])
-    return Waiting(headers["x-rightface-review"], expires)
+    return [Waiting(one, expires) for one in headers["x-rightface-review"].split(",")]

@@ -20,7 +20,7 @@ from rightface.errors import LedgerError
 from rightface.gallery import jobs, kept_receipts, review_seals
 from rightface.gallery.erasure import Erasure, Record, erase_subject
 from rightface.gallery.receipts import Receipt
-from rightface.gallery.rows import CollectionRow, FaceRow, SubjectRow
+from rightface.gallery.rows import CollectionRow, FaceRow, SubjectRow, UserRow
 from rightface.instance import Instance
 from rightface.law import consents, licences, suppressions
 from rightface.law.consents import Consent
@@ -133,7 +133,11 @@ class SubjectDesk:
                 consents=tuple(consents.of_subject(session, instance.keyring, subject)),
                 faces=faces,
                 suppressions=self._entries(session, subject),
-                elsewhere=_elsewhere(session, [one.face_id for one in faces]),
+                elsewhere=_elsewhere(
+                    session,
+                    instance.vault.row_commitment(subject),
+                    [one.face_id for one in faces],
+                ),
                 uses=tuple(self._uses(session, subject, index)),
                 ledger_index=index,
             )
@@ -274,10 +278,16 @@ def _leaf(session: Session, index: int) -> Leaf | None:
         return None
 
 
-def _elsewhere(session: Session, face_ids: list[str]) -> dict[str, int]:
+def _elsewhere(session: Session, known: str, face_ids: list[str]) -> dict[str, int]:
     users = select(func.count(FaceRow.user_id.distinct())).where(FaceRow.id.in_(face_ids))
+    emptied = (  # their last face was taken out
+        select(func.count(UserRow.id))
+        .join(SubjectRow, SubjectRow.id == UserRow.subject_id)
+        .where(SubjectRow.commitment == known)
+    )
+    held = int(session.execute(users).scalar_one()) if face_ids else 0
     return {
-        "users": int(session.execute(users).scalar_one()) if face_ids else 0,
+        "users": held + int(session.execute(emptied).scalar_one()),
         "job_results": jobs.left(session, face_ids),
         "reviews": review_seals.left(session, face_ids),
     }

@@ -64,6 +64,8 @@ class Answer(Generic[T_co]):
     obligations: tuple[Any, ...] = ()
     review: str | None = None
     """The id of the review that the candidates are sealed for; then none are told here."""
+    reviews: tuple[str, ...] = ()
+    """Of a video: the reviews of its people, in the order in which the answer tells of them."""
     review_expires: datetime | None = None
     """Until when the reviewers may decide."""
     receipt: str | None = None
@@ -398,7 +400,7 @@ class Sighting:
     """The person's number within the job, in order of appearance."""
     face: DetectedFace
     candidates: Sequence[Candidate]
-    """Leads for this person, best first; the same at each moment."""
+    """Leads for this person, best first; the same at each moment. None where they are sealed."""
 
 
 @dataclass(frozen=True, kw_only=True)

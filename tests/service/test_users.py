@@ -205,6 +205,45 @@ def test_who_no_longer_consents_is_found_by_nobody(desk: Desk) -> None:
     assert [one.user_id for one in page.users] == ["u-ada"]
 
 
+def _users(desk: Desk) -> dict[str, bool]:
+    page = desk.service.list_users(desk.caller, GALLERY, limit=50, after=None).value
+    return {one.user_id: one.faces for one in page.users}
+
+
+def test_a_user_without_a_face_goes_with_whose_it_was(desk: Desk) -> None:
+    ada, bob = subject(desk), subject(desk)
+    first, second, third = desk.enrol(ada, *near(1, 3))
+    (bobs,) = desk.enrol(bob, *near(2))
+    desk.user("ada-lovelace", first, second)
+    desk.user("bobby", bobs)
+    desk.user("never-had-one")
+    registrar = desk.house.registrar
+    desk.service.disassociate_faces(desk.caller, GALLERY, "ada-lovelace", [first, second])
+    assert _users(desk) == {"ada-lovelace": False, "bobby": True, "never-had-one": False}
+    assert registrar.subjects.report(ada).elsewhere["users"] == 1
+    # As long as a face of hers is there, deleting another says nothing of her.
+    desk.service.delete_faces(desk.caller, GALLERY, [first])
+    assert "ada-lovelace" in _users(desk)
+    receipt = registrar.withdraw_consent(ada)
+    assert receipt.erased["users"] == 1
+    assert _users(desk) == {"bobby": True, "never-had-one": False}
+    assert third not in desk.found(face_id=bobs)
+
+
+def test_a_user_that_has_faces_again_is_whose_they_are(desk: Desk) -> None:
+    ada, bob = subject(desk), subject(desk)
+    adas, another = desk.enrol(ada, *near(1, 2))
+    (bobs,) = desk.enrol(bob, *near(2))
+    desk.user("guest", adas, another)
+    desk.service.disassociate_faces(desk.caller, GALLERY, "guest", [adas])
+    desk.service.disassociate_faces(desk.caller, GALLERY, "guest", [another])
+    desk.put("guest", bobs)
+    desk.house.registrar.withdraw_consent(ada)
+    assert _users(desk) == {"guest": True}
+    desk.house.registrar.withdraw_consent(bob)
+    assert _users(desk) == {}
+
+
 def test_to_associate_is_to_enrol(desk: Desk) -> None:
     nobody = f"person-{uuid.uuid4()}"  # never consented; enrolled before it was asked for, say
     (face_id,) = desk.enrol(nobody, near(4)[0])

@@ -101,6 +101,7 @@ def _finish(
                 "me",
                 parts=parts,
                 matches=matches,
+                reviews={},
                 frames=7,
                 video=VIDEO,
                 expires_at=datetime.now(UTC) + TOMORROW,

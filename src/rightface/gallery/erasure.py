@@ -37,7 +37,7 @@ from rightface.gallery import jobs, kept_receipts, review_seals, users
 from rightface.gallery.receipts import Receipt, sign_receipt
 from rightface.gallery.retention import overdue
 from rightface.gallery.room import IndexRoom
-from rightface.gallery.rows import REMOVE, ChangeRow, CollectionRow, FaceRow, SubjectRow
+from rightface.gallery.rows import REMOVE, ChangeRow, CollectionRow, FaceRow, SubjectRow, UserRow
 from rightface.gallery.store import Collection
 from rightface.gallery.vault import Vault
 from rightface.keys import KeyRing
@@ -506,6 +506,7 @@ def _rows_left(session: Session, erasure: Erasure) -> int:
     for some in _in_parts(erasure.subject_ids):
         left += _count(session, SubjectRow.id.in_(some))
         left += _count(session, FaceRow.subject_id.in_(some))
+        left += _count(session, UserRow.subject_id.in_(some))
     return left
 
 

@@ -3,7 +3,9 @@
 Each job has a key, wrapped by the instance's sub-key "jobs". It seals what was asked (a bucket's
 and an object's name may be personal data), the sightings, and each match. A match is a row of
 `job_faces`; so whoever is erased takes their matches along (`forget`), and the sightings of a track
-that matched nobody else. A job expires with all that it holds.
+that matched nobody else. Where people must review first, a track has no matches here but the id of
+the review that holds them, and its sightings go when that has nothing left. A job expires with all
+that it holds.
 
 One worker at a time over all processes: it holds the lease, and every result is written in a
 transaction that finds the lease still held. Must never know: HTTP, policy text, what a sighting is.
@@ -90,11 +92,15 @@ class JobPartRow(Base):
     """Sealed sightings: of one track of a search, or some of a detection."""
 
     __tablename__ = "job_parts"
+    __table_args__ = (Index("ix_job_parts_review_id", "review_id"),)
 
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
     part: Mapped[int] = mapped_column(Integer, primary_key=True)
     sightings: Mapped[int] = mapped_column(Integer)
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    review_id: Mapped[str | None] = mapped_column(String(28))
+    """The review that this track's leads are sealed for. They are there as long as it holds
+    anything: then they go with it (review_seals)."""
 
 
 class JobFaceRow(Base):
@@ -278,6 +284,13 @@ class Jobs:
         query = select(JobPartRow.part, JobPartRow.sightings).where(JobPartRow.job_id == job_id)
         return {row.part: row.sightings for row in session.execute(query.order_by(JobPartRow.part))}
 
+    def reviews(self, session: Session, job_id: str) -> dict[int, str]:
+        """The review that each track's leads are sealed for, by part; none: they are not sealed."""
+        query = select(JobPartRow.part, JobPartRow.review_id).where(
+            JobPartRow.job_id == job_id, JobPartRow.review_id.is_not(None)
+        )
+        return {row.part: row.review_id for row in session.execute(query.order_by(JobPartRow.part))}
+
     def open_parts(
         self, session: Session, job_id: str, parts: Sequence[int], *, permit: Permit
     ) -> dict[int, bytes]:
@@ -447,6 +460,7 @@ class Jobs:
         *,
         parts: Mapping[int, tuple[int, bytes]],
         matches: Iterable[Match],
+        reviews: Mapping[int, str],
         frames: int,
         video: Mapping[str, Any],
         expires_at: datetime,
@@ -459,6 +473,7 @@ class Jobs:
 
         Args:
             parts: by number, how many sightings, and they.
+            reviews: by part, the review that its leads are sealed for; it has no matches then.
         """
         require(permit, Touch.DETECT)
         if not self.note(session, job_id, owner, progress=100, frames=frames, video=video):
@@ -474,7 +489,11 @@ class Jobs:
                 sealed = seal(key, plain, _place(f"part-{part}", job_id))
                 session.execute(
                     insert(JobPartRow).values(
-                        job_id=job_id, part=part, sightings=count, sealed=sealed
+                        job_id=job_id,
+                        part=part,
+                        sightings=count,
+                        sealed=sealed,
+                        review_id=reviews.get(part),
                     )
                 )
         for one in matched:
@@ -515,8 +534,26 @@ class Jobs:
         return self._keyring.unseal("jobs", wrapped, key_place(job_id))
 
 
+def drop_reviewed(session: Session, review_id: str) -> None:
+    """Destroy the sightings of the track whose leads a review held, if it is a video's."""
+    session.execute(delete(JobPartRow).where(JobPartRow.review_id == review_id))
+
+
+def reviews_due(session: Session, at: datetime) -> list[str]:
+    """The reviews of jobs that have expired: they are to be ended before `expire`."""
+    query = (
+        select(JobPartRow.review_id)
+        .join(JobRow, JobRow.id == JobPartRow.job_id)
+        .where(JobRow.expires_at <= at, JobPartRow.review_id.is_not(None))
+    )
+    return [review_id for review_id in session.scalars(query) if review_id is not None]
+
+
 def expire(session: Session, at: datetime) -> int:
-    """Destroy what has expired, results and keys and all (inside `Database.write`); how many."""
+    """Destroy what has expired, results and keys and all (inside `Database.write`); how many.
+
+    Its reviews are ended before (review_seals.end).
+    """
     due = session.execute(select(JobRow.id).where(JobRow.expires_at <= at)).scalars().all()
     for some in _in_parts(due):
         for table in (JobFaceRow, JobPartRow):

@@ -3,7 +3,8 @@
 A review has an AES-256-GCM key of its own, wrapped by the instance's sub-key "review". It seals the
 terms, the probe's crop, every candidate and every decision, each bound to its place; rows that were
 changed, swapped or replayed do not open, and then nothing is confirmed. When a review closes, all
-but its confirmed candidates is destroyed; when those are collected no more, its key is.
+but its confirmed candidates is destroyed; when those are collected no more, its key is, and of a
+video's review the sightings of its track (jobs).
 
     open ─▶ confirmed · not-this-person · disagreement · cannot-tell   (everybody has decided)
          ─▶ nobody (at once) · timeout · erased · damaged
@@ -20,7 +21,7 @@ import secrets
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
@@ -30,6 +31,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from rightface.db import Base
 from rightface.errors import KeysError, ReviewError, ReviewNotFound
+from rightface.gallery import jobs
+from rightface.gallery.jobs import JobPartRow
 from rightface.gallery.rows import FaceRow, Moment, SubjectRow
 from rightface.keys import KeyRing, seal, unseal
 from rightface.ledger import log
@@ -539,6 +542,20 @@ def sweep(session: Session, keyring: KeyRing, *, at: datetime) -> int:
     return closed
 
 
+def end(session: Session, review_ids: Iterable[str], *, at: datetime) -> None:
+    """End reviews, whatever they are waiting for, and destroy what they hold.
+
+    For those of a video whose job has expired. An open one ends as `timeout`.
+    """
+    for some in _parts(set(review_ids)):
+        rows = session.scalars(select(ReviewRow).where(ReviewRow.review_id.in_(some))).all()
+        for row in rows:
+            if row.state == OPEN:
+                _close(session, row, TIMEOUT, at)
+            else:
+                _destroy(session, row)
+
+
 def pending(session: Session) -> bool:
     """Whether `sweep` has anything to look at: something is still sealed."""
     query = select(ReviewRow.review_id).where(
@@ -592,7 +609,14 @@ def left(session: Session, face_ids: Collection[str]) -> int:
     for some in _parts(face_ids):
         for column in (CandidateRow.face_id, ReviewRow.probe_face_id):
             count += session.execute(select(func.count()).where(column.in_(some))).scalar_one()
-    return count
+    # The sightings of a video's track, whose review has nothing left.
+    emptied = (
+        select(func.count())
+        .select_from(JobPartRow)
+        .join(ReviewRow, ReviewRow.review_id == JobPartRow.review_id)
+        .where(ReviewRow.wrapped_key.is_(None))
+    )
+    return count + session.execute(emptied).scalar_one()
 
 
 # ---------------------------------------------------------------- inside
@@ -702,6 +726,7 @@ def _destroy(session: Session, row: ReviewRow) -> None:
         session.execute(deleting(table).where(table.review_id == row.review_id))
     row.wrapped_key = row.sealed_terms = row.sealed_probe = None
     row.probe_face_id = row.probe_subject = None
+    jobs.drop_reviewed(session, row.review_id)
     session.flush()
 
 
@@ -829,8 +854,3 @@ def _place(kind: str, *parts: object) -> bytes:
 def _parts(face_ids: Collection[str]) -> Iterable[Sequence[str]]:
     ids = sorted(face_ids)
     return (ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE))
-
-
-def lasting(hours: int, at: datetime) -> str:
-    """When a review that is opened at `at` ends, as its terms say it."""
-    return (at + timedelta(hours=hours)).isoformat()

@@ -87,10 +87,16 @@ class UserRow(Base):
     """Several faces of one person in one collection, under an id that the client chose."""
 
     __tablename__ = "users"
-    __table_args__ = (Index("ix_users_collection_id_id", "collection_id", "id"),)
+    __table_args__ = (
+        Index("ix_users_collection_id_id", "collection_id", "id"),
+        Index("ix_users_subject_id", "subject_id"),
+    )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
     collection_id: Mapped[str] = mapped_column(ForeignKey("collections.id"))
+    subject_id: Mapped[str | None] = mapped_column(ForeignKey("subjects.id"))
+    """Whose faces were the last to be taken out of it, while it has none: so that it goes with
+    them. None: it has faces, or never had any."""
     commitment: Mapped[str] = mapped_column(String(64), unique=True)
     """Keyed, over the collection and the user id: finds the row, shows no name."""
     sealed_id: Mapped[bytes] = mapped_column(LargeBinary)

@@ -173,16 +173,38 @@ class Users:
         """Put faces of the collection into a user (inside `Database.write`). Needs STORE."""
         require(permit, Touch.STORE)
         _move(session, collection.id, face_ids, user.row_id)
+        if face_ids:  # from now on its faces say whose it is
+            session.execute(
+                update(UserRow).where(UserRow.id == user.row_id).values(subject_id=None)
+            )
 
     def take_out(
         self, session: Session, collection: Collection, face_ids: Sequence[str], *, permit: Permit
     ) -> None:
         """Take faces of the collection out of their user (inside `Database.write`). READ.
 
-        The user stays, even without faces.
+        The user stays, even without faces: then it is linked to the person whose last face left, so
+        that it goes with them.
         """
         require(permit, Touch.READ)
+        left = self._persons(session, face_ids)
         _move(session, collection.id, face_ids, None)
+        for user_row, person in left.items():
+            session.execute(
+                update(UserRow)
+                .where(UserRow.id == user_row)
+                .where(~exists().where(FaceRow.user_id == UserRow.id))
+                .values(subject_id=person)
+            )
+
+    def _persons(self, session: Session, face_ids: Sequence[str]) -> dict[str, str]:
+        # Whose faces are about to leave which user. A user's faces are of one person.
+        query = select(FaceRow.user_id, FaceRow.subject_id).where(FaceRow.user_id.is_not(None))
+        return {
+            row.user_id: row.subject_id
+            for some in _in_parts(face_ids)
+            for row in session.execute(query.where(FaceRow.id.in_(some)))
+        }
 
     def _user(self, row: Row[Any]) -> User:
         return User(
@@ -213,13 +235,15 @@ def forget(session: Session, face_ids: Ids[str]) -> int:
     """Take faces that are being erased out of their users; destroy users left without a face.
 
     Called by the one erasure path (erasure.py), inside its transaction, before the faces' rows go.
-    With a user goes its sealed id. One that had no face before stays.
+    With a user goes its sealed id; so it does with one whose faces were taken out before, when its
+    person has no face left in the collection. One that never had a face stays.
 
     Returns:
-        How many faces were in a user.
+        How many faces were in a user, and how many users without a face went.
     """
     cut = 0
     for some in _in_parts(sorted(face_ids)):
+        cut += _forget_emptied(session, some)
         linked = FaceRow.id.in_(some), FaceRow.user_id.is_not(None)
         touched = session.execute(select(FaceRow.user_id).where(*linked)).scalars().all()
         if not touched:
@@ -232,6 +256,23 @@ def forget(session: Session, face_ids: Ids[str]) -> int:
             .where(~exists().where(FaceRow.user_id == UserRow.id))
         )
     return cut
+
+
+def _forget_emptied(session: Session, face_ids: Sequence[str]) -> int:
+    # Few users are without a face: only their persons are looked at.
+    concerned = select(FaceRow.subject_id).where(FaceRow.id.in_(face_ids))
+    emptied = select(UserRow.id, UserRow.collection_id, UserRow.subject_id)
+    gone = []
+    for user in session.execute(emptied.where(UserRow.subject_id.in_(concerned))).all():
+        others = select(FaceRow.id).where(
+            FaceRow.collection_id == user.collection_id,
+            FaceRow.subject_id == user.subject_id,
+            FaceRow.id.not_in(face_ids),
+        )
+        if session.execute(others.limit(1)).first() is None:
+            gone.append(user.id)
+    session.execute(delete(UserRow).where(UserRow.id.in_(gone)))
+    return len(gone)
 
 
 def forget_collection(session: Session, collection_id: str) -> int:

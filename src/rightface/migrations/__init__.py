@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from rightface.db import Database
 from rightface.errors import StorageError
 
-HEAD = "0007"
+HEAD = "0008"
 
 
 def migrate(database: Database, *, before: Callable[[str], object] | None = None) -> None:

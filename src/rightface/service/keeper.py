@@ -11,8 +11,10 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from sqlalchemy.orm import Session
+
 from rightface.errors import GalleryError, RightfaceError, StorageError
-from rightface.gallery import change_log, jobs, request_tokens
+from rightface.gallery import change_log, jobs, request_tokens, review_seals
 from rightface.gallery.erasure import complete_abandoned
 from rightface.instance import Instance
 from rightface.registrar import Registrar
@@ -151,7 +153,7 @@ class Keeper:
         if time.monotonic() - self._expired >= SWEEP_SECONDS:
             self._expired = time.monotonic()
             database = self._instance.database
-            if database.write(lambda session: jobs.expire(session, datetime.now(UTC))):
+            if database.write(expire_jobs):
                 database.forget_deleted()
 
     def _expire_tokens(self) -> None:
@@ -195,3 +197,10 @@ class Keeper:
             complete_abandoned(
                 database=instance.database, room=instance.indexes, keyring=instance.keyring
             )
+
+
+def expire_jobs(session: Session) -> int:
+    """Destroy jobs that have expired, and what their reviews hold (inside `write`); how many."""
+    now = datetime.now(UTC)
+    review_seals.end(session, jobs.reviews_due(session, now), at=now)
+    return jobs.expire(session, now)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, TypeVar
 
 from PIL import Image
@@ -71,7 +71,7 @@ class Reviews(Leads):
         Raises:
             ReviewError: the gallery has a face without a kept picture.
         """
-        if OBLIGATION not in strictest(permit):
+        if not self.to_review(permit):
             return
         blind = (
             select(FaceRow.id)
@@ -81,9 +81,13 @@ class Reviews(Leads):
         if session.execute(blind).first() is not None:
             raise _no_picture()
 
+    def to_review(self, permit: Permit) -> bool:
+        """Whether people must review what is found under this permit."""
+        return bool(strictest(permit).get(OBLIGATION))
+
     def probe_of(self, pixels: Pixels, face: Face, permit: Permit) -> Probe | None:
         """The picture of a probe for the reviewers; None: nobody reviews. Needs DETECT."""
-        if OBLIGATION not in strictest(permit):
+        if not self.to_review(permit):
             return None
         out = io.BytesIO()
         Image.fromarray(self.instance.engine.crop(pixels, face, permit=permit)).save(out, "PNG")
@@ -95,7 +99,7 @@ class Reviews(Leads):
         Raises:
             ReviewError: no picture of it is kept.
         """
-        if OBLIGATION not in strictest(permit):
+        if not self.to_review(permit):
             return None
         picture = self.instance.vault.open_crop(
             session, face.face_id, face.collection_id, permit=permit
@@ -128,52 +132,76 @@ class Reviews(Leads):
         Raises:
             ReviewError: a candidate has no kept picture, or there is no probe.
         """
-        needed = int(strictest(permit).get(OBLIGATION, 0))
-        if not needed:
+        if not self.to_review(permit):
             return None
         if probe is None:
             raise _no_picture()
-        instance, now = self.instance, datetime.now(UTC)
-        hours = instance.settings.review_hours
+        until = self.review_until()
 
         def work(session: Session) -> Sealed:
-            row = review_seals.open_review(
-                session,
-                instance.keyring,
-                Terms(
-                    client=caller.licence.client,
-                    licence_id=caller.licence.licence_id,
-                    purpose=purpose_of(caller) or "",
-                    collection_id=gallery.id,
-                    ledger_index=permit.ledger_index,
-                    needed=needed,
-                    candidates=len(candidates),
-                    expires_at=review_seals.lasting(hours, now),
-                    pack=instance.pack.digest,
-                    gallery=instance.gallery_commitment(gallery.client, gallery.name),
-                    subject=caller.subject,
-                    warrant=caller.warrant,
-                    declared=dict(caller.declared),
-                ),
-                [self._candidate(session, gallery, one, permit) for one in candidates],
-                probe=probe.picture,
-                probe_face_id=None if probe.face is None else probe.face.face_id,
-                probe_subject=(
-                    None
-                    if caller.subject is None
-                    else instance.vault.row_commitment(caller.subject)
-                ),
-                at=now,
-                permit=permit,
+            review_id = self.seal(
+                session, caller, permit, gallery, candidates, probe=probe, until=until
             )
             shown = probe.face.subject if probe.face is not None else None
-            instance.record_outcome(
+            self.instance.record_outcome(
                 session, permit, "sealed", subjects=self.known(session, [shown])
             )
-            return Sealed(row.review_id, datetime.fromisoformat(review_seals.lasting(hours, now)))
+            return Sealed(review_id, until)
 
         with self.times.of("write"):
-            return instance.database.write(work)
+            return self.instance.database.write(work)
+
+    def review_until(self) -> datetime:
+        """Until when people may decide on what is sealed now."""
+        return datetime.now(UTC) + timedelta(hours=self.instance.settings.review_hours)
+
+    def seal(
+        self,
+        session: Session,
+        caller: Caller,
+        permit: Permit,
+        gallery: Collection,
+        candidates: Sequence[Candidate],
+        *,
+        probe: Probe,
+        until: datetime,
+    ) -> str:
+        """Seal candidates for as many reviewers as the permit asks for; the review's id.
+
+        Inside `Database.write`, in the transaction that records the outcome.
+
+        Raises:
+            ReviewError: a candidate has no kept picture.
+        """
+        instance = self.instance
+        row = review_seals.open_review(
+            session,
+            instance.keyring,
+            Terms(
+                client=caller.licence.client,
+                licence_id=caller.licence.licence_id,
+                purpose=purpose_of(caller) or "",
+                collection_id=gallery.id,
+                ledger_index=permit.ledger_index,
+                needed=int(strictest(permit)[OBLIGATION]),
+                candidates=len(candidates),
+                expires_at=until.isoformat(),
+                pack=instance.pack.digest,
+                gallery=instance.gallery_commitment(gallery.client, gallery.name),
+                subject=caller.subject,
+                warrant=caller.warrant,
+                declared=dict(caller.declared),
+            ),
+            [self._candidate(session, gallery, one, permit) for one in candidates],
+            probe=probe.picture,
+            probe_face_id=None if probe.face is None else probe.face.face_id,
+            probe_subject=(
+                None if caller.subject is None else instance.vault.row_commitment(caller.subject)
+            ),
+            at=datetime.now(UTC),
+            permit=permit,
+        )
+        return row.review_id
 
     def _candidate(
         self, session: Session, gallery: Collection, one: Candidate, permit: Permit

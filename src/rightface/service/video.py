@@ -6,20 +6,24 @@ a person be followed from one video to another.
 
 The gate is asked when a job is started, for each stretch of the work (`video_work`), and whenever
 results are told. Then each candidate's consent is looked at again: who withdrew meanwhile is gone.
-Must never know: a wire format, a command line.
+Leads that people must review are told by their reviews alone (review.py); here, who waits for
+which. Must never know: a wire format, a command line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import numpy as np
 from sqlalchemy.orm import Session
 
-from rightface.errors import CollectionNotFound, RequestError, VideoTooLarge
+from rightface.errors import CollectionNotFound, RequestError, ReviewError, VideoTooLarge
 from rightface.faces.calibration import fmr_of_similarity
 from rightface.faces.calibration import similarity as similarity_of
+from rightface.gallery import review_seals
 from rightface.gallery.jobs import DETECTION, SEARCH, SUCCEEDED, Asked, Job, Match
 from rightface.gallery.pages import PageTokens
 from rightface.instance import Instance
@@ -38,6 +42,16 @@ from rightface.service_types import (
     VideoMetadata,
     VideoPersons,
 )
+
+REVIEWS_AT_ONCE = 32
+"""Reviews that one page tells of: their ids travel in a header."""
+
+
+class Waiting(NamedTuple):
+    """Which reviews the people of a page wait for, and until when the first of them lasts."""
+
+    reviews: tuple[str, ...]
+    expires_at: datetime | None
 
 
 class Video(VideoWork):
@@ -75,6 +89,7 @@ class Video(VideoWork):
 
         Raises:
             CollectionNotFound: you have none of that name. And as `start_face_detection`.
+            ReviewError: people must review its leads, and a face there has no picture.
         """
         return self._start(caller, SEARCH, collection, video, similarity, token, tag)
 
@@ -93,7 +108,9 @@ class Video(VideoWork):
             collection_id = None
             if collection is not None:
                 with self.instance.database.read() as session:
-                    collection_id = self.searchable(session, caller, collection).id
+                    gallery = self.searchable(session, caller, collection)
+                    self.require_reviewable(session, permit, gallery)
+                    collection_id = gallery.id
             size = self.instance.objects.size(
                 video.bucket, video.name, video.version, client=caller.licence.client
             )
@@ -190,25 +207,32 @@ class Video(VideoWork):
     ) -> Answer[VideoPersons]:
         """One page of the people for whom a job has leads that may be told now.
 
-        By time, or by person (`by_index`). Raises as `get_face_detection`, and:
+        By time, or by person (`by_index`). Of people whose leads are sealed no lead is told, but
+        which reviews they wait for, in the order in which they appear on the page. Raises as
+        `get_face_detection`, and:
 
         Raises:
             CollectionNotFound: the collection was deleted.
+            ReviewError: people must review the leads, and when they were found nobody had to.
         """
         job, asked = self._job(caller, SEARCH, job_id)
         with self.job_permitted(caller, SEARCH, asked.collection) as permit:
             order = "index" if by_index else "time"
             start = self._position(job, order, after)
             told: list[Sighting] = []
-            total, fmr = 0, None
+            total, fmr, waiting = 0, None, Waiting((), None)
             if job.state == SUCCEEDED:
                 with self.instance.database.read() as session:
                     leads, fmr = self._usable_leads(session, caller, permit, job, asked)
+                    sealed = self.jobs.reviews(session, job_id)
+                    leads |= {part: [] for part in sealed}
                     parts = self.jobs.open_parts(session, job_id, list(leads), permit=permit)
                     subjects = [one.record.subject for each in leads.values() for one in each]
                     known = self.known(session, subjects)
-                entries = _ordered(parts, by_index)
-                total = len(entries)
+                    entries = _ordered(parts, by_index)
+                    total = len(entries)
+                    page = _page(entries[start : start + limit], sealed)
+                    waiting = self._waiting(session, sealed, [part for part, _ in page])
                 told = [
                     Sighting(
                         at_ms=int(entry["at"]),
@@ -216,9 +240,10 @@ class Video(VideoWork):
                         face=sightings.face_of(entry),
                         candidates=leads[part],
                     )
-                    for part, entry in entries[start : start + limit]
+                    for part, entry in page
                 ]
                 counts = {"candidates": sum(map(len, leads.values())), "persons": len(leads)}
+                limit = len(page)
                 self.done(permit, "told", subjects=known, counts=counts)
             else:
                 self.done(permit, "told")
@@ -227,7 +252,17 @@ class Video(VideoWork):
                 sightings=told,
                 next=self._next(job, order, start + limit, total),
             )
-            return answer(permit, value, fmr=fmr)
+            return replace(
+                answer(permit, value, fmr=fmr),
+                reviews=waiting.reviews,
+                review_expires=waiting.expires_at,
+            )
+
+    def _waiting(self, session: Session, sealed: dict[int, str], shown: Sequence[int]) -> Waiting:
+        """The reviews of the people on a page, each once, and when the first of them ends."""
+        ids = tuple(dict.fromkeys(sealed[part] for part in shown if part in sealed))
+        ends = [review_seals.find(session, each).expires_at for each in ids]
+        return Waiting(ids, min(ends, default=None))
 
     def _usable_leads(
         self, session: Session, caller: Caller, permit: Permit, job: Job, asked: Asked
@@ -240,9 +275,13 @@ class Video(VideoWork):
         obligations = strictest(permit)
         fmr = min(fmr_of_similarity(asked.similarity), obligations.get("similarity-floor", 1.0))
         most = int(min(MOST_LEADS, obligations.get("max-candidates", MOST_LEADS)))
-        matches = [
-            one for one in self.jobs.open_matches(session, job.id, permit=permit) if one.fmr <= fmr
-        ]
+        kept = self.jobs.open_matches(session, job.id, permit=permit)
+        if kept and self.to_review(permit):
+            raise ReviewError(
+                "The law asks for human review of what this job found, and did not when it ran.",
+                mend="Start the job again: then its leads are sealed for reviewers.",
+            )
+        matches = [one for one in kept if one.fmr <= fmr]
         ids = list(dict.fromkeys(one.face_id for one in matches))
         found = self.instance.store.fetch_faces(session, gallery.id, ids, permit=permit)
         usable = self.usable(session, caller, gallery.name, found)
@@ -297,6 +336,19 @@ def _candidate(match: Match, face: Any) -> Candidate:
         fmr=match.fmr,
         extrapolated=match.extrapolated,
     )
+
+
+def _page(
+    entries: Sequence[tuple[int, np.void]], sealed: Mapping[int, str]
+) -> Sequence[tuple[int, np.void]]:
+    """As many of the first as have no more reviews than an answer can tell."""
+    shown: set[int] = set()
+    for place, (part, _) in enumerate(entries):
+        if part in sealed:
+            shown.add(part)
+        if len(shown) > REVIEWS_AT_ONCE:
+            return entries[:place]
+    return entries
 
 
 def _ordered(parts: dict[int, bytes], by_index: bool) -> Sequence[tuple[int, np.void]]:

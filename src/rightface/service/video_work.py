@@ -6,13 +6,15 @@ consent withdrawn in the middle ends the job there. Each stretch is a decision i
 client and under the request that started the job.
 
 A person is followed within one video and one job, by `Tracker`. Tracks, templates and everybody for
-whom there is no lead are forgotten with the job. Must never know: a wire format, a command line.
+whom there is no lead are forgotten with the job. Where people must review first, each track's leads
+are sealed for a review of its own, in the transaction that keeps the result. Must never know: a
+wire format, a command line.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -29,7 +31,7 @@ from rightface.errors import (
     VideoTooLarge,
 )
 from rightface.faces.engine import Engine
-from rightface.faces.face import Template
+from rightface.faces.face import Face
 from rightface.faces.frames import Limits
 from rightface.faces.tracks import Track, Tracker
 from rightface.faces.video import Frame, VideoFile, VideoInfo, reading
@@ -39,10 +41,11 @@ from rightface.instance import Instance
 from rightface.law import licences
 from rightface.permit import Permit
 from rightface.service import sightings
-from rightface.service.desk import named, strictest
+from rightface.service.desk import named
 from rightface.service.identification import Identification
+from rightface.service.review import Probe
 from rightface.service.sight import seen
-from rightface.service_types import Caller
+from rightface.service_types import Caller, Candidate
 
 STRETCH_SECONDS = 20.0
 """Work on frames under one permit."""
@@ -52,6 +55,8 @@ MOST_LEADS = 10
 """Candidates of one track."""
 MOST_SIGHTINGS = 200_000
 """Faces of one video, over all its frames: about 18 MB."""
+MOST_REVIEWS = 200
+"""Tracks of one video whose leads are sealed for people."""
 _PART = 4096  # sightings of a detection that are sealed together
 _LOOKED = 90  # percent, when all frames were looked at and the search begins
 
@@ -65,6 +70,8 @@ class JobStopped(GalleryError):
 Going = Callable[[int, int, VideoInfo], bool]
 """Told how far a job is (percent, frames, the video); whether to go on."""
 Row = tuple[int, list[float]]
+Leads = dict[int, list[Candidate]]
+"""By track, who it may be, best first; a track without anybody is not in it."""
 
 
 @dataclass
@@ -75,6 +82,8 @@ class _Seen:
     faces: int = 0
     by_track: dict[int, list[Row]] = field(default_factory=dict)
     """By track; of a detection, all under 0."""
+    pictures: dict[int, Probe] = field(default_factory=dict, repr=False)
+    """By track: its best face so far, for those who must review its leads."""
 
     def add(self, part: int, row: Row) -> None:
         if self.faces >= MOST_SIGHTINGS:
@@ -94,19 +103,6 @@ class VideoWork(Identification):
     def expiry(self) -> datetime:
         """When what is finished now is destroyed."""
         return datetime.now(UTC) + timedelta(days=self.instance.settings.job_days)
-
-    @staticmethod
-    def require_no_review(permit: Permit) -> None:
-        """Refuse what people would have to review first: a video's leads are not sealed for it.
-
-        Raises:
-            ReviewError: the permit obliges to human review.
-        """
-        if "human-review" in strictest(permit):
-            raise ReviewError(
-                "The law asks for human review of this search; a video's leads cannot be reviewed.",
-                mend="Search with a photograph (SearchFacesByImage), whose leads can be.",
-            )
 
     def video_limits(self) -> Limits:
         """What this instance reads of a video."""
@@ -128,7 +124,7 @@ class VideoWork(Identification):
         with ExitStack() as stack:
             # 1. The gate; then the video is fetched, and a decoder begins to read it.
             with self._stretch(caller, job, asked) as permit:
-                self._gallery(caller, job, asked)
+                self._gallery(caller, permit, job, asked)
                 video = stack.enter_context(self._opened(caller, asked))
                 self.done(permit, "fetched")
             tracker = Tracker(self.instance.pack) if job.kind == SEARCH else None
@@ -141,17 +137,19 @@ class VideoWork(Identification):
                     counts = {"frames": seen_.frames - frames, "faces": seen_.faces - faces}
                     self.done(permit, "looked", counts=counts)
             info = replace(video.info, duration_ms=video.duration_ms)
-        matches: list[Match] = []
-        pending = [] if tracker is None else list(reversed(tracker.tracks))
+        leads: Leads = {}
+        tracks = [] if tracker is None else tracker.tracks
+        pending = list(reversed(tracks))
         while True:
             # 3. The gate, for each stretch; each track is searched for.
             with self._stretch(caller, job, asked) as permit:
-                matches += self._search_tracks(caller, permit, job, asked, pending)
+                self._require_pictures(permit, tracks, seen_)
+                leads |= self._search_tracks(caller, permit, job, asked, pending)
                 if not going(99 if not pending else _LOOKED, seen_.frames, info):
                     raise JobStopped("The job is not this worker's any more.")
                 if not pending:
                     # 4. What was found is sealed, together with the outcome.
-                    self._keep(permit, job, owner, seen_, matches, info)
+                    self._keep(caller, permit, job, asked, owner, seen_, leads, info)
                     return
 
     # ------------------------------------------------------------ the steps
@@ -165,7 +163,6 @@ class VideoWork(Identification):
         """The gate's question for a stored video: after the event, so never `identify-live`."""
         action = "identify-1toN" if kind == SEARCH else "detect"
         with self.permitted(caller, action, gallery=collection, subjects=named(caller)) as permit:
-            self.require_no_review(permit)
             yield permit
 
     @contextmanager
@@ -220,82 +217,132 @@ class VideoWork(Identification):
             if tracker is not None:
                 followed = tracker.follow(frame.at_ms, faces, permit=permit)
                 parts = [track.index for track in followed]
+                for track, face in zip(followed, faces, strict=True):
+                    if track.best[0][1] is face.template:
+                        self._picture(permit, frame, face, track.index, seen_)
             for part, row in zip(parts, told, strict=True):
                 seen_.add(part, row)
 
+    def _picture(self, permit: Permit, frame: Frame, face: Face, track: int, seen_: _Seen) -> None:
+        # Of the best face, and only where somebody is to look at it.
+        probe = self.probe_of(frame.pixels, face, permit)
+        if probe is not None:
+            seen_.pictures[track] = probe
+
+    def _require_pictures(self, permit: Permit, tracks: Sequence[Track], seen_: _Seen) -> None:
+        # Asked of all tracks: what is said of one would tell that there are leads for it.
+        if self.to_review(permit) and any(one.index not in seen_.pictures for one in tracks):
+            raise ReviewError(
+                "The law came to ask for human review while the job was under way.",
+                why="No pictures were kept for the reviewers until then.",
+                mend="Start the job again.",
+            )
+
     def _search_tracks(
         self, caller: Caller, permit: Permit, job: Job, asked: Asked, pending: list[Track]
-    ) -> list[Match]:
+    ) -> Leads:
         """A stretch of searches; takes what it searched for from the end of `pending`."""
-        gallery = self._gallery(caller, job, asked)
+        gallery = self._gallery(caller, permit, job, asked)
         until = time.monotonic() + STRETCH_SECONDS
-        matches: list[Match] = []
+        leads: Leads = {}
         while pending and gallery is not None and time.monotonic() < until:
             track = pending.pop()
-            matches += self._search_track(
-                caller, permit, gallery, track.index, track.template, asked.similarity
+            found, _ = self._search(
+                caller, permit, gallery, track.template, MOST_LEADS, asked.similarity
             )
-        return matches
-
-    def _search_track(
-        self,
-        caller: Caller,
-        permit: Permit,
-        gallery: Collection,
-        part: int,
-        template: Template,
-        similarity: float,
-    ) -> list[Match]:
-        candidates, _ = self._search(caller, permit, gallery, template, MOST_LEADS, similarity)
-        self._searched(permit, candidates)
-        return [
-            Match(
-                part=part,
-                face_id=one.record.face_id,
-                fmr=one.fmr,
-                extrapolated=one.extrapolated,
-            )
-            for one in candidates
-        ]
+            if self.to_review(permit):
+                self.done(permit, "searched")  # what is to be sealed is not told here either
+            else:
+                self._searched(permit, found)
+            if found:
+                leads[track.index] = found
+        return leads
 
     def _keep(
         self,
+        caller: Caller,
         permit: Permit,
         job: Job,
+        asked: Asked,
         owner: str,
         seen_: _Seen,
-        matches: list[Match],
+        leads: Leads,
         info: VideoInfo,
     ) -> None:
-        rows = seen_.by_track
+        rows, expires_at = seen_.by_track, self.expiry()
         if job.kind == SEARCH:
             # Who is nobody's lead is not kept.
-            parts = {part: rows[part] for part in {one.part for one in matches}}
+            parts = {part: rows[part] for part in leads}
         else:
             everybody = rows.get(0, [])
             starts = range(0, len(everybody), _PART)
             parts = {place: everybody[start : start + _PART] for place, start in enumerate(starts)}
         packed = {part: (len(some), sightings.packed(some)) for part, some in parts.items()}
+        sealing = self.to_review(permit)
+        counts = {"frames": seen_.frames, "faces": seen_.faces}
+        if not sealing:
+            counts["tracks"] = len(parts)
 
-        def work(session: Session) -> bool:
+        def work(session: Session) -> None:
+            reviews: dict[int, str] = {}
+            if sealing:
+                until = min(self.review_until(), expires_at)
+                reviews = self._seal_leads(
+                    session, caller, permit, job, asked, leads, seen_.pictures, until
+                )
             kept = self.jobs.finish(
                 session,
                 job.id,
                 owner,
-                parts=packed,
-                matches=matches,
+                parts={
+                    part: some for part, some in packed.items() if part in reviews or not sealing
+                },
+                matches=[] if sealing else _matches(leads),
+                reviews=reviews,
                 frames=seen_.frames,
                 video=asdict(info),
-                expires_at=self.expiry(),
+                expires_at=expires_at,
                 permit=permit,
             )
-            if kept:
-                counts = {"frames": seen_.frames, "faces": seen_.faces, "tracks": len(parts)}
-                self.instance.record_outcome(session, permit, "finished", counts=counts)
-            return kept
+            if not kept:  # and so nothing is sealed
+                raise JobStopped("The job is not this worker's any more.")
+            self.instance.record_outcome(session, permit, "finished", counts=counts)
 
-        if not self.instance.database.write(work):
-            raise JobStopped("The job is not this worker's any more.")
+        self.instance.database.write(work)
+
+    def _seal_leads(
+        self,
+        session: Session,
+        caller: Caller,
+        permit: Permit,
+        job: Job,
+        asked: Asked,
+        leads: Leads,
+        pictures: Mapping[int, Probe],
+        until: datetime,
+    ) -> dict[int, str]:
+        """A review for each track with leads who may still be used: its id by part."""
+        assert asked.collection is not None  # only identifications are reviewed, so a search
+        gallery = self._own_gallery(session, caller, permit, job, asked.collection)
+        ids = list({one.record.face_id for found in leads.values() for one in found})
+        faces = self.instance.store.fetch_faces(session, gallery.id, ids, permit=permit)
+        usable = self.usable(session, caller, gallery.name, faces)
+        there = {
+            part: some
+            for part, found in leads.items()
+            if (some := [one for one in found if one.record.face_id in usable])
+        }
+        if len(there) > MOST_REVIEWS:
+            raise VideoTooLarge(
+                f"People would have to review the leads of more than {MOST_REVIEWS} tracks.",
+                mend="Search a shorter video, or with a higher FaceMatchThreshold.",
+            )
+        return {
+            part: self.seal(
+                session, caller, permit, gallery, some, probe=pictures[part], until=until
+            )
+            for part, some in there.items()
+        }
 
     # ------------------------------------------------------------ who and what
     def _caller(self, session: Session, asked: Asked) -> Caller:
@@ -311,14 +358,20 @@ class VideoWork(Identification):
             declared=dict(asked.declared),
         )
 
-    def _gallery(self, caller: Caller, job: Job, asked: Asked) -> Collection | None:
-        """The collection that the job was started on: that one, not another of its name."""
+    def _gallery(self, caller: Caller, permit: Permit, job: Job, asked: Asked) -> Collection | None:
         if asked.collection is None:
             return None
         with self.instance.database.read() as session:
-            gallery = self.searchable(session, caller, asked.collection)
+            return self._own_gallery(session, caller, permit, job, asked.collection)
+
+    def _own_gallery(
+        self, session: Session, caller: Caller, permit: Permit, job: Job, name: str
+    ) -> Collection:
+        """The collection that the job was started on: that one, not another of its name."""
+        gallery = self.searchable(session, caller, name)
         if gallery.id != job.collection_id:
             raise CollectionNotFound("The collection was deleted after the job had started.")
+        self.require_reviewable(session, permit, gallery)
         return gallery
 
     @property
@@ -333,3 +386,11 @@ class VideoWork(Identification):
                 detector_side=settings.detector_side,
             )
         return self._single
+
+
+def _matches(leads: Leads) -> list[Match]:
+    return [
+        Match(part=part, face_id=one.record.face_id, fmr=one.fmr, extrapolated=one.extrapolated)
+        for part, found in leads.items()
+        for one in found
+    ]

@@ -2,7 +2,8 @@
 
 On answers and refusals alike: `x-rightface-permit`, `-ledger-index`, `-reasons`, `-fmr`; `none`
 where one does not apply. A search that people must review first is answered without matches, and
-with `x-rightface-review` and `-review-expires`. Never a subject reference.
+with `x-rightface-review` (of a video, one for each person, comma separated) and `-review-expires`.
+Never a subject reference.
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ def of_answer(answer: Answer[Any]) -> dict[str, str]:
         "x-rightface-reasons": NONE,
         "x-rightface-fmr": NONE if answer.fmr is None else rate(answer.fmr),
     }
-    if answer.review is not None:
-        headers["x-rightface-review"] = answer.review
+    reviews = answer.reviews or ([] if answer.review is None else [answer.review])
+    if reviews:
+        headers["x-rightface-review"] = ",".join(reviews)
     if answer.review_expires is not None:
         headers["x-rightface-review-expires"] = answer.review_expires.isoformat(timespec="seconds")
     if answer.receipt is not None:
