@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TypeVar
 
 from sqlalchemy.orm import Session
@@ -223,17 +224,24 @@ class Desk:
             )
 
     def one_face(self, pixels: Pixels, permit: Permit, quality_filter: str) -> Face:
-        """The largest face that passes the filter. Raises NoFace."""
-        most = 1 if quality_filter == "NONE" else 100  # a template each: no more than needed
-        faces = self.analyze([pixels], permit, max_faces=most)[0]
+        """The largest face that passes the filter, with its template. Raises NoFace."""
+        most = 1 if quality_filter == "NONE" else 100
+        faces = self.analyze([pixels], permit, templates=False, max_faces=most)[0]
         for face in faces:
             if fit(face, quality_filter):
-                return face
+                return self.with_template(pixels, face, permit)
         raise NoFace(
             "There is no face in the image that can be used.",
             why=f"{len(faces)} were found; none passes the quality filter." if faces else "",
             mend="Send a photograph with one clear face, at least 40 pixels wide.",
         )
+
+    def with_template(self, pixels: Pixels, face: Face, permit: Permit) -> Face:
+        """A detected face with its template: of this face alone, nobody else is measured."""
+        engine = self.instance.engine
+        with self.times.of("analyze"):
+            chip = engine.crop(pixels, face, permit=permit)
+            return replace(face, template=engine.embedder.templates([chip], permit=permit)[0])
 
 
 def _log_failure(recorded: Future[int]) -> None:

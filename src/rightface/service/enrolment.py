@@ -58,7 +58,7 @@ class Enrolment(Desk):
             with self.instance.database.read() as session:
                 gallery = self.searchable(session, caller, collection)
             pixels = self.decode(image, permit)
-            faces = self.analyze([pixels], permit)[0]
+            faces = self.analyze([pixels], permit, templates=False)[0]
             chosen = next((f for f in faces if fit(f, quality_filter)), None)
             left_out = [
                 (seen(face, pixels), _why_not(face, quality_filter))
@@ -69,7 +69,8 @@ class Enrolment(Desk):
             if chosen is None:
                 self.done(permit, "nobody-enrolled", counts={"faces": 0})
             else:
-                record = self._enrol(caller, permit, gallery, subject, pixels, chosen)
+                measured = self.with_template(pixels, chosen, permit)
+                record = self._enrol(caller, permit, gallery, subject, pixels, measured)
                 enrolled.append(EnrolledFace(record=record, detected=seen(chosen, pixels)))
             return answer(
                 permit,

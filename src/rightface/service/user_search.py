@@ -16,12 +16,11 @@ from rightface.errors import FaceNotFound
 from rightface.faces.calibration import MatchRate, fmr_of_similarity
 from rightface.faces.calibration import similarity as similarity_of
 from rightface.faces.face import Face, Template
-from rightface.faces.image import Pixels
 from rightface.gallery.index import GroupHit
 from rightface.gallery.store import Collection, StoredFace
 from rightface.gallery.users import MOST_FACES
 from rightface.permit import Permit
-from rightface.service.desk import answer, named, record_of, strictest
+from rightface.service.desk import answer, named, record_of, strictest, template_of
 from rightface.service.leads import MOST_CANDIDATES
 from rightface.service.review import Reviews
 from rightface.service.sight import fit, seen
@@ -123,7 +122,7 @@ class UserSearches(Reviews):
             if chosen is None:
                 self._searched_users(permit, ())
                 return answer(permit, self._found(None, (), others))
-            template = self._template(pixels, chosen, permit)
+            template = template_of(self.with_template(pixels, chosen, permit))
             candidates, fmr = self._search_users(
                 caller, permit, gallery, [template], limit, similarity
             )
@@ -135,14 +134,6 @@ class UserSearches(Reviews):
                 return self.sealed_answer(permit, told, sealed, fmr=fmr)
             self._searched_users(permit, candidates)
             return answer(permit, self._found(looked_at, candidates, others), fmr=fmr)
-
-    def _template(self, pixels: Pixels, face: Face, permit: Permit) -> Template:
-        # Of this face alone: nobody else in the picture is measured.
-        engine = self.instance.engine
-        with self.times.of("analyze"):
-            chip = engine.crop(pixels, face, permit=permit)
-            template: Template = engine.embedder.templates([chip], permit=permit)[0]
-        return template
 
     def _search_users(
         self,
