@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
+from botocore.model import ListShape, MapShape, Shape, StructureShape
 from botocore.validate import ParamValidator
 
 from rightface.api.rekognition import model
@@ -58,8 +58,9 @@ def well_formed(name: str, **changed: Any) -> dict[str, Any]:
 
 def require_well_formed(name: str, asked: dict[str, Any]) -> None:
     """Both validators take it."""
-    operation: OperationModel = model.operation(name)
-    report = ParamValidator().validate(asked, operation.input_shape)
+    shape = model.operation(name).input_shape
+    assert shape is not None
+    report = ParamValidator().validate(asked, shape)
     assert not report.has_errors(), report.generate_report()
     check(name, body(asked))
 

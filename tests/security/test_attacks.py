@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 import zlib
+from collections.abc import Callable
 from io import BytesIO
 from struct import pack
 from typing import Any
@@ -211,7 +212,7 @@ def _said(name: str) -> bytes:
     return bytes(told)
 
 
-BOMBS = {
+BOMBS: dict[str, Callable[[], bytes]] = {
     "png": lambda: _png(60_000),
     "png-cut-short": lambda: _png(4_000),
     "png-text": _text,

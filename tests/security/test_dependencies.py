@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -32,7 +32,7 @@ LIBRARY = {
 }
 
 
-def pins() -> dict[str, str]:
+def pins() -> dict[NormalizedName, str]:
     lines = (ROOT / "constraints.txt").read_text("utf-8").split()
     return {canonicalize_name(name): version for name, _, version in
             (line.partition("==") for line in lines)}  # fmt: skip
@@ -59,7 +59,9 @@ def needed(*extras: str) -> Iterator[Distribution]:
                     waiting.append(each)
 
 
-RUNTIME = {canonicalize_name(each.name): each for each in needed("postgresql", "telemetry")}
+RUNTIME: dict[str, Distribution] = {
+    canonicalize_name(each.name): each for each in needed("postgresql", "telemetry")
+}
 
 
 def test_every_line_pins_one_version() -> None:
@@ -71,7 +73,7 @@ def test_what_runs_is_pinned_and_is_what_is_pinned() -> None:
     assert {"numpy", "cryptography", "psycopg", "opentelemetry-sdk"} <= set(RUNTIME)
     pinned = pins()
     assert {name: each.version for name, each in RUNTIME.items()} == {
-        name: pinned.get(name) for name in RUNTIME
+        name: pinned.get(canonicalize_name(name)) for name in RUNTIME
     }
 
 
@@ -95,11 +97,11 @@ def licence_of(each: Distribution) -> str:
     classified = [
         line.rpartition(":: ")[2] for line in told.get_all("Classifier", []) if "License ::" in line
     ]
-    words = [told.get("License-Expression") or "", *classified]
+    words = [*told.get_all("License-Expression", []), *classified]
     texts = [each.read_text(f"licenses/{file}") for file in ("LICENSE", "LICENSE.txt")]
     return (
         "; ".join(filter(None, words))
-        or told.get("License")
+        or "; ".join(told.get_all("License", []))
         or " ".join((" ".join(filter(None, texts))).split())[:200]
     )
 

@@ -396,7 +396,7 @@ def test_without_a_nonce_a_change_is_carried_out_once_after_two_seconds(house: H
     asked = {"CollectionId": f"once-{uuid.uuid4()}"}
     raw = json.dumps(asked).encode()
     issued = house.keys["bert"]
-    key = {"key": issued.licence.access_key_id, "secret": issued.secret_access_key}
+    key: dict[str, Any] = {"key": issued.licence.access_key_id, "secret": issued.secret_access_key}
     host = urlsplit(house.url).netloc
     headers = signing.signed_headers(raw, "CreateCollection", host=host, **key)
     assert signing.send(house.url, headers, raw).status == 200

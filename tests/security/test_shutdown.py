@@ -46,7 +46,10 @@ def test_sigterm_in_the_middle(tmp_path: Path, models: Path) -> None:
         # A request whose body is still on its way: half now, half after the signal.
         place = urlsplit(server.url)
         body = b'{"MaxResults":3}'
-        key = {"key": issued.licence.access_key_id, "secret": issued.secret_access_key}
+        key: dict[str, Any] = {
+            "key": issued.licence.access_key_id,
+            "secret": issued.secret_access_key,
+        }
         headers = signing.signed_headers(body, host=place.netloc, **key)
         slow = http.client.HTTPConnection(place.hostname or "", place.port, timeout=60)
         slow.putrequest("POST", "/", skip_host=True, skip_accept_encoding=True)
