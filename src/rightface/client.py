@@ -58,7 +58,14 @@ A = TypeVar("A", bound=BaseModel)
 T = TypeVar("T")
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_AGAIN = urllib3.Retry(
+
+
+class _Patience(urllib3.Retry):
+    # Where a licence's volume is used up, `Retry-After` may be tomorrow: that is told, not slept.
+    RETRY_AFTER_STATUS_CODES = frozenset({503})
+
+
+_AGAIN = _Patience(
     total=3,
     allowed_methods=frozenset({"GET"}),
     status_forcelist=frozenset({503}),

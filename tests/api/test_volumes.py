@@ -11,15 +11,20 @@ from typing import Any
 import anyio
 import boto3
 import pytest
+import urllib3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from instance import TemporaryInstance
 from rightface.api.admission import Admission, Busy, Lane
 from rightface.api.app import create_app
+from rightface.api.rekognition.endpoint import _lane
 from rightface.api.server import running
 from rightface.api.volumes import TooFast, Volumes, VolumeUsedUp
+from rightface.client import ApiError, Client
 from rightface.law.licences import IssuedLicence, Licence
+from rightface.registrar_credentials import CredentialDesk
+from tests.portraits import eileen_collins, small
 
 
 def licence_with(
@@ -224,3 +229,83 @@ def test_searches_go_on_while_large_images_are_looked_at(fresh: TemporaryInstanc
             stop.set()
             for each in floods:
                 each.result()
+
+
+# ---------------------------------------------------------------- both wires, one volume
+def _native(url: str, issued: IssuedLicence, role: str = "") -> Client:
+    if role:
+        return Client(url, token=role)
+    return Client(
+        url,
+        access_key_id=issued.licence.access_key_id,
+        secret_access_key=issued.secret_access_key,
+    )
+
+
+def test_the_native_api_counts_by_the_same_volume(fresh: TemporaryInstance) -> None:
+    issued = licence_with(fresh, per_day=3)
+    operator = CredentialDesk(fresh.instance).issue(role="operator", name="op").token
+    with running(create_app(fresh.service)) as url, _native(url, issued) as native:
+        rekognition = client_of(url, issued)
+        rekognition.list_collections()
+        native.whoami()
+        rekognition.list_collections()
+        with pytest.raises(ClientError, match="3 requests per day"):
+            rekognition.list_collections()
+        started = time.monotonic()
+        with pytest.raises(ApiError, match="3 requests per day") as refused:
+            native.whoami()
+        assert time.monotonic() - started < 30, "nobody waits for midnight"
+        assert (refused.value.status, refused.value.problem.code) == (429, "volume-used-up")
+        with _native(url, issued, operator) as person:
+            person.whoami()  # people have no licence, and no volume
+
+
+def test_the_native_api_says_when_to_come_again(fresh: TemporaryInstance) -> None:
+    fast, used = licence_with(fresh, per_second=1), licence_with(fresh, per_day=1)
+    with running(create_app(fresh.service)) as url:
+        answers = []
+        for issued in (fast, fast, fast, fast, used, used):
+            key = f"{issued.licence.access_key_id}:{issued.secret_access_key}"
+            answers.append(
+                urllib3.request(
+                    "GET",
+                    f"{url}/v1/whoami",
+                    headers=urllib3.make_headers(basic_auth=key),
+                    retries=False,
+                )
+            )
+    assert [one.status for one in answers[4:]] == [200, 429]
+    throttled = [one for one in answers[:4] if one.status == 429]
+    assert throttled
+    assert throttled[0].headers["content-type"] == "application/problem+json"
+    assert throttled[0].headers["retry-after"] == "1"
+    assert throttled[0].json()["code"] == "too-fast"
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0) + timedelta(days=1)
+    told = int(answers[5].headers["retry-after"])
+    assert abs(told - (midnight - datetime.now(UTC)).total_seconds()) < 120
+
+
+def test_a_request_that_needs_several_decisions_counts_once(fresh: TemporaryInstance) -> None:
+    issued = licence_with(fresh, per_day=100)
+    fresh.consent("eileen")
+    since = datetime.now(UTC) - timedelta(minutes=1)
+    with running(create_app(fresh.service)) as url:
+        client = client_of(url, issued)
+        client.create_collection(CollectionId="staff")
+        told = client.index_faces(
+            CollectionId="staff",
+            Image={"Bytes": small(eileen_collins())},
+            ExternalImageId="eileen",
+        )
+        client.create_user(CollectionId="staff", UserId="her")
+        faces = [each["Face"]["FaceId"] for each in told["FaceRecords"]]
+        client.associate_faces(CollectionId="staff", UserId="her", FaceIds=faces)
+    assert fresh.service.decided_since(issued.licence.licence_id, since) == 4
+
+
+def test_an_escaped_word_is_no_way_round_the_heavy_lane() -> None:
+    assert _lane("DetectFaces", b'{"Image":{"S3Object":{}}}') is Lane.HEAVY
+    assert _lane("DetectFaces", rb'{"Image":{"S3\u004fbject":{}}}') is Lane.HEAVY
+    assert _lane("DetectFaces", b'{"Image":{"Bytes":"QQ=="}}') is Lane.QUICK
+    assert _lane("IndexFaces", b'{"Image":{"Bytes":"QQ=="}}') is Lane.BULK

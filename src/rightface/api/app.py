@@ -25,6 +25,7 @@ from rightface.api.figures import Figures
 from rightface.api.native.app import native_app
 from rightface.api.needs import FaceService
 from rightface.api.rekognition.endpoint import RekognitionEndpoint
+from rightface.api.volumes import Volumes
 from rightface.errors import RightfaceError
 
 _log = logging.getLogger(__name__)
@@ -45,8 +46,11 @@ def create_app(
     """
     figures = Figures()
     admission = admission or Admission()
-    rekognition = RekognitionEndpoint(service, admission=admission, figures=figures, clock=clock)
-    native = native_app(service, admission=admission, figures=figures)
+    volumes = Volumes(service.decided_since, clock=clock)
+    rekognition = RekognitionEndpoint(
+        service, admission=admission, figures=figures, volumes=volumes, clock=clock
+    )
+    native = native_app(service, admission=admission, figures=figures, volumes=volumes)
     pages = _Pages(service, figures)
     app = Starlette(
         routes=[

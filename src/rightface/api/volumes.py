@@ -1,15 +1,16 @@
-"""How much a licence may ask: per second, and per day (UTC). Signed into the licence.
+"""How much a licence may ask, by all wires together: per second, and per day (UTC).
 
-Per second is a token bucket with room for two seconds. The day's count starts from the decisions in
-the ledger, so that a restart gives nothing back. Knows no HTTP.
+Signed into the licence. Per second is a token bucket with room for two seconds. The day's count
+starts from the decisions in the ledger, so that a restart gives nothing back. Knows no HTTP.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from rightface.errors import RequestError
@@ -20,13 +21,24 @@ if TYPE_CHECKING:
 BURST_SECONDS = 2.0
 
 
-class TooFast(RequestError):
+class TooMuch(RequestError):
+    """More than the licence allows."""
+
+    code = "too-much"
+
+    def __init__(self, what: str, *, mend: str, seconds: int) -> None:
+        super().__init__(what, mend=mend)
+        self.seconds = seconds
+        """After so many there is room again."""
+
+
+class TooFast(TooMuch):
     """More per second than the licence allows; try again."""
 
     code = "too-fast"
 
 
-class VolumeUsedUp(RequestError):
+class VolumeUsedUp(TooMuch):
     """The day's volume of the licence is used up."""
 
     code = "volume-used-up"
@@ -84,6 +96,7 @@ class Volumes:
             raise VolumeUsedUp(
                 f"The licence's volume of {most:,} requests per day is used up.",
                 mend="Wait for midnight (UTC), or ask the operator for another licence.",
+                seconds=_until_midnight(now),
             )
 
     def _take_token(self, licence_id: str, rate: int) -> None:
@@ -94,6 +107,13 @@ class Volumes:
         if tokens < 1.0:
             self._buckets[licence_id] = (tokens, now)
             raise TooFast(
-                f"The licence allows {rate:,} requests per second.", mend="Send fewer at once."
+                f"The licence allows {rate:,} requests per second.",
+                mend="Send fewer at once.",
+                seconds=1,
             )
         self._buckets[licence_id] = (tokens - 1.0, now)
+
+
+def _until_midnight(now: datetime) -> int:
+    day = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    return math.ceil((day - now).total_seconds())

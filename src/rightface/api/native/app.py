@@ -36,6 +36,7 @@ from rightface.api.native import (
 from rightface.api.native.errors import MEDIA_TYPE, problem
 from rightface.api.native.house import House
 from rightface.api.needs import FaceService
+from rightface.api.volumes import Volumes
 
 PREFIX = "/v1"
 SUBJECTS = (
@@ -58,7 +59,9 @@ retention, reports, the ledger. People send `Authorization: Bearer TOKEN`, clien
 their access key. Every error is `application/problem+json` of one shape. It is not legal advice."""
 
 
-def native_app(service: FaceService, *, admission: Admission, figures: Figures) -> FastAPI:
+def native_app(
+    service: FaceService, *, admission: Admission, figures: Figures, volumes: Volumes
+) -> FastAPI:
     """The application in front of an open service; the caller closes the service."""
     app = _composed()
     description = described(app)
@@ -68,6 +71,7 @@ def native_app(service: FaceService, *, admission: Admission, figures: Figures) 
         instance=service.instance,
         admission=admission,
         figures=figures,
+        volumes=volumes,
         fields=frozenset(_fields(description)),
     )
     return app

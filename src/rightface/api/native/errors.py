@@ -20,6 +20,7 @@ from starlette.responses import Response
 from rightface.api.admission import BodyIncomplete, BodyTooLarge, Busy
 from rightface.api.native.shapes import Problem, Reason
 from rightface.api.native.words import is_known
+from rightface.api.volumes import TooMuch
 from rightface.errors import (
     CollectionExists,
     CollectionNotFound,
@@ -86,6 +87,7 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (BodyIncomplete, 408),
     (BodyTooLarge, 413),
     (Busy, 503),
+    (TooMuch, 429),
     (PageTokenError, 422),
     (RequestError, 422),
     (ConsentError, 422),
@@ -195,6 +197,8 @@ def _more_headers(error: Exception, status: int) -> dict[str, str]:
         return {"www-authenticate": 'Bearer realm="rightface"'}
     if isinstance(error, HTTPException) and status == 405:
         return {"allow": (error.headers or {}).get("Allow", "GET, POST")}
+    if isinstance(error, TooMuch):
+        return {"retry-after": str(error.seconds)}
     return {"retry-after": "1"} if status == 503 else {}
 
 

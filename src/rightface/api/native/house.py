@@ -30,6 +30,7 @@ from rightface.api.native.table import ROLES
 from rightface.api.native.who import ANYONE, Who, identify
 from rightface.api.native.words import Page, Token
 from rightface.api.needs import FaceService
+from rightface.api.volumes import Volumes
 from rightface.credentials import Credential
 from rightface.errors import PageTokenError, RequestError
 from rightface.gallery.pages import PageTokens
@@ -52,6 +53,8 @@ class House:
     instance: Instance
     admission: Admission
     figures: Figures
+    volumes: Volumes
+    """What licences may ask, on this wire and Rekognition's together."""
     fields: frozenset[str] = frozenset()
     """The names of all fields that the API has: what an error may repeat."""
 
@@ -133,7 +136,8 @@ class Door(APIRoute):
     async def _enter(self, request: Request, house: House, inner: Handler) -> Response:
         # 1. Room for one more request.
         async with house.admission.enter():
-            # 2. Who asks, by the header alone; and whether this route answers them.
+            # 2. Who asks, by the header alone; whether this route answers them; and of a client,
+            #    whether its licence has room for one more.
             request.state.who = who = await self._who(request, house)
             self._require_known(request)
             # 3. The body, as far as it may be long.
@@ -165,6 +169,9 @@ class Door(APIRoute):
                 f"This is not for the role {who.role}.",
                 mend=f"Roles that may: {', '.join(sorted(self.roles))}.",
             )
+        licence = who.licence
+        if licence is not None:
+            await house.admission.in_thread(lambda: house.volumes.take(licence))
         return who
 
 
@@ -186,6 +193,7 @@ def _in_thread(endpoint: Callable[..., Any]) -> Callable[..., Any]:
 
 def _problems(roles: frozenset[str], more: Any) -> dict[int | str, dict[str, Any]]:
     never = {401, 403} if ANYBODY in roles else set()
+    never |= set() if "client" in roles else {429}
     told = {
         400: "A body that cannot be read",
         401: "No credential that stands",
@@ -195,6 +203,7 @@ def _problems(roles: frozenset[str], more: Any) -> dict[int | str, dict[str, Any
         409: "Not possible as things stand",
         413: "Too large a body",
         422: "Not as this description asks, or not possible by the law's rules",
+        429: "More than the client's licence allows, per second or per day",
         500: "A fault of the server",
         503: "No room now, or the records cannot be read or written",
     }

@@ -69,6 +69,7 @@ class RekognitionEndpoint:
         *,
         admission: Admission,
         figures: Figures,
+        volumes: Volumes,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._service = service
@@ -76,7 +77,7 @@ class RekognitionEndpoint:
         self._figures = figures
         self._clock = clock
         self._replays = Replays(clock)
-        self._volumes = Volumes(service.decided_since, clock=clock)
+        self._volumes = volumes
         model.service_model()  # parsed now, not while the first client waits
 
     async def answer(self, request: Request) -> Response:
@@ -172,8 +173,9 @@ def _asked(request: Request) -> _Asked:
 
 
 def _lane(operation: str | None, body: bytes) -> Lane:
-    # An object's size is not known before it is fetched: it may be large, and far away.
-    if len(body) >= HEAVY_BYTES or b'"S3Object"' in body:
+    # An object's size is not known before it is fetched: it may be large, and far away. The word may
+    # be spelt with escapes, which no request needs: whoever uses one waits with the heavy ones.
+    if len(body) >= HEAVY_BYTES or b'"S3Object"' in body or b"\\u" in body:
         return Lane.HEAVY
     return Lane.BULK if operation == "IndexFaces" else Lane.QUICK
 
