@@ -70,7 +70,7 @@ class Waiting(NamedTuple):
     """A search whose candidates people review first. Its `FaceMatches` are empty until then."""
 
     review_id: str
-    """Ask for its outcome by this: `GET /v1/reviews/{review_id}`."""
+    """Ask for its outcome by this: `POST /v1/reviews/{review_id}/outcome`."""
     expires_at: datetime
     """Until when the reviewers may decide; of several, when the first of them ends."""
 

@@ -133,7 +133,7 @@ class VideoWork(Identification):
                 # 2. The gate, for each stretch; faces are found, and followed if it is a search.
                 with self._stretch(caller, job, asked) as permit:
                     frames, faces = seen_.frames, seen_.faces
-                    more = self._look(permit, video, tracker, seen_, going)
+                    more = self._look_through(permit, video, tracker, seen_, going)
                     counts = {"frames": seen_.frames - frames, "faces": seen_.faces - faces}
                     self.done(permit, "looked", counts=counts)
             info = replace(video.info, duration_ms=video.duration_ms)
@@ -183,7 +183,7 @@ class VideoWork(Identification):
         except ObjectTooLarge as error:
             raise VideoTooLarge(error.what, why=error.why, mend=error.mend) from error
 
-    def _look(
+    def _look_through(
         self,
         permit: Permit,
         video: VideoFile,
