@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 import rightface.credentials
 import rightface.gallery.jobs
-import rightface.gallery.review_seals
+import rightface.gallery.review_rows
 import rightface.gallery.rows
 import rightface.law.tables
 import rightface.ledger.log  # noqa: F401  # the tables register themselves

@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 from rightface import credentials
 from rightface.credentials import Credential
 from rightface.errors import CredentialError
-from rightface.gallery import review_seals
-from rightface.gallery.review_seals import Review, SeatRow
+from rightface.gallery import review_figures, review_seals, review_seats, reviews
+from rightface.gallery.review_rows import SeatRow
+from rightface.gallery.review_seals import Review
 from rightface.instance import Instance
 from rightface.service_types import OpenSeat, ReviewFigure
 
@@ -51,15 +52,15 @@ class ReviewDesk:
         with self._instance.database.read() as session:
             who = self.reviewer(session, token)
             standing = self.standing(session)
-            for row in review_seals.listed(session, name=who.name, at=now):
+            for row in review_seats.listed(session, name=who.name, at=now):
                 if not review_seals.is_sound(keyring, row):
                     continue
                 review = review_seals.opened(keyring, row)
-                seat = review_seals.seat_of(session, review, who.credential_id)
+                seat = review_seats.seat_of(session, review, who.credential_id)
                 if seat is not None:
-                    if not review_seals.shown_as(session, review, seat):
+                    if not review_seats.shown_as(session, review, seat):
                         continue  # they have decided on everybody
-                elif review_seals.may_sit(
+                elif review_seats.may_sit(
                     session,
                     review,
                     credential_id=who.credential_id,
@@ -89,10 +90,10 @@ class ReviewDesk:
             ReviewError: no such review, it is closed or out of time, or they may not sit.
         """
         now = datetime.now(UTC)
-        row = review_seals.find(session, review_id)
+        row = reviews.find(session, review_id)
         review = review_seals.opened(self._instance.keyring, row)
         review_seals.require_open(review, now)
-        seat = review_seals.sit(
+        seat = review_seats.sit(
             session,
             review,
             credential_id=who.credential_id,
@@ -123,12 +124,12 @@ class ReviewDesk:
         def work(session: Session) -> int:
             now = datetime.now(UTC)
             who = self.reviewer(session, token)
-            row = review_seals.find(session, review_id)
+            row = reviews.find(session, review_id)
             review = review_seals.opened(keyring, row)
             review_seals.require_open(review, now)
-            seat = review_seals.require_seat(session, review, who.credential_id)
-            left = review_seals.decide(session, review, seat, decisions, at=now)
-            review_seals.settle(session, keyring, row, at=now)
+            seat = review_seats.require_seat(session, review, who.credential_id)
+            left = review_seats.decide(session, review, seat, decisions, at=now)
+            reviews.settle(session, keyring, row, at=now)
             return left
 
         left = self._instance.database.write(work)
@@ -139,10 +140,10 @@ class ReviewDesk:
         """Close what is out of time, destroy what nobody collected; how many of both."""
         database, keyring = self._instance.database, self._instance.keyring
         with database.read() as session:
-            if not review_seals.pending(session):
+            if not reviews.pending(session):
                 return 0
         swept = database.write(
-            lambda session: review_seals.sweep(session, keyring, at=datetime.now(UTC))
+            lambda session: reviews.sweep(session, keyring, at=datetime.now(UTC))
         )
         if swept:
             database.forget_deleted()
@@ -159,5 +160,5 @@ class ReviewDesk:
                     outcome=row.outcome,
                     number=row.number,
                 )
-                for row in review_seals.figures(session)
+                for row in review_figures.figures(session)
             ]

@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from rightface.errors import LedgerError
-from rightface.gallery import jobs, kept_receipts, review_seals
+from rightface.gallery import jobs, kept_receipts, reviews
 from rightface.gallery.erasure import Erasure, Record, erase_subject
 from rightface.gallery.receipts import Receipt
 from rightface.gallery.rows import CollectionRow, FaceRow, SubjectRow, UserRow
@@ -289,7 +289,7 @@ def _elsewhere(session: Session, known: str, face_ids: list[str]) -> dict[str, i
     return {
         "users": held + int(session.execute(emptied).scalar_one()),
         "job_results": jobs.left(session, face_ids),
-        "reviews": review_seals.left(session, face_ids),
+        "reviews": reviews.left(session, face_ids),
     }
 
 

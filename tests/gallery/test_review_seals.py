@@ -23,7 +23,7 @@ from sqlalchemy import text
 import rightface.law.tables  # noqa: F401  # the tables register themselves
 from rightface.db import Base, Database
 from rightface.errors import ReviewError
-from rightface.gallery import review_seals as seals
+from rightface.gallery import review_figures, review_rows, review_seals, review_seats, reviews
 from rightface.keys import KeyRing
 from rightface.ledger import log
 from rightface.ledger.leaf import Leaf
@@ -32,6 +32,7 @@ from tests.conftest import Permitted
 PEOPLE = ["ann", "ben", "cid"]
 CREDENTIALS = {name: f"{number:016x}" for number, name in enumerate(PEOPLE)}
 CREDENTIALS |= {f"{name}-2": f"{number:016x}" for number, name in enumerate(PEOPLE, start=16)}
+SHOWN = "5" * 64
 START = datetime(2026, 11, 22, tzinfo=UTC)
 
 
@@ -63,7 +64,7 @@ class Sitting(RuleBasedStateMachine):
     def opened(self, needed: int, number: int) -> None:
         self.needed, self.faces = needed, {f"face-{each}" for each in range(number)}
         self.expires = self.now + timedelta(hours=72)
-        terms = seals.Terms(
+        terms = review_seals.Terms(
             client="acme",
             licence_id="lic-1",
             purpose="missing-child",
@@ -79,21 +80,21 @@ class Sitting(RuleBasedStateMachine):
             declared={},
         )
         found = [
-            seals.SealedCandidate(
+            review_seals.SealedCandidate(
                 face_id=each, fmr=1e-4, extrapolated=False, subject=None, crop=each.encode()
             )
             for each in sorted(self.faces)
         ]
         with self.permitted("identify-1toN") as permit:
             row = self.database.write(
-                lambda session: seals.open_review(
+                lambda session: reviews.open_review(
                     session,
                     self.keyring,
                     terms,
                     found,
                     probe=b"probe",
                     probe_face_id="probe",
-                    probe_subject=None,
+                    probe_subject=SHOWN,
                     at=self.now,
                     permit=permit,
                 )
@@ -101,11 +102,11 @@ class Sitting(RuleBasedStateMachine):
         self.review_id = row.review_id
         self.expected = None if number else "nobody"
 
-    def _with(self, work: Callable[[Any, seals.Review], Any]) -> Any:
+    def _with(self, work: Callable[[Any, review_seals.Review], Any]) -> Any:
         def inside(session: Any) -> Any:
-            row = seals.find(session, self.review_id)
-            review = seals.opened(self.keyring, row)
-            seals.require_open(review, self.now)
+            row = reviews.find(session, self.review_id)
+            review = review_seals.opened(self.keyring, row)
+            review_seals.require_open(review, self.now)
             return work(session, review)
 
         return self.database.write(inside)
@@ -124,7 +125,7 @@ class Sitting(RuleBasedStateMachine):
         may = credential in self.seats or (name not in names and len(others) < self.needed)
         try:
             self._with(
-                lambda session, review: seals.sit(
+                lambda session, review: review_seats.sit(
                     session,
                     review,
                     credential_id=CREDENTIALS[credential],
@@ -144,18 +145,18 @@ class Sitting(RuleBasedStateMachine):
 
     @rule(
         credential=st.sampled_from(sorted(CREDENTIALS)),
-        words=st.lists(st.sampled_from(seals.WORDS), min_size=1, max_size=4),
+        words=st.lists(st.sampled_from(review_rows.WORDS), min_size=1, max_size=4),
     )
     def decide(self, credential: str, words: list[str]) -> None:
         if credential in self.ended:
             return
 
-        def work(session: Any, review: seals.Review) -> dict[str, str]:
-            seat = seals.require_seat(session, review, CREDENTIALS[credential])
-            shown = seals.shown_as(session, review, seat)
+        def work(session: Any, review: review_seals.Review) -> dict[str, str]:
+            seat = review_seats.require_seat(session, review, CREDENTIALS[credential])
+            shown = review_seats.shown_as(session, review, seat)
             chosen = dict(zip(sorted(shown), words, strict=False))
-            seals.decide(session, review, seat, chosen, at=self.now)
-            seals.settle(session, self.keyring, review.row, at=self.now)
+            review_seats.decide(session, review, seat, chosen, at=self.now)
+            reviews.settle(session, self.keyring, review.row, at=self.now)
             return {shown[place].face_id: word for place, word in chosen.items()}
 
         try:
@@ -173,12 +174,21 @@ class Sitting(RuleBasedStateMachine):
     def end(self, credential: str) -> None:
         self.ended.add(credential)
 
+    @rule(subject=st.sampled_from([SHOWN, "6" * 64]), client=st.sampled_from([None, "acme", "b"]))
+    def forget_subject(self, subject: str, client: str | None) -> None:
+        self.database.write(lambda session: reviews.forget_subject(session, subject, client=client))
+        with self.database.read() as session:
+            assert reviews.left_of_subject(session, subject, client=client) == 0
+        if subject == SHOWN and client in (None, "acme"):
+            self.faces = set()
+            self.expected = self.expected or "erased"
+
     @rule(face=st.integers(0, 3), probe=st.booleans())
     def forget(self, face: int, probe: bool) -> None:
         gone = {"probe"} if probe and face == 3 else {f"face-{face}"}
-        self.database.write(lambda session: seals.forget(session, gone))
+        self.database.write(lambda session: reviews.forget(session, gone))
         with self.database.read() as session:
-            assert seals.left(session, gone) == 0
+            assert reviews.left(session, gone) == 0
         had = bool(self.faces & gone)
         self.faces -= gone
         if "probe" in gone:
@@ -192,7 +202,7 @@ class Sitting(RuleBasedStateMachine):
 
     @rule()
     def sweep(self) -> None:
-        self.database.write(lambda session: seals.sweep(session, self.keyring, at=self.now))
+        self.database.write(lambda session: reviews.sweep(session, self.keyring, at=self.now))
         self._expect(swept=True)
 
     def _expect(self, *, swept: bool = False) -> None:
@@ -211,7 +221,7 @@ class Sitting(RuleBasedStateMachine):
     @invariant()
     def as_expected(self) -> None:
         with self.database.read() as session:
-            row = seals.find(session, self.review_id)
+            row = reviews.find(session, self.review_id)
             assert (row.state, row.outcome) == (
                 ("open", None) if self.expected is None else ("closed", self.expected)
             )
@@ -225,10 +235,10 @@ class Sitting(RuleBasedStateMachine):
             assert all(one.sealed_crop is None for one in held)
             if row.wrapped_key is None:
                 assert held == []
-                assert row.probe_face_id is None
+                assert row.probe_face_id is row.probe_subject is None
             else:
                 assert self.expected == "confirmed"
-                told = seals.confirmed(session, seals.opened(self.keyring, row))
+                told = reviews.confirmed(session, review_seals.opened(self.keyring, row))
                 assert {one.face_id for one in told} == self.faces
 
 
@@ -257,4 +267,4 @@ def test_a_review_goes_the_way_of_its_model(permitted: Permitted) -> None:
     ],
 )
 def test_bands(fmr: float, expected: str) -> None:
-    assert seals.band(fmr) == expected
+    assert review_figures.band(fmr) == expected

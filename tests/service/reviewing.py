@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,8 @@ from sqlalchemy import update
 
 from instance import OPERATIONS, TemporaryInstance, temporary_instance
 from rightface.credentials import IssuedCredential
-from rightface.gallery.review_seals import ReviewRow
+from rightface.gallery.review_rows import ReviewRow
+from rightface.instance import Instance
 from rightface.law.licences import IssuedLicence
 from rightface.ledger.leaf import Leaf
 from rightface.ledger.log import entries, size
@@ -172,6 +175,52 @@ def house(
         yield made
 
 
+@dataclass(frozen=True)
+class Furnished:
+    """A closed instance with two people enrolled, to be copied: each test has one of its own."""
+
+    data: Path
+    licence: IssuedLicence
+
+
+@contextmanager
+def furnished(models: Path) -> Iterator[Furnished]:
+    """One, as long as the block lasts: its pictures are analysed once."""
+    with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
+        data = Path(folder) / "data"
+        with house(models, patch) as made:
+            made.enrol("grace", grace_hopper())
+            made.enrol("eileen", eileen_collins())
+            made.opened.instance.close()
+            shutil.copytree(made.opened.instance.settings.data, data, symlinks=True)
+            licence = made.licence
+        yield Furnished(data, licence)
+
+
+@contextmanager
+def copied(
+    origin: Furnished,
+    folder: Path,
+    patch: pytest.MonkeyPatch,
+    *,
+    instruments: Path | None = None,
+    reviewers: Sequence[str] = (),
+) -> Iterator[House]:
+    """A furnished instance of this test's own, in `folder`."""
+    patch.setenv("RIGHTFACE_KEEP_CROPS", "true")
+    if instruments is not None:
+        patch.setenv("RIGHTFACE_INSTRUMENTS", str(instruments))
+    shutil.copytree(origin.data, folder / "data", symlinks=True)
+    with Instance.open(folder / "data") as instance:
+        made = House(TemporaryInstance(instance), origin.licence)
+        for name in reviewers:
+            made.reviewer(name)
+        try:
+            yield made
+        finally:
+            made.service.close()
+
+
 def two_asked(folder: Path, effect: str) -> Path:
     """An operator's own rule: two people review what a private entity searches for."""
     own = folder / "two-reviewers"
@@ -211,4 +260,15 @@ def alike(one: bytes, other: bytes) -> bool:
     return float(np.abs(left - right).mean()) < 35  # another person: more than 50
 
 
-__all__ = ["GALLERY", "PURPOSE", "House", "eileen_collins", "grace_hopper", "house", "two_asked"]
+__all__ = [
+    "GALLERY",
+    "PURPOSE",
+    "Furnished",
+    "House",
+    "copied",
+    "eileen_collins",
+    "furnished",
+    "grace_hopper",
+    "house",
+    "two_asked",
+]

@@ -21,52 +21,68 @@ from rightface.api.server import running
 from rightface.boto3 import review_of
 from rightface.errors import CredentialError, Refused, ReviewError
 from rightface.gallery import review_seals
+from rightface.keys import seal
 from rightface.law.operation import Operation
+from rightface.ledger import log
 from rightface.service_types import OpenedReview
 from tests.portraits import degraded
 from tests.service.reviewing import (
     GALLERY,
+    PURPOSE,
+    Furnished,
     House,
     alike,
+    copied,
     eileen_collins,
+    furnished,
     grace_hopper,
     house,
     two_asked,
 )
 
 
+@pytest.fixture(scope="module")
+def origin(models: Path) -> Iterator[Furnished]:
+    """Two people are enrolled; nobody reviews yet."""
+    with furnished(models) as made:
+        yield made
+
+
 @pytest.fixture
-def one(models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    """One reviewer is asked for, by the baseline; two people are enrolled."""
-    with house(models, monkeypatch) as made:
-        made.reviewer("ann")
-        made.enrol("grace", grace_hopper())
-        made.enrol("eileen", eileen_collins())
+def one(origin: Furnished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    """One reviewer is asked for, by the baseline."""
+    with copied(origin, tmp_path, monkeypatch, reviewers=["ann"]) as made:
+        yield made
+
+
+@pytest.fixture
+def two(origin: Furnished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    """Two reviewers are asked for, by a duty."""
+    asked = two_asked(tmp_path / "rules", "duty")
+    names = ["ann", "ben"]
+    with copied(origin, tmp_path, monkeypatch, instruments=asked, reviewers=names) as made:
         yield made
 
 
 @pytest.fixture(params=["duty", "oblige"])
-def two(
-    models: Path,
-    monkeypatch: pytest.MonkeyPatch,
+def either(
+    origin: Furnished,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
 ) -> Iterator[House]:
     """Two reviewers are asked for, by a duty or by an obligation of the operator's own rule."""
-    with house(models, monkeypatch, instruments=two_asked(tmp_path, request.param)) as made:
-        made.reviewer("ann")
-        made.reviewer("ben")
-        made.enrol("grace", grace_hopper())
-        made.enrol("eileen", eileen_collins())
+    asked = two_asked(tmp_path / "rules", request.param)
+    names = ["ann", "ben"]
+    with copied(origin, tmp_path, monkeypatch, instruments=asked, reviewers=names) as made:
         yield made
 
 
 # ---------------------------------------------------------------- the gate
 def test_without_reviewers_nobody_is_looked_at(
-    models: Path, monkeypatch: pytest.MonkeyPatch
+    origin: Furnished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with house(models, monkeypatch) as made:
-        made.enrol("grace", grace_hopper())
+    with copied(origin, tmp_path, monkeypatch) as made:
         with pytest.raises(Refused, match="this instance has 0 who may"):
             made.searched(grace_hopper())
         made.reviewer("finders")  # bears the client's own name
@@ -77,15 +93,11 @@ def test_without_reviewers_nobody_is_looked_at(
         made.search(grace_hopper())
 
 
-def test_one_person_with_two_credentials_is_one_reviewer(
-    models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    with house(models, monkeypatch, instruments=two_asked(tmp_path, "duty")) as made:
-        made.reviewer("ann")
-        made.reviewer("Ann", known_as="ann-again")
-        made.enrol("grace", grace_hopper())
-        with pytest.raises(Refused, match="2 named reviewers decide on it; this instance has 1"):
-            made.searched(grace_hopper())
+def test_one_person_with_two_credentials_is_one_reviewer(two: House) -> None:
+    two.end("ben")
+    two.reviewer("Ann", known_as="ann-again")
+    with pytest.raises(Refused, match="2 named reviewers decide on it; this instance has 1"):
+        two.searched(grace_hopper())
 
 
 def test_a_question_still_says_that_the_duty_is_missing(one: House) -> None:
@@ -119,24 +131,24 @@ def test_a_gallery_without_pictures_is_refused_whoever_is_in_it(
 
 
 # ---------------------------------------------------------------- the way of one review
-def test_confirmed_by_everybody(two: House) -> None:
-    review = two.search(grace_hopper())
-    assert two.outcome(review).state == "open"
-    assert two.outcome(review).candidates == ()
-    assert two.judge("ann", review) == 0
-    assert two.outcome(review).state == "open"
-    assert two.judge("ben", review) == 0
-    told = two.outcome(review)
+def test_confirmed_by_everybody(either: House) -> None:
+    review = either.search(grace_hopper())
+    assert either.outcome(review).state == "open"
+    assert either.outcome(review).candidates == ()
+    assert either.judge("ann", review) == 0
+    assert either.outcome(review).state == "open"
+    assert either.judge("ben", review) == 0
+    told = either.outcome(review)
     assert (told.state, told.outcome) == ("closed", "confirmed")
     assert [each.record.subject for each in told.candidates] == ["grace"]
     assert "never an identification" in told.note
-    assert two.row(review).sealed_probe is None
-    assert len(two.rows("review_candidates")) == 1
-    assert two.rows("review_candidates")[0].sealed_crop is None
-    assert two.rows("review_seats") == two.rows("review_decisions") == []
-    figures = {(each.outcome, each.number) for each in two.service.review_figures()}
+    assert either.row(review).sealed_probe is None
+    assert len(either.rows("review_candidates")) == 1
+    assert either.rows("review_candidates")[0].sealed_crop is None
+    assert either.rows("review_seats") == either.rows("review_decisions") == []
+    figures = {(each.outcome, each.number) for each in either.service.review_figures()}
     assert figures == {("confirmed", 1), ("not-this-person", 1)}
-    again = two.outcome(review)
+    again = either.outcome(review)
     assert again.candidates == told.candidates
 
 
@@ -300,17 +312,17 @@ def test_an_operator_is_no_reviewer(one: House) -> None:
 
 
 # ---------------------------------------------------------------- time
-def test_out_of_time(two: House) -> None:
-    review = two.search(grace_hopper())
-    two.judge("ann", review)
-    _overdue(two, review)
-    assert two.sweep() == 1
-    told = two.outcome(review)
+def test_out_of_time(either: House) -> None:
+    review = either.search(grace_hopper())
+    either.judge("ann", review)
+    _overdue(either, review)
+    assert either.sweep() == 1
+    told = either.outcome(review)
     assert (told.state, told.outcome, told.candidates) == ("closed", "timeout", ())
-    two.nothing_left(review)
-    assert two.sweep() == 0
+    either.nothing_left(review)
+    assert either.sweep() == 0
     with pytest.raises(ReviewError, match="closed"):
-        two.open("ben", review)
+        either.open("ben", review)
 
 
 def test_confirmed_candidates_are_kept_as_long_again(one: House) -> None:
@@ -349,6 +361,26 @@ def test_a_review_whose_probe_is_erased_closes(one: House) -> None:
     for review in (by_face, by_photo):
         assert one.row(review).outcome == "erased"
         one.nothing_left(review)
+
+
+@pytest.mark.parametrize("erased_by", ["withdrawal", "request"])
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_person_who_is_only_named_is_erased(one: House, erased_by: str, closed: bool) -> None:
+    one.opened.consent("hopper", purposes=(PURPOSE,))
+    hers, other = one.search(grace_hopper(), subject="hopper"), one.search(grace_hopper())
+    if closed:
+        one.judge("ann", hers)
+        assert one.outcome(hers).candidates
+    registrar = one.opened.registrar
+    withdrew = erased_by == "withdrawal"
+    receipt = (registrar.withdraw_consent if withdrew else registrar.subjects.erase)("hopper")
+    assert receipt.erased["review-seals"] == (2 if closed else 3)  # the review, its candidates
+    assert receipt.erased["faces"] == 0
+    assert one.row(hers).outcome == ("confirmed" if closed else "erased")
+    one.nothing_left(hers)
+    assert one.outcome(hers).candidates == ()
+    assert one.row(other).state == "open", "nobody said that it shows her"
+    assert len(one.leaves("review-close")) == 1
 
 
 def test_consent_is_checked_when_reviewers_look(one: House) -> None:
@@ -394,31 +426,24 @@ _EDITS = {
 
 
 @pytest.mark.parametrize("edit", sorted(_EDITS))
-def test_edited_rows_confirm_nobody(
-    models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, edit: str
-) -> None:
-    with house(models, monkeypatch, instruments=two_asked(tmp_path, "duty")) as made:
-        made.reviewer("ann")
-        made.reviewer("ben")
-        made.enrol("grace", grace_hopper())
-        made.enrol("eileen", eileen_collins())
-        review = made.search(grace_hopper())
-        made.judge("ann", review)
-        made.open("ben", review)
-        with made.opened.instance.database.engine.begin() as connection:
-            connection.execute(text(_EDITS[edit]))
-        try:
-            made.judge("ben", review)
-        except ReviewError:
-            made.sweep()
-        row = made.row(review)
-        # A candidate that names another face is nobody's here; it leaves like an erased one.
-        ended = "erased" if edit == "face" else "damaged"
-        assert (row.state, row.outcome) in {("closed", ended), ("open", None)}
-        if row.state == "closed":
-            made.nothing_left(review)
-        if row.client == "finders":
-            assert made.outcome(review).candidates == ()
+def test_edited_rows_confirm_nobody(two: House, edit: str) -> None:
+    review = two.search(grace_hopper())
+    two.judge("ann", review)
+    two.open("ben", review)
+    with two.opened.instance.database.engine.begin() as connection:
+        connection.execute(text(_EDITS[edit]))
+    try:
+        two.judge("ben", review)
+    except ReviewError:
+        two.sweep()
+    row = two.row(review)
+    # A candidate that names another face is nobody's here; it leaves like an erased one.
+    ended = "erased" if edit == "face" else "damaged"
+    assert (row.state, row.outcome) in {("closed", ended), ("open", None)}
+    if row.state == "closed":
+        two.nothing_left(review)
+    if row.client == "finders":
+        assert two.outcome(review).candidates == ()
 
 
 def test_a_decision_of_another_review_does_not_count(two: House) -> None:
@@ -450,7 +475,7 @@ def test_nothing_is_kept_of_what_could_not_be_recorded(
         raise RuntimeError("the power fails")
 
     with monkeypatch.context() as patched:
-        patched.setattr(review_seals.log, "append", fails)
+        patched.setattr(log, "append", fails)
         with pytest.raises(RuntimeError):
             one.decide("ann", review, dict.fromkeys(_numbers(shown), "same"))
     assert one.rows("review_decisions") == []
@@ -496,9 +521,9 @@ def test_the_ledger_tells_of_the_review_and_of_nobody(two: House) -> None:
 
 
 # ---------------------------------------------------------------- wire and command line
-def test_through_the_wire_with_an_unmodified_client(two: House) -> None:
-    key = two.licence
-    with running(create_app(two.service)) as url:
+def test_through_the_wire_with_an_unmodified_client(either: House) -> None:
+    key = either.licence
+    with running(create_app(either.service)) as url:
         client = boto3.client(
             "rekognition",
             endpoint_url=url,
@@ -515,11 +540,11 @@ def test_through_the_wire_with_an_unmodified_client(two: House) -> None:
         waiting = review_of(response)
         assert waiting is not None
         assert waiting.expires_at > datetime.now(UTC) + timedelta(hours=71)
-        two.judge("ann", waiting.review_id)
-        two.judge("ben", waiting.review_id)
-        assert two.outcome(waiting.review_id).outcome == "confirmed"
+        either.judge("ann", waiting.review_id)
+        either.judge("ben", waiting.review_id)
+        assert either.outcome(waiting.review_id).outcome == "confirmed"
         assert review_of(client.list_faces(CollectionId=GALLERY)) is None
-        two.end("ben")
+        either.end("ben")
         with pytest.raises(ClientError, match="1 who may"):
             client.search_faces_by_image(CollectionId=GALLERY, Image={"Bytes": grace_hopper()})
 
@@ -580,7 +605,5 @@ def _overdue(made: House, review: str) -> None:
     opened = review_seals.opened(instance.keyring, row)
     past = datetime.now(UTC) - timedelta(seconds=1)
     told = {**vars(opened.terms), "expires_at": past.isoformat()}
-    sealed = review_seals.seal(
-        opened.key, json.dumps(told).encode(), review_seals._place("terms", review)
-    )
+    sealed = seal(opened.key, json.dumps(told).encode(), review_seals.place_of("terms", review))
     made.change(review, expires_at=past, sealed_terms=sealed)

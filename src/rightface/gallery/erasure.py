@@ -33,7 +33,7 @@ from sqlalchemy.orm import Session
 
 from rightface.db import Database
 from rightface.errors import CollectionNotFound, GalleryError, KeysError
-from rightface.gallery import jobs, kept_receipts, review_seals, users
+from rightface.gallery import jobs, kept_receipts, reviews, users
 from rightface.gallery.receipts import Receipt, sign_receipt
 from rightface.gallery.retention import overdue
 from rightface.gallery.room import IndexRoom
@@ -168,8 +168,8 @@ def erase_subject(
 ) -> Erasure:
     """Erase every face of a subject, in all collections or in one client's. Needs ERASE.
 
-    Inside `Database.write`. A subject that has no face gives an erasure of nothing, and is
-    suppressed all the same.
+    Inside `Database.write`. Reviews of photographs that are said to show them go too. A subject of
+    whom nothing is held gives an erasure of nothing, and is suppressed all the same.
 
     Raises:
         GalleryError: something was left; nothing was kept of the erasure.
@@ -178,6 +178,7 @@ def erase_subject(
     known = vault.row_commitment(reference)
     taken = _Taken(session, vault, permit, suppressing=False)
     taken.suppress_everywhere(known, client)
+    taken.forget_named(known, client)
     subject_id = session.execute(
         select(SubjectRow.id).where(SubjectRow.commitment == known)
     ).scalar_one_or_none()
@@ -394,6 +395,17 @@ class _Taken:
         known = suppressions.person(self._vault.keyring, row_commitment)
         self._suppressed.setdefault((client, None), set()).add(known)
 
+    def forget_named(self, row_commitment: str, client: str | None) -> None:
+        """Destroy what is held of a person by name alone: reviews of photographs of them.
+
+        Raises:
+            GalleryError: something is left.
+        """
+        gone = reviews.forget_subject(self._session, row_commitment, client=client)
+        self._others["review-seals"] += gone
+        if reviews.left_of_subject(self._session, row_commitment, client=client):
+            raise GalleryError(_LEFT)
+
     def suppress_in(self, collection_id: str) -> None:
         """Suppress those who were erased from a collection and have no face left in it."""
         named = self._named.pop(collection_id, {})
@@ -513,7 +525,7 @@ def _rows_left(session: Session, erasure: Erasure) -> int:
 _OTHERS = (
     ("users", users.forget, users.left),
     ("job-results", jobs.forget, jobs.left),
-    ("review-seals", review_seals.forget, review_seals.left),
+    ("review-seals", reviews.forget, reviews.left),
 )
 """Whoever else holds something of a face: how it is destroyed, and how many things are left."""
 

@@ -100,7 +100,7 @@ class JobPartRow(Base):
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
     review_id: Mapped[str | None] = mapped_column(String(28))
     """The review that this track's leads are sealed for. They are there as long as it holds
-    anything: then they go with it (review_seals)."""
+    anything: then they go with it (reviews)."""
 
 
 class JobFaceRow(Base):
@@ -552,7 +552,7 @@ def reviews_due(session: Session, at: datetime) -> list[str]:
 def expire(session: Session, at: datetime) -> int:
     """Destroy what has expired, results and keys and all (inside `Database.write`); how many.
 
-    Its reviews are ended before (review_seals.end).
+    Its reviews are ended before (reviews.end).
     """
     due = session.execute(select(JobRow.id).where(JobRow.expires_at <= at)).scalars().all()
     for some in _in_parts(due):

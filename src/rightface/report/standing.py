@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from rightface import __version__
 from rightface.faces.packs import ModelPack
-from rightface.gallery import retention, review_seals
+from rightface.gallery import retention, review_figures
 from rightface.gallery.rows import CollectionRow, FaceRow, SubjectRow
 from rightface.instance import Instance
 from rightface.law import adoptions, duties, licences, warrant_records
@@ -221,7 +221,7 @@ def reviewed_candidates(instance: Instance) -> list[dict[str, Any]]:
     """How reviewed candidates came out since the beginning, by false match rate. Few: not told."""
     counted: Counter[tuple[str, str]] = Counter()
     with instance.database.read() as session:
-        for row in review_seals.figures(session):
+        for row in review_figures.figures(session):
             counted[row.band, row.outcome] += row.number
     return [
         {"rate_up_to": band, "outcome": outcome, "number": few(number)}

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from sqlalchemy.orm import Session
 
 from rightface.errors import GalleryError, RightfaceError, StorageError
-from rightface.gallery import change_log, jobs, request_tokens, review_seals
+from rightface.gallery import change_log, jobs, request_tokens, reviews
 from rightface.gallery.erasure import complete_abandoned
 from rightface.instance import Instance
 from rightface.registrar import Registrar
@@ -202,5 +202,5 @@ class Keeper:
 def expire_jobs(session: Session) -> int:
     """Destroy jobs that have expired, and what their reviews hold (inside `write`); how many."""
     now = datetime.now(UTC)
-    review_seals.end(session, jobs.reviews_due(session, now), at=now)
+    reviews.end(session, jobs.reviews_due(session, now), at=now)
     return jobs.expire(session, now)

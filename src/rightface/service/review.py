@@ -20,8 +20,9 @@ from rightface.errors import ReviewError
 from rightface.faces.calibration import similarity as similarity_of
 from rightface.faces.face import Face
 from rightface.faces.image import Pixels
-from rightface.gallery import review_seals
-from rightface.gallery.review_seals import Confirmed, Review, SealedCandidate, Terms
+from rightface.gallery import review_rows, review_seals, review_seats, reviews
+from rightface.gallery.review_seals import Review, SealedCandidate, Terms
+from rightface.gallery.reviews import Confirmed
 from rightface.gallery.rows import CollectionRow, FaceRow
 from rightface.gallery.store import Collection, StoredFace
 from rightface.law import licences
@@ -174,7 +175,7 @@ class Reviews(Leads):
             ReviewError: a candidate has no kept picture.
         """
         instance = self.instance
-        row = review_seals.open_review(
+        row = reviews.open_review(
             session,
             instance.keyring,
             Terms(
@@ -236,7 +237,7 @@ class Reviews(Leads):
         """
         instance = self.instance
         with instance.database.read() as session:
-            row = review_seals.find(session, review_id, client=caller.licence.client)
+            row = reviews.find(session, review_id, client=caller.licence.client)
             if row.purpose != (purpose_of(caller) or ""):
                 raise ReviewError(
                     "The review is of another purpose.", mend="Ask with the purpose of the search."
@@ -250,11 +251,11 @@ class Reviews(Leads):
         with asked as permit:
             with instance.database.read() as session:
                 gallery = self.searchable(session, caller, name)
-                row = review_seals.find(session, review_id, client=caller.licence.client)
+                row = reviews.find(session, review_id, client=caller.licence.client)
                 found: Sequence[Candidate] = ()
-                if row.outcome == review_seals.CONFIRMED and row.wrapped_key is not None:
+                if row.outcome == review_rows.CONFIRMED and row.wrapped_key is not None:
                     review = review_seals.opened(instance.keyring, row)
-                    told = review_seals.confirmed(session, review)
+                    told = reviews.confirmed(session, review)
                     found = self._leads(session, caller, gallery, told, permit)
                 known = self.known(session, [one.record.subject for one in found])
                 value = ReviewOutcome(
@@ -264,7 +265,7 @@ class Reviews(Leads):
                     expires_at=row.expires_at,
                     candidates=found,
                 )
-            outcome = "review-told" if value.state == review_seals.CLOSED else "review-awaited"
+            outcome = "review-told" if value.state == review_rows.CLOSED else "review-awaited"
             self.done(permit, outcome, subjects=known, counts={"candidates": len(found)})
             return answer(permit, value)
 
@@ -310,7 +311,7 @@ class Reviews(Leads):
         instance, desk = self.instance, ReviewDesk(self.instance)
         with instance.database.read() as session:
             desk.reviewer(session, token)
-            review = review_seals.opened(instance.keyring, review_seals.find(session, review_id))
+            review = review_seals.opened(instance.keyring, reviews.find(session, review_id))
             caller, name = self._searcher(session, review)
         asked = self.permitted(caller, "identify-1toN", gallery=name, subjects=named(caller))
         with asked as permit:
@@ -319,15 +320,15 @@ class Reviews(Leads):
                 who = desk.reviewer(session, token)
                 review, seat = desk.sitting(session, who, review_id)
                 gallery = self.collection(session, caller, name)
-                shown = review_seals.shown_as(session, review, seat)
+                shown = review_seats.shown_as(session, review, seat)
                 ids = [row.face_id for row in shown.values()]
                 faces = instance.store.fetch_faces(session, gallery.id, ids, permit=permit)
                 usable = self.usable(session, caller, name, faces)
                 gone = set(ids) - usable.keys()
                 if gone:
                     now = datetime.now(UTC)
-                    review_seals.drop(session, review, gone, at=now)
-                    if review_seals.settle(session, instance.keyring, review.row, at=now):
+                    reviews.drop(session, review, gone, at=now)
+                    if reviews.settle(session, instance.keyring, review.row, at=now):
                         instance.record_outcome(session, permit, "review-closed")
                         return None
                 opened = OpenedReview(

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 from rightface.errors import CollectionNotFound, RequestError, ReviewError, VideoTooLarge
 from rightface.faces.calibration import fmr_of_similarity
 from rightface.faces.calibration import similarity as similarity_of
-from rightface.gallery import review_seals
+from rightface.gallery import reviews
 from rightface.gallery.jobs import DETECTION, SEARCH, SUCCEEDED, Asked, Job, Match
 from rightface.gallery.pages import PageTokens
 from rightface.instance import Instance
@@ -261,7 +261,7 @@ class Video(VideoWork):
     def _waiting(self, session: Session, sealed: dict[int, str], shown: Sequence[int]) -> Waiting:
         """The reviews of the people on a page, each once, and when the first of them ends."""
         ids = tuple(dict.fromkeys(sealed[part] for part in shown if part in sealed))
-        ends = [review_seals.find(session, each).expires_at for each in ids]
+        ends = [reviews.find(session, each).expires_at for each in ids]
         return Waiting(ids, min(ends, default=None))
 
     def _usable_leads(

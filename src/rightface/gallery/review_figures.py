@@ -1,0 +1,44 @@
+"""How reviewed candidates came out, by model pack, gallery and band of rates. Nobody is in them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from rightface.gallery.review_rows import FigureRow
+from rightface.gallery.review_seals import Review, candidates_of, record_of
+
+
+def figures(session: Session) -> list[FigureRow]:
+    """How reviewed candidates came out, by model pack, gallery and band."""
+    order = (FigureRow.pack, FigureRow.gallery, FigureRow.band, FigureRow.outcome)
+    return list(session.scalars(select(FigureRow).order_by(*order)))
+
+
+def count(session: Session, review: Review, outcomes: Mapping[int, str]) -> None:
+    """Add the outcomes of a review: candidate number → outcome.
+
+    What the assay can use: at which rates people saw that it was not this person.
+
+    Raises:
+        ReviewError: a row was changed.
+    """
+    found: Counter[tuple[str, str]] = Counter()
+    for row in candidates_of(session, review):
+        found[band(record_of(review, row)["fmr"]), outcomes[row.number]] += 1
+    for (each, outcome), number in found.items():
+        key = (review.terms.pack, review.terms.gallery, each, outcome)
+        figure = session.get(FigureRow, key)
+        if figure is None:
+            told = dict(zip(("pack", "gallery", "band", "outcome"), key, strict=True))
+            session.add(FigureRow(**told, number=number))
+        else:
+            figure.number += number
+
+
+def band(fmr: float) -> str:
+    """The smallest power of ten, down to 1e-9, that a false match rate does not exceed."""
+    return next(f"1e-{power}" for power in range(9, -1, -1) if fmr <= 10.0**-power or power == 0)
