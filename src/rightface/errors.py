@@ -308,6 +308,12 @@ class RequestError(RightfaceError):
     code = "request"
 
 
+class Overloaded(RequestError):
+    """There is no room for this just now; nothing was done. Try again."""
+
+    code = "overloaded"
+
+
 class PageTokenError(RequestError):
     """A page token is not one that this instance gave."""
 

@@ -135,6 +135,19 @@ def decode(data: bytes, limits: ImageLimits = DEFAULT) -> Pixels:
         ) from error
 
 
+def announced_pixels(data: bytes) -> int:
+    """How many pixels the header announces; 0 where there is no header that can be read.
+
+    Decodes nothing: for whoever decides how many large images may be decoded at once.
+    """
+    try:
+        with _plugin(data)[1](BytesIO(data)) as image:
+            width, height = image.size
+            return int(width) * int(height)
+    except (*_DAMAGE, ImageUnsupported, Image.DecompressionBombError, MemoryError):
+        return 0
+
+
 def _plugin(data: bytes) -> tuple[str, Callable[[BytesIO], Image.Image]]:
     head = data[:16]
     for name, begins, plugin in _FORMATS:

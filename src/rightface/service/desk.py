@@ -6,6 +6,7 @@ Must never know: a wire format, a command line.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
@@ -14,10 +15,17 @@ from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
-from rightface.errors import LawError, NoFace, PackMismatch, RequestError, RightfaceError
+from rightface.errors import (
+    LawError,
+    NoFace,
+    Overloaded,
+    PackMismatch,
+    RequestError,
+    RightfaceError,
+)
 from rightface.faces.face import Face, Template
 from rightface.faces.image import DEFAULT as IMAGE_LIMITS
-from rightface.faces.image import Pixels, decode
+from rightface.faces.image import Pixels, announced_pixels, decode
 from rightface.gallery.erasure import Erasure, complete_erasure
 from rightface.gallery.store import Collection, NewFace, StoredFace
 from rightface.gallery.users import count_users
@@ -39,6 +47,8 @@ from rightface.telemetry import Traces
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
+LARGE_PIXELS = 25_000_000
+LARGE_AT_ONCE = 2
 
 
 class Desk:
@@ -46,6 +56,7 @@ class Desk:
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
+        self._large = threading.BoundedSemaphore(LARGE_AT_ONCE)
         self.times = Times(Traces.to(instance.settings.traces))
 
     def asked(
@@ -195,6 +206,7 @@ class Desk:
             PermitError: `permit` does not cover DETECT.
             ObjectError: the object cannot be read, or is not this client's to read.
             ImageError: it is no photograph that can be used.
+            Overloaded: it is large, and there is no room for more of these.
         """
         require(permit, Touch.DETECT)
         if isinstance(image, StoredObject):
@@ -206,8 +218,25 @@ class Desk:
                     client=permit.client,
                     limit=IMAGE_LIMITS.bytes,
                 )
-        with self.times.of("decode"):
+        with self.times.of("decode"), self._room_for(image):
             return decode(image)
+
+    @contextmanager
+    def _room_for(self, image: bytes) -> Iterator[None]:
+        # A small file may unfold into seconds of work and hundreds of megabytes: few at once, and
+        # who finds no room is told so, instead of holding a thread that others need.
+        if announced_pixels(image) < LARGE_PIXELS:
+            yield
+            return
+        if not self._large.acquire(blocking=False):
+            raise Overloaded(
+                "Too many large pictures are looked at just now. Try again.",
+                mend=f"Send pictures of fewer than {LARGE_PIXELS:,} pixels.",
+            )
+        try:
+            yield
+        finally:
+            self._large.release()
 
     def analyze(
         self,

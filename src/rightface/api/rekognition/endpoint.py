@@ -173,8 +173,8 @@ def _asked(request: Request) -> _Asked:
 
 
 def _lane(operation: str | None, body: bytes) -> Lane:
-    # An object's size is not known before it is fetched: it may be large, and far away. The word may
-    # be spelt with escapes, which no request needs: whoever uses one waits with the heavy ones.
+    # An object's size is not known before it is fetched: it may be large, and far away. The word
+    # may be spelt with escapes, which no request needs: whoever uses one waits with the heavy ones.
     if len(body) >= HEAVY_BYTES or b'"S3Object"' in body or b"\\u" in body:
         return Lane.HEAVY
     return Lane.BULK if operation == "IndexFaces" else Lane.QUICK

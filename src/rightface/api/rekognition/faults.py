@@ -68,6 +68,7 @@ TABLE: dict[type[RightfaceError], tuple[str, ...]] = {
     errors.JobLimit: ("LimitExceededException",),
     errors.JobMismatch: ("IdempotentParameterMismatchException",),
     errors.TokenReused: ("IdempotentParameterMismatchException",),
+    errors.Overloaded: ("ProvisionedThroughputExceededException",),
     errors.PageTokenError: ("InvalidPaginationTokenException",),
     errors.RequestError: (INVALID,),
     errors.ReviewError: (_DENIED,),
