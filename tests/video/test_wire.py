@@ -362,7 +362,7 @@ def test_a_licence_revoked_in_the_middle_ends_the_job(
 
     caller, job_id = _waiting(fresh)
     monkeypatch.setattr(video_work, "STRETCH_SECONDS", 0.0001)  # a batch to a stretch
-    looked = fresh.service._look
+    looked = fresh.service._look_through
 
     def look_and_revoke(*told: Any) -> bool:
         more = looked(*told)
@@ -370,7 +370,7 @@ def test_a_licence_revoked_in_the_middle_ends_the_job(
             fresh.registrar.revoke_licence(caller.licence.licence_id)
         return more
 
-    monkeypatch.setattr(fresh.service, "_look", look_and_revoke)
+    monkeypatch.setattr(fresh.service, "_look_through", look_and_revoke)
     assert fresh.service._worker._work_once()
     job = fresh.registrar.jobs.find(job_id)
     assert job.state == "FAILED"
