@@ -100,7 +100,9 @@ def load(
     }
 
 
-def ours(faces: list[int], pictures: list[bytes], seconds: float) -> Iterator[dict[str, Any]]:
+def ours(
+    faces: list[int], pictures: list[bytes], seconds: float, many: list[int]
+) -> Iterator[dict[str, Any]]:
     """rightface's rows, one at a time."""
     with tempfile.TemporaryDirectory() as directory:
         data = Path(directory) / "data"
@@ -130,7 +132,7 @@ def ours(faces: list[int], pictures: list[bytes], seconds: float) -> Iterator[di
             for gallery, number in galleries.items():
                 searching(gallery)(0)(pictures[0])  # fills the index
                 for what, asking in (("search", searching), ("enrol", enrolling)):
-                    for clients in CLIENTS:
+                    for clients in many:
                         before = stages(url)
                         row = load(asking(gallery), pictures, clients, seconds)
                         after = stages(url)
@@ -183,7 +185,7 @@ def their_server() -> Iterator[int]:
             process.terminate()
 
 
-def theirs(pictures: list[bytes], seconds: float) -> Iterator[dict[str, Any]]:
+def theirs(pictures: list[bytes], seconds: float, many: list[int]) -> Iterator[dict[str, Any]]:
     """face_recognition's rows."""
     with their_server() as port:
 
@@ -199,12 +201,14 @@ def theirs(pictures: list[bytes], seconds: float) -> Iterator[dict[str, Any]]:
 
             return send
 
-        for clients in CLIENTS:
+        for clients in many:
             row = load(ask, pictures, clients, seconds)
             yield {"server": "face_recognition", "what": "search", "faces": 10_000, **row}
 
 
-def deepface(url: str, pictures: list[bytes], seconds: float) -> Iterator[dict[str, Any]]:
+def deepface(
+    url: str, pictures: list[bytes], seconds: float, many: list[int]
+) -> Iterator[dict[str, Any]]:
     """DeepFace's own API, running at `url` (its POST /represent: detection and one template)."""
     import base64
 
@@ -224,7 +228,7 @@ def deepface(url: str, pictures: list[bytes], seconds: float) -> Iterator[dict[s
 
         return send
 
-    for clients in CLIENTS:
+    for clients in many:
         row = load(ask, pictures, clients, seconds)
         yield {"server": "DeepFace", "what": "represent", "faces": 0, **row}
 
@@ -234,19 +238,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--faces", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--clients", type=int, nargs="+", default=list(CLIENTS))
     parser.add_argument("--deepface", help="URL of a running DeepFace API")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
     pictures, kind = photos(PEOPLE)
     rows: list[dict[str, Any]] = []
     notes: list[str] = []
-    sources = [ours(asked.faces, pictures, asked.seconds)]
+    sources = [ours(asked.faces, pictures, asked.seconds, asked.clients)]
     if importlib.util.find_spec("face_recognition") is None:
         notes.append("face_recognition is not installed here (make bench installs it).")
     else:
-        sources.append(theirs(pictures, asked.seconds))
+        sources.append(theirs(pictures, asked.seconds, asked.clients))
     if asked.deepface:
-        sources.append(deepface(asked.deepface, pictures, asked.seconds))
+        sources.append(deepface(asked.deepface, pictures, asked.seconds, asked.clients))
     else:
         notes.append("DeepFace: no --deepface URL; its weights are downloaded at first use.")
     with contextlib.ExitStack() as stack:
