@@ -320,7 +320,7 @@ def test_five_minutes_as_the_readme_tells_them(
 def test_retention_by_commands(data: Path, tmp_path: Path) -> None:
     nothing = run("retention", "due", "--data", str(data), "--json")
     assert nothing == {"within_days": 30, "overdue": 0, "galleries": [], "due": []}
-    _enrolled_staff(data)
+    enrolled_staff(data)
     told = run("retention", "due", "--data", str(data), "--within", "400", "--json")
     assert told["galleries"] == [{"client": "acme", "gallery": "staff", "faces": 1}]
     assert [(one["faces"], one["overdue"]) for one in told["due"]] == [(1, 0)]
@@ -339,14 +339,14 @@ def test_retention_by_commands(data: Path, tmp_path: Path) -> None:
     swept = run("retention", "sweep", "--data", str(data), "--json")
     assert (swept["faces"], swept["receipts"][0]["reason"]) == (1, "retention")
     assert run("retention", "sweep", "--data", str(data)) == "Nothing was overdue."
-    _enrolled_staff(data)
+    enrolled_staff(data)
     ended = run("retention", "purpose-ended", "--client", "acme", *at)
     assert ended["faces_due"] == 1
     public = KeyRing.open(data / "keys").signer("receipt").public_bytes
     assert verify_receipt(ended["receipts"][0], public).erased["faces"] == 1
 
 
-def _enrolled_staff(data: Path) -> None:
+def enrolled_staff(data: Path) -> None:
     """One person, enrolled for a year, by the service itself."""
     with Service.open(data) as service:
         registrar = Registrar(service.instance)
