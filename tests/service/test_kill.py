@@ -45,12 +45,13 @@ class _Load:
         self.answered = threading.Event()
         self.subjects: dict[str, str] = {}  # whose face it is
         self.in_flight: set[str] = set()  # asked to be erased; no answer came
+        self.refused: list[Exception] = []
 
     def client(self, url: str) -> Any:
         return self._session.client(
             "rekognition",
             endpoint_url=url,
-            config=Config(retries={"total_max_attempts": 1}, read_timeout=60),
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=300),
         )
 
     def run(self, client: Any, url: str) -> None:
@@ -63,7 +64,9 @@ class _Load:
                     self._erase(lambda face_id, _: _delete(client, face_id))
                 elif drawn < 0.6:
                     self._erase(lambda _, subject: people.withdraw_consent(subject))
-        except (BotoCoreError, ClientError, ApiError, Unreachable):
+        except (ClientError, ApiError) as error:  # the server lived, and refused
+            self.refused.append(error)
+        except (BotoCoreError, Unreachable):
             return  # the server was killed
 
     def _enrol(self, client: Any) -> None:
@@ -117,7 +120,7 @@ def test_two_hundred_kills_lose_nothing_and_bring_nothing_back(
     tmp_path: Path, storage: Storage, models: Path
 ) -> None:
     data = tmp_path / "data"
-    rounds = ROUNDS if storage.is_sqlite else ROUNDS // 10
+    rounds = ROUNDS if storage.is_sqlite else min(ROUNDS, max(4, ROUNDS // 10))
     url = "" if storage.is_sqlite else storage.url(filled="migrated")
     settings = Settings(data=data, sector="private-entity", jurisdiction="US-OH", database=url)
     with Instance.create(settings) as instance:
@@ -147,11 +150,13 @@ def test_two_hundred_kills_lose_nothing_and_bring_nothing_back(
                 for worker in workers:
                     worker.start()
                 if number % 2:  # else wherever it is: in its first request, or before
-                    load.answered.wait(60)
+                    while not load.answered.wait(1):
+                        assert any(worker.is_alive() for worker in workers), load.refused
                 time.sleep(random.uniform(0.0, 0.3))
                 os.kill(process, signal.SIGKILL)
                 for worker in workers:
                     worker.join()
+                assert not load.refused
         with nursery.server(data) as (_, url):
             load.compare(_all_faces(load.client(url)))
             checked = verify(f"{url}/ledger")
@@ -160,4 +165,4 @@ def test_two_hundred_kills_lose_nothing_and_bring_nothing_back(
     assert checked.ok, checked.problems
     with Instance.open(data) as instance:
         assert require_agreement(instance) > len(SUBJECTS[: 25 * rounds])
-    assert len(load.enrolled) + len(load.erased) > rounds // 4, "the load did nothing"
+    assert len(load.enrolled) + len(load.erased) >= rounds // 2, "the load did nothing"
