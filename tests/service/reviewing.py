@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +19,7 @@ from PIL import Image
 from sqlalchemy import update
 
 from instance import OPERATIONS, TemporaryInstance, temporary_instance
+from rightface.cli.main import complete
 from rightface.credentials import IssuedCredential
 from rightface.gallery.review_rows import ReviewRow
 from rightface.instance import Instance
@@ -252,6 +254,15 @@ def two_asked(folder: Path, effect: str) -> Path:
     return folder
 
 
+def commanded(*words: str, status: int = 0) -> Any:
+    """What `rightface WORDS --json` answers, in this process."""
+    out = io.StringIO()
+    with redirect_stdout(out):
+        ended = complete()([*words, "--json"], standalone_mode=False) or 0
+    assert ended == status, out.getvalue()
+    return json.loads(out.getvalue())
+
+
 def alike(one: bytes, other: bytes) -> bool:
     """Whether two crops are of the same photograph, as a person would see at a glance."""
     left, right = (
@@ -265,6 +276,7 @@ __all__ = [
     "PURPOSE",
     "Furnished",
     "House",
+    "commanded",
     "copied",
     "eileen_collins",
     "furnished",

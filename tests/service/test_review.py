@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,6 +29,7 @@ from tests.service.reviewing import (
     Furnished,
     House,
     alike,
+    commanded,
     copied,
     eileen_collins,
     furnished,
@@ -549,26 +547,20 @@ def test_through_the_wire_with_an_unmodified_client(either: House) -> None:
             client.search_faces_by_image(CollectionId=GALLERY, Image={"Bytes": grace_hopper()})
 
 
-def test_on_the_command_line(one: House, tmp_path: Path) -> None:
+def test_on_the_command_line(one: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     review = one.search(grace_hopper())
     data = one.opened.instance.settings.data
     token = tmp_path / "token"
     token.write_text(one.tokens["ann"] + "\n")
 
-    def run(*words: str, status: int = 0, **environment: str) -> Any:
-        done = subprocess.run(
-            [sys.executable, "-m", "rightface", "review", *words, "--data", str(data), "--json"],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, **environment},
-        )
-        assert done.returncode == status, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-        return json.loads(done.stdout)
+    def run(*words: str, status: int = 0) -> Any:
+        return commanded("review", *words, "--data", str(data), status=status)
 
+    monkeypatch.delenv("RIGHTFACE_TOKEN", raising=False)
     assert "no token" in run("list", status=2)["message"]
-    (seat,) = run("list", RIGHTFACE_TOKEN=one.tokens["ann"])
+    with monkeypatch.context() as patched:
+        patched.setenv("RIGHTFACE_TOKEN", one.tokens["ann"])
+        (seat,) = run("list")
     assert seat["review_id"] == review
     shown = run("open", review, "--to", str(tmp_path / "look"), "--token-file", str(token))
     probe = Path(shown["probe"]["file"]).read_bytes()
