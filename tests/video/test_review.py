@@ -5,6 +5,9 @@ A real server and boto3; the reviewers decide through the service.
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -344,3 +347,61 @@ def test_a_job_without_pictures_for_reviewers_has_no_result(by_hand: House) -> N
         with pytest.raises(ReviewError, match="while the job was under way"):
             service._require_pictures(permit, tracks, video_work._Seen())
         service._require_pictures(permit, [], video_work._Seen())
+
+
+# ---------------------------------------------------------------- kill -9
+@pytest.mark.timeout(600)
+def test_reviews_are_sealed_once_whatever_is_killed(by_hand: House) -> None:
+    """A process of its own carries out the job, and is killed: at its first frames, when all was
+    searched, and in the transaction that keeps the result, with the reviews written already."""
+    data = by_hand.opened.instance.settings.data
+    service = by_hand.service
+    place = StoredObject(bucket=CLIENT, name="two.mp4")
+    job_id = service.start_face_search(
+        by_hand.caller(), GALLERY, video=place, similarity=90.0, token=None, tag=None
+    ).value
+    for when in ("0", "99", "keeping", ""):
+        done = subprocess.run(
+            [sys.executable, "-c", _KILLED, str(data), when],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode in (-signal.SIGKILL, 0), done.stderr
+        assert (done.returncode == 0) == (when == ""), "the last one comes to its end"
+        kept = len(by_hand.rows("reviews"))
+        assert kept == (0 if when else 2)
+    assert [one.state for one in by_hand.opened.registrar.jobs.listed()] == ["SUCCEEDED"]
+    assert len(by_hand.leaves("review-open")) == len(by_hand.rows("job_parts")) == 2
+    assert {row.job_id for row in by_hand.rows("job_parts")} == {job_id}
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from sqlalchemy import event
+from rightface.instance import Instance
+from rightface.service import Service
+
+data, when = Path(sys.argv[1]), sys.argv[2]
+with Instance.open(data) as instance:
+    service = Service(instance)
+    write = instance.database.write
+    write(lambda session: session.connection().exec_driver_sql("DELETE FROM job_lease") and None)
+    job = write(lambda session: service.jobs.take(session, "process"))
+
+    def going(progress, frames, info):
+        if when.isdigit() and progress >= int(when):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return True
+
+    def executing(connection, cursor, statement, *_):
+        if when == "keeping" and statement.startswith("INSERT INTO job_parts"):
+            cursor.execute("SELECT count(*) FROM reviews")
+            assert cursor.fetchone() == (2,)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    event.listen(instance.database.engine, "before_cursor_execute", executing)
+
+    service.carry_out(job, "process", going)
+"""
