@@ -17,12 +17,14 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 from sqlalchemy.orm import Session
 
 from rightface import credentials
+from rightface.act_words import ACTS
 from rightface.db import Database
 from rightface.errors import (
     BackupError,
@@ -42,7 +44,7 @@ from rightface.gallery.store import Store
 from rightface.gallery.users import Users
 from rightface.gallery.vault import Vault
 from rightface.keys import KeyRing
-from rightface.law import duties, licences
+from rightface.law import consents, duties, licences
 from rightface.law.findings import SEARCHES
 from rightface.law.gate import Gate, Judged
 from rightface.law.operation import Operation
@@ -251,7 +253,11 @@ class Instance:
             if serving or current != HEAD:
                 sole = SoleServer(data)
                 sole.hold(database)
-            migrate(database, before=lambda known: _copy_first(settings, database, known))
+            migrate(
+                database,
+                before=lambda known: _copy_first(settings, database, known),
+                consent_mac=partial(consents.row_mac, keyring),
+            )
             database.forget_deleted()  # what a crash after an erasure left in the files
             instance = cls(settings, keyring, database)
         except BaseException:
@@ -488,7 +494,12 @@ class Instance:
             erasure.suppressed.items(), key=lambda item: (item[0][0] or "", item[0][1] or "")
         ):
             self.record_suppressions(
-                session, persons, client=client, gallery=gallery, reason=erasure.reason
+                session,
+                persons,
+                client=client,
+                gallery=gallery,
+                reason=erasure.reason,
+                at=erasure.suppressed_at,
             )
         whole = {} if erasure.collection_id is None else {"collections": 1}
         return self.record_outcome(
@@ -510,8 +521,9 @@ class Instance:
         client: str | None,
         gallery: str | None,
         reason: str,
+        at: datetime | None,
     ) -> None:
-        """Append who is suppressed where; nobody named: everybody."""
+        """Append who is suppressed where; nobody named: everybody. `at`: as the entries say."""
         for start in range(0, max(len(persons), 1), _SUBJECTS_PER_LEAF):
             self.record_act(
                 session,
@@ -520,6 +532,7 @@ class Instance:
                 gallery=gallery,
                 reasons=(reason,),
                 subjects=persons[start : start + _SUBJECTS_PER_LEAF],
+                at=at,
             )
 
     def record_act(
@@ -534,12 +547,18 @@ class Instance:
         counts: Mapping[str, int] | None = None,
         records: tuple[str, ...] = (),
         gallery: str | None = None,
+        at: datetime | None = None,
     ) -> int:
-        """Append an act of the operator (a licence issued, a consent recorded), with its change."""
+        """Append an act of the operator (a licence issued, a consent recorded), with its change.
+
+        `act` is a word of `act_words.ACTS`: each says what a restore does about it.
+        """
+        if act not in ACTS:
+            raise LedgerError(f"'{act}' is no act of the ledger.")
         return log.append(
             session,
             Leaf(
-                time=datetime.now(UTC),
+                time=at or datetime.now(UTC),
                 kind="act",
                 operation=act,
                 client=client or OPERATOR,

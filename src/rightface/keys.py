@@ -39,6 +39,7 @@ KEPT_FILE = "commitments.key"
 """The commitments' keys after a rotation, sealed under the master secret like the signing keys."""
 COMMITMENTS = (
     "attester",
+    "consent-row",
     "credential",
     "gallery",
     "job-asked",
@@ -50,6 +51,7 @@ COMMITMENTS = (
     "subject",
     "suppression",
     "suppression-client",
+    "suppression-row",
     "user",
 )
 """The uses of `KeyRing.commitment`: their keys outlive a rotation."""

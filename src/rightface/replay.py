@@ -29,14 +29,16 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from rightface import credentials
+from rightface.act_words import ACTS
 from rightface.db import Base
-from rightface.errors import BackupError, CredentialError, KeysError, LawError, LedgerError
+from rightface.erased import Erased
+from rightface.errors import BackupError, CredentialError, LawError, LedgerError
 from rightface.gallery.erasure import Erasure, Record, erase_collection, erase_faces
-from rightface.gallery.review_seals import ReviewRow
-from rightface.gallery.rows import CollectionRow, FaceRow, SubjectRow, UserRow
+from rightface.gallery.review_rows import ReviewRow
+from rightface.gallery.rows import CollectionRow, FaceRow, UserRow
 from rightface.gallery.store import Collection
 from rightface.instance import OPERATOR, RESTORED, SUPPRESS, Instance
-from rightface.law import adoptions, attesters, duties, facts, licences, suppressions
+from rightface.law import adoptions, attesters, consents, duties, facts, licences, suppressions
 from rightface.law import warrant_records as warrants
 from rightface.law.suppressions import Entry
 from rightface.law.tables import ConsentRow, SuppressionRow, stamp
@@ -56,42 +58,6 @@ from rightface.retention import RetentionDesk, erase_as_operator
 RESTORE = "restore"
 LEDGER_LOST = "ledger-lost"
 """What the operator confirms where no copy of the ledger is left: nothing can be replayed."""
-_REPLAYED = frozenset(
-    {
-        SUPPRESS,
-        "consent-withdraw",  # by the suppression beside it
-        "licence-revoke",
-        "credential-end",
-        "warrant-end",
-        "warrant-refused",
-        "duty-end",
-        "commitment-adopt",
-        "fact-end",
-        "attester-end",
-    }
-)
-_LOST = frozenset(
-    {  # what allowed something, or only told of it: without it less is allowed, not more
-        "attester-add",
-        "backup",
-        "commitment-withdraw",
-        "consent-record",
-        "credential-issue",
-        "duty-record",
-        "finding-record",
-        "instance-create",
-        "job-cancel",  # no job comes back
-        "key-rotate",
-        "licence-issue",
-        RESTORE,
-        "retention-interaction",
-        "retention-purpose-ended",  # by the suppression beside it
-        "subject-report",
-        "warrant-record",
-        "warrant-report",
-        "warrant-request",
-    }
-)
 _OF_REVIEWS = ("review_decisions", "review_seats", "review_candidates", "reviews")
 _AT_ONCE = 400
 _LEAVES = 4_096
@@ -129,43 +95,39 @@ class _Plan:
     """The missing entries, sorted."""
 
     leaves: list[Leaf] = field(default_factory=list)
-    faces: set[str] = field(default_factory=set)
-    """Commitments of faces that were erased."""
-    subjects: set[str] = field(default_factory=set)
-    """Commitments of subjects all of whose faces go, since the entry does not say which did."""
-    collections: set[str] = field(default_factory=set)
-    users: set[str] = field(default_factory=set)
+    erased: Erased = field(default_factory=Erased)
     acts: list[Leaf] = field(default_factory=list)
     lost: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
 
     @classmethod
-    def of(cls, bodies: Sequence[bytes]) -> _Plan:
+    def of(cls, start: int, bodies: Sequence[bytes]) -> _Plan:
         plan = cls()
-        for body in bodies:
-            plan._sort(Leaf.parse(body))
+        for index, body in enumerate(bodies, start):
+            plan._sort(index, Leaf.parse(body))
         return plan
 
-    def _sort(self, leaf: Leaf) -> None:
+    def _sort(self, index: int, leaf: Leaf) -> None:
         self.leaves.append(leaf)
         if leaf.kind == "act":
-            if leaf.operation in _REPLAYED:
-                self.acts.append(leaf)
-            elif leaf.operation in _LOST:
-                self.lost[leaf.operation] += 1
-            else:
+            known = ACTS.get(leaf.operation)
+            if known is None:
                 self.unknown[leaf.operation] += 1
-        elif leaf.kind == "outcome" and leaf.outcome == "erased":
-            if leaf.counts.get("collections") and leaf.gallery:
-                self.collections.add(leaf.gallery)
-            elif leaf.forgotten:
-                self.faces.update(leaf.forgotten)
-            else:
-                self.subjects.update(leaf.subjects)
-        elif leaf.kind == "outcome" and leaf.outcome == "deleted" and leaf.counts.get("users"):
-            self.users.update(leaf.forgotten)
-        elif leaf.kind == "outcome" and leaf.outcome == "enrolled":
-            self.lost["enrolled"] += 1
+            elif known.replayed == "lost":
+                self.lost[leaf.operation] += 1
+            elif known.replayed == "again":
+                self.acts.append(leaf)
+        elif leaf.kind == "outcome":
+            self.erased.note(
+                index,
+                leaf.outcome,
+                gallery=leaf.gallery,
+                subjects=leaf.subjects,
+                forgotten=leaf.forgotten,
+                counts=leaf.counts,
+            )
+            if leaf.outcome == "enrolled":
+                self.lost["enrolled"] += 1
 
 
 def replay(data: Path, ledger: Path | str | None, *, accepted: Iterable[str] = ()) -> Replayed:
@@ -198,7 +160,7 @@ class _Replay:
     def run(self, ledger: Path | str | None) -> Replayed:
         instance = self._instance
         start, bodies = self._missing(ledger)
-        plan = _Plan.of(bodies)
+        plan = _Plan.of(start, bodies)
         self._require_accepted(plan)
         self._take_over(start, bodies)
         instance.database.write(lambda session: self._acts(session, plan))
@@ -316,7 +278,9 @@ class _Replay:
         keyring = self._instance.keyring
         entries = _entries(self._instance, leaf)
         reason = leaf.reasons[0]
-        self._suppressions += suppressions.write(session, entries, reason=reason, at=leaf.time)
+        self._suppressions += suppressions.write(
+            session, keyring, entries, reason=reason, at=leaf.time
+        )
         if not leaf.subjects:  # everybody in a gallery whose purpose is met
             for row in session.scalars(select(CollectionRow)):
                 if suppressions.gallery_of(keyring, row.client, row.name) == leaf.gallery:
@@ -332,7 +296,7 @@ class _Replay:
         for row in session.scalars(select(ConsentRow).where(ConsentRow.withdrawn_at.is_(None))):
             at = withdrew.get(suppressions.person(keyring, row.subject))
             if at is not None and row.obtained_at <= stamp(at):
-                row.withdrawn_at = stamp(at)
+                consents.mark_withdrawn(keyring, row, at)
                 self._consents += 1
         session.flush()
 
@@ -367,10 +331,8 @@ class _Replay:
     def _erase_collections(self, plan: _Plan) -> int:
         instance, done = self._instance, 0
         with instance.database.read() as session:
-            rows = session.execute(select(CollectionRow.client, CollectionRow.name)).all()
-        for client, name in rows:
-            if suppressions.gallery_of(instance.keyring, client, name) not in plan.collections:
-                continue
+            found = list(plan.erased.collections_in(session, instance.keyring))
+        for _, client, name, _ in found:
 
             def work(
                 session: Session,
@@ -417,30 +379,17 @@ class _Replay:
                 )
 
             done += erase_as_operator(instance, work).erased["faces"]
-        if plan.users:
+        if plan.erased.users:
             instance.database.write(lambda session: self._delete_users(session, plan))
         return done
 
     def _found(self, session: Session, plan: _Plan) -> Iterator[str]:
         # The restored faces that were erased since. One whose key does not open is among them.
-        if not plan.faces and not plan.subjects:
-            return
-        rows = session.execute(
-            select(FaceRow.id, FaceRow.subject_id, SubjectRow.wrapped_key)
-            .join(SubjectRow, SubjectRow.id == FaceRow.subject_id)
-            .execution_options(yield_per=_LEAVES)
-        )
-        for face_id, subject_id, wrapped in rows:
-            try:
-                subject, (face,) = self._instance.vault.erased_as(subject_id, wrapped, [face_id])
-            except KeysError:
-                yield face_id
-                continue
-            if face in plan.faces or subject in plan.subjects:
-                yield face_id
+        vault = self._instance.vault
+        return plan.erased.faces_in(session, vault, unopened=True, whole_subjects=True)
 
     def _delete_users(self, session: Session, plan: _Plan) -> None:
-        for row_id in self._users_found(session, plan):
+        for row_id in plan.erased.users_in(session, self._instance.keyring):
             session.execute(
                 update(FaceRow)
                 .where(FaceRow.user_id == row_id)
@@ -450,23 +399,13 @@ class _Replay:
             session.execute(delete(UserRow).where(UserRow.id == row_id))
             self._users += 1
 
-    def _users_found(self, session: Session, plan: _Plan) -> list[str]:
-        keyring = self._instance.keyring
-        return [
-            row_id
-            for row_id in session.scalars(select(UserRow.id))
-            if keyring.commitment("ledger-user", row_id)[:32] in plan.users
-        ]
-
     # ------------------------------------------------------------ the last look
     def _verify(self, plan: _Plan) -> None:
         instance = self._instance
         with instance.database.read() as session:
             left = sum(1 for _ in self._found(session, plan))
-            left += len(self._users_found(session, plan)) if plan.users else 0
-            for client, name in session.execute(select(CollectionRow.client, CollectionRow.name)):
-                known = suppressions.gallery_of(instance.keyring, client, name)
-                left += known in plan.collections
+            left += len(plan.erased.users_in(session, instance.keyring))
+            left += sum(1 for _ in plan.erased.collections_in(session, instance.keyring))
             for leaf in plan.acts:
                 if leaf.operation == SUPPRESS:
                     left += self._lacking(session, leaf)
@@ -512,10 +451,9 @@ def _drop_working(session: Session) -> int:
 
 
 def _entries(instance: Instance, leaf: Leaf) -> list[Entry]:
-    client, gallery = suppressions.ANY, leaf.gallery or suppressions.ANY
-    if leaf.client not in (None, OPERATOR):
-        client = suppressions.client_of(instance.keyring, leaf.client or "")
-    return [Entry(each, client, gallery) for each in leaf.subjects or (suppressions.ANY,)]
+    client = None if leaf.client == OPERATOR else leaf.client
+    place = suppressions.place_of(instance.keyring, client, leaf.gallery)
+    return [Entry(each, *place) for each in leaf.subjects or (suppressions.ANY,)]
 
 
 def _marked(data: Path) -> int:

@@ -123,18 +123,34 @@ class RetentionDesk:
         2. Faces whose consent has ended by itself, and no other covers them.
         3. The galleries of clients whose last licence ended, when the days of grace are over.
 
+        Each part is done although another one failed; the first failure is raised at the end.
+
         Raises:
             Refused: the gate refused the erasure. StorageError, GalleryError: it was not done.
         """
-        return (*self._erase_due(None, "retention"), *self._erase_expired(), *self.erase_ended())
+        receipts: list[Receipt] = []
+        failures: list[Exception] = []
+        parts: tuple[Callable[[], tuple[Receipt, ...]], ...] = (
+            lambda: self._erase_due(None, "retention"),
+            self._erase_expired,
+            self.erase_ended,
+        )
+        for part in parts:
+            try:
+                receipts += part()
+            except Exception as error:  # noqa: BLE001  # raised below
+                failures.append(error)
+        if failures:
+            raise failures[0]
+        return tuple(receipts)
 
     def would_sweep(self) -> Sweep:
         """What `sweep` would erase now, in counts; nothing is erased."""
-        now = datetime.now(UTC)
+        now, keyring = datetime.now(UTC), self._instance.keyring
         with self._instance.database.read() as session:
             return Sweep(
                 past_date=sum(one.overdue for one in retention.due(session, at=now, until=now)),
-                consent_ended=len(retention.expired(session, now, _ALL)),
+                consent_ended=len(retention.expired(session, keyring, now, _ALL)),
                 licences_ended=tuple(self._endings(session, now)),
             )
 
@@ -142,7 +158,7 @@ class RetentionDesk:
         """How many faces have been overdue for so long. A keeper that sweeps leaves none."""
         at = datetime.now(UTC) - timedelta(seconds=for_seconds)
         with self._instance.database.read() as session:
-            return retention.count_overdue(session, at)
+            return retention.count_overdue(session, self._instance.keyring, at)
 
     def ending(self) -> tuple[Ending, ...]:
         """The clients with galleries whose last licence has ended, and when these are erased."""
@@ -210,7 +226,8 @@ class RetentionDesk:
         instance, receipts = self._instance, []
 
         def work(session: Session, record: Record, permit: Permit) -> Erasure:
-            due = retention.expired(session, datetime.now(UTC), OVERDUE_AT_ONCE)
+            now, keyring = datetime.now(UTC), instance.keyring
+            due = retention.expired(session, keyring, now, OVERDUE_AT_ONCE)
             return erase_faces(
                 session,
                 instance.vault,
@@ -227,7 +244,7 @@ class RetentionDesk:
 
     def _has_expired(self) -> bool:
         with self._instance.database.read() as session:
-            return bool(retention.expired(session, datetime.now(UTC), 1))
+            return bool(retention.expired(session, self._instance.keyring, datetime.now(UTC), 1))
 
     def interaction(
         self, subject: str, *, gallery: str, client: str | None = None, at: datetime | None = None
@@ -295,9 +312,9 @@ class RetentionDesk:
                 keyring, now = instance.keyring, datetime.now(UTC)
                 place = suppressions.gallery_of(keyring, client, gallery)
                 everybody = Entry(suppressions.ANY, suppressions.client_of(keyring, client), place)
-                suppressions.write(session, [everybody], reason="purpose-ended", at=now)
+                suppressions.write(session, keyring, [everybody], reason="purpose-ended", at=now)
                 instance.record_suppressions(
-                    session, (), client=client, gallery=place, reason="purpose-ended"
+                    session, (), client=client, gallery=place, reason="purpose-ended", at=now
                 )
                 counts = {"faces": faces}
                 instance.record_act(session, PURPOSE_ENDED, client=client, counts=counts)

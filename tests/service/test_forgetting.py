@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select, update
+from sqlalchemy import Integer, String, insert, select, update
 
 from instance import PURPOSE, TemporaryInstance
 from rightface.api.app import create_app
@@ -25,7 +25,9 @@ from rightface.errors import GalleryError, Refused
 from rightface.gallery import erasure as erasures
 from rightface.gallery.erasure import complete_abandoned
 from rightface.gallery.receipts import verify_receipt
+from rightface.gallery.review_rows import CandidateRow, ReviewRow
 from rightface.gallery.rows import FaceRow, ReceiptRow, SubjectRow
+from rightface.law.consents import row_mac
 from rightface.law.suppressions import ANY
 from rightface.law.tables import ConsentRow, SuppressionRow, stamp
 from rightface.ledger import log
@@ -121,11 +123,10 @@ def test_a_consent_that_ended_by_itself_erases(fresh: TemporaryInstance) -> None
 
     def expire(session: Any) -> None:
         for who in ("bob", "eve"):
-            session.execute(
-                update(ConsentRow)
-                .where(ConsentRow.subject == fresh.instance.vault.row_commitment(who))
-                .values(expires_at=stamp(datetime.now(UTC) - DAY))
-            )
+            known = fresh.instance.vault.row_commitment(who)
+            row = session.scalars(select(ConsentRow).where(ConsentRow.subject == known)).one()
+            row.expires_at = stamp(datetime.now(UTC) - DAY)
+            row.mac = row_mac(fresh.instance.keyring, row)
 
     fresh.consent("cy", expires_at=soon)
     fresh.instance.database.write(expire)
@@ -251,6 +252,115 @@ def test_a_crash_before_the_last_look_is_made_up_for(
         json.loads(row.document or ""), instance.keyring.signer("receipt").public_bytes
     )
     assert told.erased["faces"] == 1
+
+
+def test_one_erasure_that_cannot_be_finished_does_not_stop_the_others(
+    fresh: TemporaryInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller, ids = staged(fresh)
+    instance = fresh.instance
+
+    def crash(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as stuck:
+        stuck.setattr(erasures, "sign_receipt", crash)
+        for gallery, who in (("staff", "bob"), ("guests", "eve")):
+            with pytest.raises(RuntimeError):
+                fresh.service.delete_faces(caller, gallery, [ids[who]])
+
+    def spoil(session: Any) -> None:
+        rows = session.scalars(select(ReceiptRow)).all()
+        for row in rows:
+            row.pending_since = datetime.now(UTC) - timedelta(minutes=2)
+        noted = json.loads(rows[0].pending)
+        noted["face_ids"] = {"x": [ids["cy"]]}  # which is still there
+        rows[0].pending = json.dumps(noted)
+
+    instance.database.write(spoil)
+    with pytest.raises(GalleryError, match="left something"):
+        complete_abandoned(
+            database=instance.database, room=instance.indexes, keyring=instance.keyring
+        )
+    with instance.database.read() as session:
+        rows = session.scalars(select(ReceiptRow)).all()
+    assert sorted(row.document is None for row in rows) == [False, True]
+
+
+def test_the_last_look_at_a_collection_asks_whoever_else_holds_of_it(
+    fresh: TemporaryInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller, _ = staged(fresh)
+
+    def behind(*_: object) -> None:  # a review that comes in between
+        def work(session: Any) -> None:
+            now = datetime.now(UTC)
+            values = {
+                each.name: 1 if isinstance(each.type, Integer) else now
+                for each in ReviewRow.__table__.columns
+                if not each.nullable
+            }
+            texts = [one for one in ReviewRow.__table__.columns if isinstance(one.type, String)]
+            values |= {one.name: "x" for one in texts if not one.nullable}
+            session.execute(insert(ReviewRow).values(values | {"collection_id": gone[0]}))
+            candidate = {"review_id": "x", "number": 1, "face_id": "f", "sealed_record": b""}
+            session.execute(insert(CandidateRow).values(candidate))
+
+        fresh.instance.database.write(work)
+
+    gone: list[str] = []
+    with fresh.instance.database.read() as session:
+        found = fresh.instance.store.find_collection(session, client="acme", name="old")
+        gone.append(found.id)
+    monkeypatch.setattr(fresh.instance.indexes, "forget_collection", behind)
+    with pytest.raises(GalleryError, match="left something"):
+        fresh.service.delete_collection(caller, "old")
+
+
+# ---------------------------------------------------------------- damage
+def test_a_damaged_consent_covers_nothing_and_stops_no_sweep(fresh: TemporaryInstance) -> None:
+    _, ids = staged(fresh)
+    fresh.consent("cy", expires_at=datetime.now(UTC) + DAY)
+
+    def damage(session: Any) -> None:
+        past = stamp(datetime.now(UTC) - DAY)
+        known = fresh.instance.vault.row_commitment("bob")
+        row = session.scalars(select(ConsentRow).where(ConsentRow.subject == known)).one()
+        row.purposes, row.expires_at = "no JSON", past
+        known = fresh.instance.vault.row_commitment("eve")
+        row = session.scalars(select(ConsentRow).where(ConsentRow.subject == known)).one()
+        row.purposes, row.expires_at = "no JSON", past
+        row.mac = row_mac(fresh.instance.keyring, row)  # as of a row of an earlier release
+
+    fresh.instance.database.write(damage)
+    desk = RetentionDesk(fresh.instance)
+    assert desk.overdue() == 2
+    (receipt,) = desk.sweep()
+    assert receipt.reason == "expiry"
+    assert held(fresh.instance) == set(ids.values()) - {ids["bob"], ids["eve"]}
+    fresh.registrar.withdraw_consent("bob")  # nor a withdrawal
+
+
+def test_a_part_of_the_sweep_that_fails_does_not_stop_the_others(
+    fresh: TemporaryInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, ids = staged(fresh)
+    desk = RetentionDesk(fresh.instance)
+
+    def broken(*_: object) -> None:
+        raise GalleryError("The first part is broken.")
+
+    def expire(session: Any) -> None:
+        known = fresh.instance.vault.row_commitment("bob")
+        row = session.scalars(select(ConsentRow).where(ConsentRow.subject == known)).one()
+        row.expires_at = stamp(datetime.now(UTC) - DAY)
+        row.mac = row_mac(fresh.instance.keyring, row)
+
+    fresh.instance.database.write(expire)
+    monkeypatch.setattr(desk, "_erase_due", broken)
+    with pytest.raises(GalleryError, match="first part"):
+        desk.sweep()
+    assert held(fresh.instance) == set(ids.values()) - {ids["bob"]}
 
 
 # ---------------------------------------------------------------- access

@@ -321,9 +321,8 @@ def test_what_cannot_be_replayed_is_named_and_confirmed(
 ) -> None:
     staged(fresh)
     made = make_backup(fresh.instance, tmp_path / "one.backup").file
-    fresh.instance.database.write(
-        lambda session: fresh.instance.record_act(session, "something-new")
-    )
+    new = Leaf(time=datetime.now(UTC), kind="act", operation="something-new", outcome="done")
+    fresh.instance.database.write(lambda session: log.append(session, new))
     living, two = public(), tmp_path / "two"
     unpack_backup(made, two, keys=fresh.instance.settings.keys_directory)
     with pytest.raises(BackupError, match=r"something-new \(1\)") as refused:

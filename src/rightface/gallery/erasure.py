@@ -34,8 +34,10 @@ from sqlalchemy.orm import Session
 from rightface.db import Database
 from rightface.errors import CollectionNotFound, GalleryError, KeysError
 from rightface.gallery import jobs, kept_receipts, reviews, users
+from rightface.gallery.jobs import JobFaceRow, JobRow
 from rightface.gallery.receipts import Receipt, sign_receipt
 from rightface.gallery.retention import overdue
+from rightface.gallery.review_rows import CandidateRow, ReviewRow
 from rightface.gallery.room import IndexRoom
 from rightface.gallery.rows import REMOVE, ChangeRow, CollectionRow, FaceRow, SubjectRow, UserRow
 from rightface.gallery.store import Collection
@@ -81,6 +83,8 @@ class Erasure:
         default_factory=dict, repr=False
     )
     """(client, gallery's commitment; None: every) → the persons suppressed there, sorted."""
+    suppressed_at: datetime | None = field(default=None, repr=False)
+    """Since when: what the entries say, and the ledger's act."""
     receipt_id: str = ""
     subject_count: int = 0
     subjects_digest: str = ""
@@ -292,13 +296,21 @@ def complete_erasure(
 def complete_abandoned(*, database: Database, room: IndexRoom, keyring: KeyRing) -> int:
     """Finish the erasures whose last look a crash prevented; how many there were.
 
+    Each is tried although another one fails; the first failure is raised at the end.
+
     Raises:
         GalleryError: an index or the tables still hold something of one.
     """
     with database.read() as session:
         pending = kept_receipts.abandoned(session, datetime.now(UTC))
+    failures: list[Exception] = []
     for _, noted in pending:
-        complete_erasure(Erasure.resumed(noted), database=database, room=room, keyring=keyring)
+        try:
+            complete_erasure(Erasure.resumed(noted), database=database, room=room, keyring=keyring)
+        except Exception as error:  # noqa: BLE001  # raised below
+            failures.append(error)
+    if failures:
+        raise failures[0]
     return len(pending)
 
 
@@ -327,6 +339,7 @@ class _Taken:
         self._keyless: list[str] = []
         self._named: dict[str, dict[str, str]] = {}  # collection → subject → row commitment
         self._suppressed: dict[tuple[str | None, str | None], set[str]] = {}
+        self._at = datetime.now(UTC)
 
     def take_all(self, *conditions: ColumnElement[bool]) -> None:
         """Erase every face that meets the conditions, some at a time."""
@@ -433,14 +446,11 @@ class _Taken:
     def _write_suppressions(self, reason: str) -> None:
         for collection_id in sorted(self._named):
             self.suppress_in(collection_id)
-        keyring, now = self._vault.keyring, datetime.now(UTC)
+        keyring = self._vault.keyring
         for (client, gallery), persons in self._suppressed.items():
-            place = (
-                suppressions.ANY if client is None else suppressions.client_of(keyring, client),
-                gallery or suppressions.ANY,
-            )
+            place = suppressions.place_of(keyring, client, gallery)
             entries = [Entry(each, *place) for each in persons]
-            suppressions.write(self._session, entries, reason=reason, at=now)
+            suppressions.write(self._session, keyring, entries, reason=reason, at=self._at)
 
     def drop_if_faceless(self, *subject_ids: str) -> None:
         """Destroy the keys of those of these subjects that have no face left anywhere."""
@@ -486,6 +496,7 @@ class _Taken:
                 for place, persons in self._suppressed.items()
                 if persons
             },
+            suppressed_at=self._at,
             receipt_id=kept_receipts.new_id(),
             face_ids=self.face_ids,
             subject_ids=tuple(self._keyless),
@@ -511,6 +522,7 @@ def _rows_left(session: Session, erasure: Erasure) -> int:
     if erasure.collection_id is not None:
         left += _count(session, CollectionRow.id == erasure.collection_id)
         left += _count(session, FaceRow.collection_id == erasure.collection_id)
+        left += _held_of(session, erasure.collection_id)
     for face_ids in erasure.face_ids.values():
         for some in _in_parts(face_ids):
             left += _count(session, FaceRow.id.in_(some))
@@ -520,6 +532,24 @@ def _rows_left(session: Session, erasure: Erasure) -> int:
         left += _count(session, FaceRow.subject_id.in_(some))
         left += _count(session, UserRow.subject_id.in_(some))
     return left
+
+
+def _held_of(session: Session, collection_id: str) -> int:
+    # What others hold of a whole collection: its faces' ids are not kept for the last look.
+    matches = (
+        select(func.count())
+        .select_from(JobFaceRow)
+        .join(JobRow, JobRow.id == JobFaceRow.job_id)
+        .where(JobRow.collection_id == collection_id)
+    )
+    candidates = (
+        select(func.count())
+        .select_from(CandidateRow)
+        .join(ReviewRow, ReviewRow.review_id == CandidateRow.review_id)
+        .where(ReviewRow.collection_id == collection_id)
+    )
+    held = users.count_users(session, collection_id)
+    return held + sum(session.execute(one).scalar_one() for one in (matches, candidates))
 
 
 _OTHERS = (

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from rightface.gallery.rows import CollectionRow, FaceRow, SubjectRow
 from rightface.gallery.store import Collection
 from rightface.gallery.vault import Vault
+from rightface.keys import KeyRing
 from rightface.law import consents
 from rightface.law.tables import ConsentRow, stamp
 from rightface.permit import Permit, Touch, require
@@ -129,7 +130,7 @@ def due(session: Session, *, at: datetime, until: datetime) -> list[Due]:
     ]
 
 
-def expired(session: Session, at: datetime, limit: int) -> list[str]:
+def expired(session: Session, keyring: KeyRing, at: datetime, limit: int) -> list[str]:
     """Faces enrolled by consent whose consent has ended by itself, and no other covers them.
 
     Ids of at most about `limit` of them.
@@ -156,28 +157,30 @@ def expired(session: Session, at: datetime, limit: int) -> list[str]:
         .execution_options(yield_per=_AT_ONCE)
     )
     found: list[str] = []
-    for (client, name, purpose), rows in groupby(
-        session.execute(query), lambda row: (row.client, row.name, row.purpose)
-    ):
-        while some := list(islice(rows, _IN)):
-            still = consents.covered(
-                session,
-                [row.commitment for row in some],
-                purpose=purpose,
-                gallery=name,
-                client=client,
-                at=at,
-            )
-            found += [row.id for row in some if row.commitment not in still]
-            if len(found) >= limit:
-                return found
+    with session.execute(query) as result:  # it may be left before its end
+        for (client, name, purpose), rows in groupby(
+            result, lambda row: (row.client, row.name, row.purpose)
+        ):
+            while some := list(islice(rows, _IN)):
+                still = consents.covered(
+                    session,
+                    keyring,
+                    [row.commitment for row in some],
+                    purpose=purpose,
+                    gallery=name,
+                    client=client,
+                    at=at,
+                )
+                found += [row.id for row in some if row.commitment not in still]
+                if len(found) >= limit:
+                    return found
     return found
 
 
-def count_overdue(session: Session, at: datetime) -> int:
+def count_overdue(session: Session, keyring: KeyRing, at: datetime) -> int:
     """How many faces are past one of their dates at `at`, or past the end of their consent."""
     past = select(func.count()).select_from(FaceRow).where(overdue(at))
-    return int(session.execute(past).scalar_one()) + len(expired(session, at, _AT_ONCE))
+    return int(session.execute(past).scalar_one()) + len(expired(session, keyring, at, _AT_ONCE))
 
 
 def _dates(session: Session, until: datetime) -> Iterator[tuple[str, str, datetime, Clock]]:

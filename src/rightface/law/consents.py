@@ -1,11 +1,14 @@
 """Consents: what each person agreed to, for how long, and whether they took it back.
 
 Rows hold keyed commitments, never a subject's reference. Consent is read at every use: nothing of
-it is cached. A withdrawn consent covers nothing, at any date, at once. Knows nothing of faces.
+it is cached. A withdrawn consent covers nothing, at any date, at once. Each row has a keyed hash of
+all that it says: one that this instance did not write, or that was changed since, covers nothing
+and lifts nothing; a withdrawal in it counts. Knows nothing of faces.
 """
 
 from __future__ import annotations
 
+import hmac
 import json
 import logging
 import re
@@ -136,8 +139,7 @@ def record(
         obtained_at=stamp(obtained_at),
         expires_at=None if expires_at is None else stamp(expires_at),
     )
-    session.add(row)
-    session.flush()
+    _write(session, keyring, row)
     return _consent(row)
 
 
@@ -146,6 +148,8 @@ def withdraw(session: Session, keyring: KeyRing, subject: str, at: datetime) -> 
 
     A person who never consented, or has withdrawn before, is put on record as saying no, so that
     nobody enrolls them silently.
+
+    A row that is damaged is withdrawn too, and not returned.
 
     Raises:
         ConsentError: no subject.
@@ -159,30 +163,75 @@ def withdraw(session: Session, keyring: KeyRing, subject: str, at: datetime) -> 
         )
     )
     standing = [row for row in rows if row.withdrawn_at is None]
+    sound = [row for row in standing if is_sound(keyring, row)]
     for row in standing:
-        row.withdrawn_at = stamp(at)
+        mark_withdrawn(keyring, row, at)
     if not rows:
-        session.add(
-            ConsentRow(
-                subject=commitment,
-                purposes="[]",
-                galleries="[]",
-                client=None,
-                notice_digest="",
-                retention_days=0,
-                how=OBJECTION,
-                obtained_at=stamp(at),
-                withdrawn_at=stamp(at),
-            )
+        objection = ConsentRow(
+            subject=commitment,
+            purposes="[]",
+            galleries="[]",
+            client=None,
+            notice_digest="",
+            retention_days=0,
+            how=OBJECTION,
+            obtained_at=stamp(at),
+            withdrawn_at=stamp(at),
         )
+        _write(session, keyring, objection)
     session.flush()
-    return [_consent(row) for row in standing]
+    return [_consent(row) for row in sound]
+
+
+def mark_withdrawn(keyring: KeyRing, row: ConsentRow, at: datetime) -> None:
+    """Withdraw one row; the caller flushes. Inside `Database.write`."""
+    row.withdrawn_at = stamp(at)
+    row.mac = row_mac(keyring, row)
+
+
+def row_mac(keyring: KeyRing, row: ConsentRow | Row[Any]) -> str:
+    """The keyed hash (hex, 64 digits) of all that a consent's row says, its id included."""
+    told = [
+        row.id,
+        row.subject,
+        row.purposes,
+        row.galleries,
+        row.client,
+        row.notice_digest,
+        row.retention_days,
+        row.how,
+        row.obtained_at,
+        row.expires_at,
+        row.withdrawn_at,
+    ]
+    return keyring.commitment("consent-row", json.dumps(told))
+
+
+def is_sound(keyring: KeyRing, row: ConsentRow | Row[Any]) -> bool:
+    """Whether this instance wrote the row as it is."""
+    return hmac.compare_digest(row_mac(keyring, row).encode(), (row.mac or "").encode())
+
+
+def damaged(session: Session, keyring: KeyRing) -> int:
+    """How many rows this instance did not write as they are. Reads all of them."""
+    rows = session.execute(select(*_TABLE).execution_options(yield_per=1_000))
+    return sum(not is_sound(keyring, row) for row in rows)
+
+
+def _write(session: Session, keyring: KeyRing, row: ConsentRow) -> None:
+    session.add(row)
+    session.flush()  # gives it its id
+    row.mac = row_mac(keyring, row)
+    session.flush()
 
 
 def of_subject(session: Session, keyring: KeyRing, subject: str) -> list[Consent]:
-    """All consents of a person, oldest first, withdrawn and expired ones included."""
+    """All consents of a person, oldest first, withdrawn and expired ones included.
+
+    A damaged row is left out.
+    """
     found = _rows(session, [keyring.commitment("subject", subject)])
-    return [_consent(row) for row in found if row.how != OBJECTION]
+    return [_consent(row) for row in found if row.how != OBJECTION and _sound(keyring, row)]
 
 
 def covering(
@@ -206,13 +255,14 @@ def covering(
 
 def suppressed(session: Session, keyring: KeyRing, subject: str) -> bool:
     """Whether the person withdrew, or said no, and has not consented anew since."""
-    commitment = keyring.commitment("subject", subject)
-    rows = _rows(session, [commitment])
-    return bool(rows) and rows[-1].withdrawn_at is not None
+    rows = _rows(session, [keyring.commitment("subject", subject)])
+    said = [row for row in rows if row.withdrawn_at is not None or _sound(keyring, row)]
+    return bool(said) and said[-1].withdrawn_at is not None
 
 
 def covered(
     session: Session,
+    keyring: KeyRing,
     commitments: Iterable[str],
     *,
     purpose: str,
@@ -223,7 +273,7 @@ def covered(
     """Those of these rows' commitments whose person is covered for a use at `at`."""
     use = _Use(purpose, gallery, client, stamp(at))
     known = sorted(set(commitments))
-    return frozenset(row.subject for row in _rows(session, known) if use.covered_by(row))
+    return frozenset(row.subject for row in _rows(session, known) if use.covered_by(keyring, row))
 
 
 @dataclass(frozen=True)
@@ -256,16 +306,13 @@ def standing(
     use = _Use(purpose, gallery, client, stamp(at))
     for row in _rows(session, list(known)):
         # Ordered by id: the last row of each person says whether they are suppressed.
+        if row.withdrawn_at is None and not _sound(keyring, row):
+            continue
         withdrawn[row.subject] = row.withdrawn_at is not None
         if row.withdrawn_at is None and row.obtained_at > given.get(row.subject, ""):
             given[row.subject] = row.obtained_at
-        try:
-            covered = use.covered_by(row)
-        except (ValueError, TypeError):
-            _log.error("a consent's record is damaged; it covers nothing")
-            covered = False
         before = newest.get(row.subject)
-        if covered and (before is None or row.obtained_at >= before.obtained_at):
+        if use.holds(row) and (before is None or row.obtained_at >= before.obtained_at):
             newest[row.subject] = row
     return Standing(
         covering={known[subject]: _consent(row) for subject, row in newest.items()},
@@ -283,15 +330,23 @@ class _Use:
     client: str | None
     at: str
 
-    def covered_by(self, row: Row[Any]) -> bool:
-        return (
-            row.withdrawn_at is None
-            and row.obtained_at <= self.at
-            and (row.expires_at is None or self.at < row.expires_at)
-            and (row.client is None or row.client == self.client)
-            and self.purpose in _words(row.purposes)
-            and _any_matches(row.galleries, self.gallery)
-        )
+    def covered_by(self, keyring: KeyRing, row: Row[Any]) -> bool:
+        return row.withdrawn_at is None and _sound(keyring, row) and self.holds(row)
+
+    def holds(self, row: Row[Any]) -> bool:
+        # On a row that is sound. Those of earlier releases may have been damaged before they were.
+        try:
+            return (
+                row.withdrawn_at is None
+                and row.obtained_at <= self.at
+                and (row.expires_at is None or self.at < row.expires_at)
+                and (row.client is None or row.client == self.client)
+                and self.purpose in _words(row.purposes)
+                and _any_matches(row.galleries, self.gallery)
+            )
+        except (ValueError, TypeError):
+            _log.error("a consent's record is damaged; it covers nothing")
+            return False
 
 
 _TABLE = ConsentRow.__table__.c
@@ -309,6 +364,13 @@ def _rows(session: Session, commitments: list[str]) -> Sequence[Row[Any]]:
     if len(commitments) == 1:
         return session.connection().execute(_OF_ONE, {"subject": commitments[0]}).all()
     return session.connection().execute(_OF_MANY, {"subjects": commitments}).all()
+
+
+def _sound(keyring: KeyRing, row: Row[Any]) -> bool:
+    if is_sound(keyring, row):
+        return True
+    _log.error("a consent's record is not as it was written; it covers nothing")
+    return False
 
 
 @lru_cache(maxsize=1_024)

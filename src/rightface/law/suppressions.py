@@ -3,18 +3,22 @@
 An entry holds a keyed commitment of the person (under a sub-key of its own), of the client and of
 the gallery, or `*`; a reason word and a time. No template, no name. It holds for enrolment on the
 basis of consent until a consent given after it covers the enrolment; a withdrawal's holds on every
-basis until the person consents anew. Nothing lifts an entry but a newer consent. Knows nothing of
+basis until the person consents anew. Nothing lifts an entry but a newer consent. Each row has a
+keyed hash of all that it says: one that was changed since is lifted by nothing. Knows nothing of
 faces.
 """
 
 from __future__ import annotations
 
+import hmac
+import json
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import bindparam, delete, func, insert, select
+from sqlalchemy import Row, bindparam, delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from rightface.keys import KeyRing
@@ -33,6 +37,8 @@ REASONS = (
     "licence-ended",  # the client's last licence had ended
 )
 _AT_ONCE = 400
+_NEVER = datetime.max.replace(tzinfo=UTC)  # no consent is given after it
+_log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -75,7 +81,19 @@ def gallery_of(keyring: KeyRing, client: str, gallery: str) -> str:
     return keyring.commitment("gallery", f"{client}\x1f{gallery}")
 
 
-def write(session: Session, entries: Iterable[Entry], *, reason: str, at: datetime) -> int:
+def place_of(keyring: KeyRing, client: str | None, gallery: str | None) -> tuple[str, str]:
+    """The place of an entry: client (None: every) and gallery's commitment (None: every)."""
+    return (ANY if client is None else client_of(keyring, client), gallery or ANY)
+
+
+def write(
+    session: Session,
+    keyring: KeyRing,
+    entries: Iterable[Entry],
+    *,
+    reason: str,
+    at: datetime,
+) -> int:
     """Put entries on record, in place of those of the same place and reason. How many there are.
 
     Call inside `Database.write`.
@@ -95,9 +113,32 @@ def write(session: Session, entries: Iterable[Entry], *, reason: str, at: dateti
                 )
             )
             place = {"client": client, "gallery": gallery, "reason": reason, "at": stamp(at)}
-            session.execute(insert(SuppressionRow), [{"subject": each, **place} for each in some])
+            rows = [
+                {
+                    "subject": each,
+                    **place,
+                    "mac": row_mac(keyring, each, client, gallery, reason, stamp(at)),
+                }
+                for each in some
+            ]
+            session.execute(insert(SuppressionRow), rows)
             written += len(some)
     return written
+
+
+def row_mac(keyring: KeyRing, subject: str, client: str, gallery: str, reason: str, at: str) -> str:
+    """The keyed hash (hex, 64 digits) of all that an entry's row says."""
+    told = json.dumps([subject, client, gallery, reason, at])
+    return keyring.commitment("suppression-row", told)
+
+
+def _since(keyring: KeyRing, row: SuppressionRow | Row[Any]) -> datetime:
+    # Since when the entry holds; of one that was changed nobody knows: no consent is newer.
+    told = row_mac(keyring, row.subject, row.client, row.gallery, row.reason, row.at)
+    if hmac.compare_digest(told.encode(), (row.mac or "").encode()):
+        return moment(row.at)
+    _log.error("a suppression's record is not as it was written; no consent lifts it")
+    return _NEVER
 
 
 def holding(
@@ -128,9 +169,10 @@ def holding(
     rows = session.connection().execute(
         _HOLDING, {"subjects": [ANY, *known], "clients": clients, "galleries": galleries}
     )
-    for subject, reason, at in rows:
-        for one in known.values() if subject == ANY else (known[subject],):
-            found[one].append(Suppression(reason, moment(at)))
+    for row in rows:
+        entry = Suppression(row.reason, _since(keyring, row))
+        for one in known.values() if row.subject == ANY else (known[row.subject],):
+            found[one].append(entry)
     return {one: tuple(entries) for one, entries in found.items() if entries}
 
 
@@ -141,7 +183,8 @@ def of_subject(session: Session, keyring: KeyRing, subject: str) -> list[Kept]:
         select(SuppressionRow).where(SuppressionRow.subject == known).order_by(SuppressionRow.id)
     )
     return [
-        Kept(row.client, row.gallery, row.reason, moment(row.at)) for row in session.scalars(query)
+        Kept(row.client, row.gallery, row.reason, _since(keyring, row))
+        for row in session.scalars(query)
     ]
 
 
@@ -159,7 +202,7 @@ def in_parts(things: Sequence[T], most: int) -> Iterator[list[T]]:
 
 
 _TABLE = SuppressionRow.__table__.c
-_HOLDING = select(_TABLE.subject, _TABLE.reason, _TABLE.at).where(
+_HOLDING = select(*_TABLE).where(
     _TABLE.subject.in_(bindparam("subjects", expanding=True)),
     _TABLE.client.in_(bindparam("clients", expanding=True)),
     _TABLE.gallery.in_(bindparam("galleries", expanding=True)),

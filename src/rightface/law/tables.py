@@ -88,6 +88,8 @@ class ConsentRow(Base):
     obtained_at: Mapped[str] = mapped_column(String(TIME))
     expires_at: Mapped[str | None] = mapped_column(String(TIME))
     withdrawn_at: Mapped[str | None] = mapped_column(String(TIME))
+    mac: Mapped[str | None] = mapped_column(String(64))
+    """Keyed hash of all other columns (consents.row_mac). None, or another: it covers nothing."""
 
 
 class AdoptionRow(Base):
@@ -215,3 +217,5 @@ class SuppressionRow(Base):
     """Keyed commitment of the gallery; `*`: every gallery."""
     reason: Mapped[str] = mapped_column(String(32))
     at: Mapped[str] = mapped_column(String(TIME))
+    mac: Mapped[str | None] = mapped_column(String(64))
+    """Keyed hash of the five columns above. None, or another: no consent lifts the entry."""

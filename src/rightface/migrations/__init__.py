@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -17,13 +18,20 @@ from rightface.errors import StorageError
 HEAD = "0008"
 
 
-def migrate(database: Database, *, before: Callable[[str], object] | None = None) -> None:
+def migrate(
+    database: Database,
+    *,
+    before: Callable[[str], object] | None = None,
+    consent_mac: Callable[[Any], str] | None = None,
+) -> None:
     """Bring the schema forward to `HEAD`, in one transaction. Nothing to do: nothing done.
 
     Args:
         database: the open database; nobody else may be migrating it.
         before: called with the database's revision, before anything changes in a database that has
             one: the place to make a backup. What it raises ends the migration.
+        consent_mac: the keyed hash of a consent's row (law/consents.row_mac), for rows of releases
+            that wrote none (before 0007). Without it, such rows cover nothing.
 
     Raises:
         StorageError: the database is of a newer rightface, or cannot be changed.
@@ -49,6 +57,7 @@ def migrate(database: Database, *, before: Callable[[str], object] | None = None
         with database.writing_engine.begin() as connection:
             database.take_turn(connection)
             config.attributes["connection"] = connection
+            config.attributes["consent_mac"] = consent_mac
             command.upgrade(config, "head")
     except SQLAlchemyError as error:
         raise _failed(error) from error

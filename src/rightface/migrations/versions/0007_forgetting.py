@@ -1,7 +1,11 @@
-"""Forgetting: suppressions of a subject in a gallery; receipts kept; the log of changes trimmed."""
+"""Forgetting: suppressions of a subject in a gallery; receipts kept; the log of changes trimmed.
+
+Consents get a keyed hash of their row. Those of earlier releases get theirs here, by what `migrate`
+was given for it: whoever opens the database has the key.
+"""
 
 import sqlalchemy as sa
-from alembic import op
+from alembic import context, op
 
 revision = "0007"
 down_revision = "0006"
@@ -18,6 +22,7 @@ def upgrade() -> None:
         sa.Column("gallery", sa.String(length=64), nullable=False),
         sa.Column("reason", sa.String(length=32), nullable=False),
         sa.Column("at", sa.String(length=27), nullable=False),
+        sa.Column("mac", sa.String(length=64), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(
@@ -40,3 +45,11 @@ def upgrade() -> None:
     # In place, on every engine. What the log of changes has lost at its old end.
     op.execute("ALTER TABLE collections ADD COLUMN log_floor INTEGER DEFAULT 0 NOT NULL")
     op.create_index("consents_by_end", "consents", ["expires_at"], unique=False)
+    op.execute("ALTER TABLE consents ADD COLUMN mac VARCHAR(64)")
+    row_mac = context.config.attributes.get("consent_mac")
+    if row_mac is None:
+        return
+    connection = op.get_bind()
+    table = sa.Table("consents", sa.MetaData(), autoload_with=connection)
+    for row in connection.execute(sa.select(table)).all():
+        connection.execute(table.update().where(table.c.id == row.id).values(mac=row_mac(row)))
