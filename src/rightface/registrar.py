@@ -222,10 +222,21 @@ class Registrar:
                 mend="Give --obtained DATE, or record each of them alone.",
             )
 
-    def consents_of(self, subject: str) -> list[Consent]:
-        """Every consent of a person, oldest first."""
-        with self._instance.database.read() as session:
-            return consents.of_subject(session, self._instance.keyring, subject)
+    def consents_of(self, subject: str, *, client: str | None = None) -> list[Consent]:
+        """Every consent of a person, oldest first.
+
+        `client`: what this client may rely on; nothing of a person of whom it has neither a face
+        nor a consent of its own.
+        """
+        instance = self._instance
+        with instance.database.read() as session:
+            found = consents.of_subject(session, instance.keyring, subject)
+            if client is None:
+                return found
+            known = any(each.client == client for each in found)
+            if not known and not instance.store.has_face_of(session, client, subject):
+                return []
+            return [each for each in found if each.client in (None, client)]
 
     def withdraw_consent(self, subject: str) -> Receipt:
         """Withdraw every consent of a person and erase all that is held, in one transaction.

@@ -199,7 +199,8 @@ def test_a_person_from_consent_to_erasure(native: Native) -> None:
     (recorded,) = mine.record_consents(consents).consents
     assert recorded.notice_digest == sha256(b"We look at your face.").hexdigest()
     assert mine.show_consents(subject).consents == [recorded]
-    assert theirs.show_consents(subject).consents == [recorded]
+    (seen,) = theirs.show_consents(subject).consents
+    assert seen == recorded.model_copy(update={"subject_commitment": None})
     _enrol(native, gallery, subject)
     report = mine.report_subject(subject)
     assert [(one.client, one.gallery) for one in report.faces] == [("acme", gallery)]
@@ -266,7 +267,15 @@ def test_a_client_sees_what_concerns_it_alone(native: Native) -> None:
     with pytest.raises(ApiError) as error:
         theirs.explain({"operation": "detect", "client": foreign.client})
     assert error.value.problem.code == "not-allowed"
-    told = theirs.decide([{"operation": "detect", "client": "acme"}]).decisions
+    asked = {"operation": "detect", "client": "acme"}
+    for question in (asked | {"subjects": [subject]}, {**asked, "subjects": ["nobody"]}):
+        with pytest.raises(ApiError, match="persons") as error:
+            theirs.decide([question])
+        assert error.value.status == 403
+        with pytest.raises(ApiError, match="persons"):
+            theirs.explain(question)
+        assert mine.decide([question]).decisions[0].outcome != "error"
+    told = theirs.decide([asked]).decisions
     assert told[0].outcome in ("allow", "deny", "require-duty")
     with pytest.raises(ApiError) as error:
         theirs.decide([{"operation": "detect", "client": foreign.client}])
@@ -506,3 +515,16 @@ def test_nobody_there_and_somebody_else_there(native: Native) -> None:
         Client(f"http://127.0.0.1:{port}", token="t", timeout=1).sweep()
     with pytest.raises(Unreachable, match="not of this API"):
         Client(native.url + "/nowhere", token="t").whoami()
+
+
+def test_a_client_is_shown_consents_of_persons_whom_it_knows_alone(native: Native) -> None:
+    mine, theirs, subject = client_of(native), client_of(native, "client"), name()
+    native.instance.consent(subject)  # of any client: but this one has never met them
+    assert theirs.show_consents(subject).consents == []
+    assert len(mine.show_consents(subject).consents) == 1
+    _enrol(native, name(), subject)
+    (seen,) = theirs.show_consents(subject).consents
+    assert seen.subject_commitment is None
+    assert seen.galleries
+    mine.withdraw_consent(subject)  # and nothing of the client is there any more
+    assert theirs.show_consents(subject).consents == []

@@ -241,6 +241,20 @@ class Store:
             select(func.count()).select_from(FaceRow).where(FaceRow.collection_id == collection.id)
         ).scalar_one()
 
+    def has_face_of(self, session: Session, client: str, subject: str) -> bool:
+        """Whether a face of this person is enrolled in any of a client's collections."""
+        query = (
+            select(FaceRow.id)
+            .join(SubjectRow, SubjectRow.id == FaceRow.subject_id)
+            .join(CollectionRow, CollectionRow.id == FaceRow.collection_id)
+            .where(
+                SubjectRow.commitment == self._vault.row_commitment(subject),
+                CollectionRow.client == client,
+            )
+            .limit(1)
+        )
+        return session.execute(query).first() is not None
+
     def insert_faces(
         self, session: Session, collection: Collection, faces: Sequence[NewFace], *, permit: Permit
     ) -> None:

@@ -30,11 +30,12 @@ def record_consents(house: In, who: By, asked: asks.ConsentTerms) -> shapes.Cons
 
 @routes.post("/consents/show")
 def show_consents(house: In, who: By, asked: asks.SubjectNamed) -> shapes.Consents:
-    """What is on record for a person. A client is shown what it may rely on."""
-    found = house.registrar.consents_of(asked.subject)
+    """What is on record for a person. A client is shown what it may rely on, of whom it knows."""
+    found = house.registrar.consents_of(asked.subject, client=who.client)
+    told = [shapes.Consent.of(each) for each in found]
     if who.client is not None:
-        found = [each for each in found if each.client in (None, who.client)]
-    return shapes.Consents(consents=[shapes.Consent.of(each) for each in found])
+        told = [each.model_copy(update={"subject_commitment": None}) for each in told]
+    return shapes.Consents(consents=told)
 
 
 @routes.post("/consents/withdraw")

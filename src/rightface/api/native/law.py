@@ -81,6 +81,13 @@ def _asked(who: Who, told: Question) -> Question:
     # A client asks about itself, or about nobody: others' licences and consents are not its own.
     if who.client is not None and told.client not in (None, who.client):
         raise NotYours("The question is about another client.", mend="Leave 'client' out.")
+    if who.client is not None and told.subjects:
+        # The answer would say, without a record, whether somebody withdrew or was erased.
+        raise NotYours(
+            "The question names persons.",
+            why="What is on record of persons is asked after by the operation itself.",
+            mend="Leave 'subjects' out.",
+        )
     return told
 
 

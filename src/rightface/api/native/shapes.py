@@ -120,7 +120,7 @@ class Consent(Told):
     """One consent. It names nobody: the commitment is keyed."""
 
     consent_id: int
-    subject_commitment: str
+    subject_commitment: str | None = Field(description="Null: a client asked.")
     purposes: list[str]
     galleries: list[str]
     client: str | None
