@@ -8,8 +8,8 @@ command line, a wire format.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -128,7 +128,11 @@ class SubjectDesk:
         index = instance.database.write(act)
         with instance.database.read() as session:
             faces = self._faces(session, subject)
-            return SubjectReport(
+            known = {
+                instance.vault.commitment(session, subject),
+                instance.vault.instance_commitment(subject),
+            }
+            held = SubjectReport(
                 made_at=datetime.now(UTC),
                 consents=tuple(consents.of_subject(session, instance.keyring, subject)),
                 faces=faces,
@@ -138,9 +142,10 @@ class SubjectDesk:
                     instance.vault.row_commitment(subject),
                     [one.face_id for one in faces],
                 ),
-                uses=tuple(self._uses(session, subject, index)),
+                uses=(),
                 ledger_index=index,
             )
+        return replace(held, uses=tuple(self._uses(known, index)))
 
     def _faces(self, session: Session, subject: str) -> tuple[FaceHeld, ...]:
         known = self._instance.vault.row_commitment(subject)
@@ -168,20 +173,20 @@ class SubjectDesk:
             for face, client, name in rows
         )
 
-    def _uses(self, session: Session, subject: str, before: int) -> Iterator[Use]:
-        # Under their own key while they have one, and under the instance's before and after it.
-        vault = self._instance.vault
-        known = {vault.commitment(session, subject), vault.instance_commitment(subject)}
-        concerned: dict[int, Leaf] = {}
+    def _uses(self, known: Set[str], before: int) -> Iterator[Use]:
+        # Under their own key while they have one, and under the instance's before and after it. The
+        # ledger only grows: it is read in short parts, so that no long one holds up the database.
+        wanted = [one.encode() for one in known]
+        concerned: dict[int, tuple[Leaf, Leaf | None]] = {}
         for start in range(0, before, _LEAVES):
-            end = min(start + _LEAVES, before)
-            for index, body in enumerate(log.entries(session, start, end), start):
-                if not any(one.encode() in body for one in known):
-                    continue
-                leaf = Leaf.parse(body)
-                concerned[index] = leaf
-        for index, leaf in concerned.items():
-            asked = leaf if leaf.of is None else _leaf(session, leaf.of)
+            with self._instance.database.read() as session:
+                bodies = log.entries(session, start, min(start + _LEAVES, before))
+                for index, body in enumerate(bodies, start):
+                    if any(one in body for one in wanted):
+                        leaf = Leaf.parse(body)
+                        asked = leaf if leaf.of is None else _leaf(session, leaf.of)
+                        concerned[index] = (leaf, asked)
+        for index, (leaf, asked) in concerned.items():
             yield Use(
                 index=index,
                 time=leaf.time,
