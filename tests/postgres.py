@@ -24,6 +24,11 @@ from sqlalchemy import URL, create_engine, make_url
 from sqlalchemy.exc import OperationalError
 
 USER = "rightface"
+_ZEROBLOB = """
+    CREATE FUNCTION zeroblob(integer) RETURNS bytea LANGUAGE sql
+    AS $$ SELECT decode(repeat('00', $1), 'hex') $$
+"""
+"""SQLite's, for tests that spoil a row on either."""
 
 
 def programs() -> Path | None:
@@ -122,6 +127,7 @@ class PostgreSQL:
         if name not in self._templates:
             self.execute(f"CREATE DATABASE template_{name}")
             furnish(self.url(f"template_{name}"))
+            self.execute(_ZEROBLOB, f"template_{name}")
             self._templates[name] = f"template_{name}"
         return self._templates[name]
 

@@ -95,7 +95,7 @@ def test_a_withdrawal_is_of_one_adoption(instance: Instance) -> None:
 OTHER = "amazon-rekognition-moratorium-2020"
 
 
-def _copied(columns: str, where: str = "1") -> str:
+def _copied(columns: str, where: str = "TRUE") -> str:
     """Each of two adoptions gets the other's columns."""
     pairs = ", ".join(f"{one} = o.{one}" for one in columns.split())
     others = "(SELECT * FROM adoptions LIMIT 2)"
