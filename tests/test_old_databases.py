@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -224,3 +225,21 @@ def test_a_dump_restores(storage: Storage, tmp_path: Path) -> None:
             assert revision(restored) == "0002"
             migrate(restored)
             assert revision(restored) == HEAD
+
+
+@pytest.mark.sqlite_only
+def test_a_copy_goes_after_seven_days_and_until_then_no_receipt_says_overwritten(
+    fresh: TemporaryInstance,
+) -> None:
+    data, database = fresh.instance.settings.data, fresh.instance.database
+    assert fresh.registrar.subjects.erase("nobody").overwritten
+    copy = backup.before_migration(database, "0002", data)
+    assert not fresh.registrar.subjects.erase("nobody").overwritten
+    now = datetime.now(UTC)
+    assert backup.drop_old(data, now + timedelta(days=6)) == 0
+    other = copy.with_name("another-name")
+    other.hardlink_to(copy)  # the bytes, when the name is gone
+    assert backup.drop_old(data, now + timedelta(days=8)) == 1
+    assert not copy.exists()
+    assert set(other.read_bytes()) == {0}
+    assert fresh.registrar.subjects.erase("nobody").overwritten

@@ -25,6 +25,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -79,6 +80,7 @@ class Database:
         self._called = threading.Semaphore(0)  # wakes the writer's thread, for `submit`
         self.forgetting = False  # deleted content may still stand in the write-ahead log
         self._hooks: list[Callable[[], None]] = []
+        self.copied_to: Path | None = None  # where copies lie that were made before migrations
         self._open = True
         self._process = os.getpid()
         self._gate = threading.Lock()

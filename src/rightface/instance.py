@@ -117,6 +117,7 @@ class Instance:
         self.settings = settings
         self.keyring = keyring
         self.database = database
+        database.copied_to = settings.data
         self.library = load_tested(settings.instruments_directory)
         self.vault = Vault(keyring)
         self.store = Store(keyring, self.vault)

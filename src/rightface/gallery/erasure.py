@@ -45,6 +45,7 @@ from rightface.gallery.vault import Vault
 from rightface.keys import KeyRing
 from rightface.law import suppressions
 from rightface.law.suppressions import Entry
+from rightface.migrations.backup import copies
 from rightface.permit import Permit, Touch, require
 
 OVERDUE_AT_ONCE = 500  # so that a great many do not hold up other writers
@@ -76,7 +77,8 @@ class Erasure:
     gallery: str | None = None
     """The ledger's commitment of the collection, where a whole one went."""
     others: Mapping[str, int] = field(default_factory=dict)
-    """What else held something of the faces: `users`, `job-results`, `review-seals`."""
+    """What else held something of the faces: `users`, `job-results`. How much reviews held is not
+    told: clients get the receipt, and it would tell who waits in an open one."""
     forgotten: tuple[str, ...] = field(default=(), repr=False)
     """The ledger's commitments of the faces, sorted; none for a whole collection."""
     suppressed: Mapping[tuple[str | None, str | None], tuple[str, ...]] = field(
@@ -265,7 +267,7 @@ def complete_erasure(
     if erasure.collection_id is not None:
         room.forget_collection(erasure.collection_id)
     left = room.forget(erasure.face_ids)
-    overwritten = database.forget_deleted()
+    overwritten = database.forget_deleted() and not _copied(database)
     with database.read() as session:
         left += _rows_left(session, erasure)
     if left:
@@ -291,6 +293,11 @@ def complete_erasure(
     if database.is_sqlite:
         database.forget_deleted()  # the ids that were noted for the last look
     return Receipt(**{**kept, "subjects": tuple(kept["subjects"])})
+
+
+def _copied(database: Database) -> bool:
+    # Whether a copy from before a migration, which is not sealed, still holds what was erased.
+    return database.copied_to is not None and bool(copies(database.copied_to))
 
 
 def complete_abandoned(*, database: Database, room: IndexRoom, keyring: KeyRing) -> int:
@@ -415,7 +422,7 @@ class _Taken:
             GalleryError: something is left.
         """
         gone = reviews.forget_subject(self._session, row_commitment, client=client)
-        self._others["review-seals"] += gone
+        self._others[reviews.UNCOUNTED] += gone
         if reviews.left_of_subject(self._session, row_commitment, client=client):
             raise GalleryError(_LEFT)
 
@@ -489,7 +496,11 @@ class _Taken:
             subject_count=len(subjects),
             subjects_digest=hashlib.sha256("\n".join(subjects).encode()).hexdigest(),
             gallery=gallery,
-            others={name: number for name, number in self._others.items() if number},
+            others={
+                name: number
+                for name, number in self._others.items()
+                if number and name != reviews.UNCOUNTED
+            },
             forgotten=tuple(sorted(self._forgotten)),
             suppressed={
                 place: tuple(sorted(persons))
@@ -555,7 +566,7 @@ def _held_of(session: Session, collection_id: str) -> int:
 _OTHERS = (
     ("users", users.forget, users.left),
     ("job-results", jobs.forget, jobs.left),
-    ("review-seals", reviews.forget, reviews.left),
+    (reviews.UNCOUNTED, reviews.forget, reviews.left),
 )
 """Whoever else holds something of a face: how it is destroyed, and how many things are left."""
 

@@ -36,7 +36,8 @@ class Receipt:
     """What the verification query and the index still found: zeros."""
     overwritten: bool
     """Whether the bytes in the database's files were overwritten before this was signed. False if
-    a long read was in the way: the next erasure or restart does it."""
+    a long read was in the way (the next erasure or restart does it), or while a copy from before a
+    migration lies in the data directory: it goes after seven days, or by hand."""
     subjects: tuple[str, ...]
     """The ledger's commitments of the subjects concerned, the first 100 in order."""
     subject_count: int

@@ -12,7 +12,7 @@ import shutil
 import sqlite3
 import subprocess
 from contextlib import closing, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import URL
@@ -21,8 +21,10 @@ from rightface.db import Database
 from rightface.errors import StorageError
 
 KEPT = 3  # copies made before migrations; older ones go
+COPY_DAYS = 7  # and so do those of so many days ago, when a server runs
 _ROOM = 1.1  # free space asked for, in sizes of the database
 _SPARE = 4 << 20  # bytes left free beside the copy
+_MOMENT = "%Y%m%dT%H%M%S%fZ"
 _LONGEST = 3600  # seconds for pg_dump
 _VARIABLES = {  # libpq's variables for what a URL may say
     "host": "PGHOST",
@@ -45,17 +47,54 @@ def before_migration(database: Database, revision: str, directory: Path) -> Path
     Raises:
         StorageError: there is no room, no `pg_dump`, or the copy failed. Nothing is left of it.
     """
-    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+    moment = datetime.now(UTC).strftime(_MOMENT)
     ending = "db" if database.is_sqlite else "dump"
     target = directory / f"before-migration-{revision}-{moment}.{ending}"
     if database.is_sqlite:
         copy_sqlite(Path(str(database.engine.url.database)), target)
     else:
         dump_postgresql(database.engine.url, target)
-    copies = sorted(directory.glob("before-migration-*"), key=lambda each: each.stem.split("-")[-1])
-    for old in copies[:-KEPT]:
-        old.unlink(missing_ok=True)
+    for old in copies(directory)[:-KEPT]:
+        _destroy(old)
     return target
+
+
+def copies(directory: Path) -> list[Path]:
+    """The copies that were made before migrations, the oldest first. They are not sealed."""
+    found = directory.glob("before-migration-*")
+    return sorted(found, key=lambda each: each.stem.split("-")[-1])
+
+
+def drop_old(directory: Path, at: datetime) -> int:
+    """Overwrite and remove the copies that are older than `COPY_DAYS` at `at`; how many.
+
+    For a server that runs well: nobody goes back any more, and a copy holds what was erased since.
+
+    Raises:
+        StorageError: one could not be removed.
+    """
+    last = (at - timedelta(days=COPY_DAYS)).strftime(_MOMENT)
+    old = [each for each in copies(directory) if each.stem.split("-")[-1] < last]
+    try:
+        for each in old:
+            _destroy(each)
+    except OSError as error:
+        raise StorageError(
+            "A copy from before a migration could not be removed.",
+            why=error.strerror or type(error).__name__,
+            mend="Remove `before-migration-*` in the data directory by hand.",
+        ) from error
+    return len(old)
+
+
+def _destroy(copy: Path) -> None:
+    # Zeros first. Where a file system writes elsewhere (copy on write), its blocks outlast that.
+    with copy.open("r+b", buffering=0) as file:
+        left = copy.stat().st_size
+        while left > 0:
+            left -= file.write(bytes(min(left, _SPARE))) or 0
+        os.fsync(file.fileno())
+    copy.unlink(missing_ok=True)
 
 
 def copy_sqlite(source: Path, target: Path) -> None:

@@ -17,6 +17,7 @@ from rightface.errors import GalleryError, RightfaceError, StorageError
 from rightface.gallery import change_log, jobs, request_tokens, reviews
 from rightface.gallery.erasure import complete_abandoned
 from rightface.instance import Instance
+from rightface.migrations.backup import drop_old
 from rightface.registrar import Registrar
 from rightface.registrar_reviews import ReviewDesk
 from rightface.retention import RetentionDesk
@@ -45,6 +46,7 @@ class Keeper:
         self._last_good = time.monotonic()
         self._swept = self._finished = self._reviewed = float("-inf")
         self._expired = self._untokened = self._trimmed = float("-inf")
+        self._dropped = float("-inf")
         self._overdue = 0
         self._troubles: dict[str, str] = {}
         self._damage: RightfaceError | None = None
@@ -98,6 +100,7 @@ class Keeper:
                 self._expire_tokens,
                 self._trim,
                 self._finish,
+                self._drop_copies,
             )
             went_well = [self._try(task.__name__, task) for task in tasks]  # each is tried
             if all(went_well):
@@ -197,6 +200,12 @@ class Keeper:
             complete_abandoned(
                 database=instance.database, room=instance.indexes, keyring=instance.keyring
             )
+
+    def _drop_copies(self) -> None:
+        # Of the database as it was before a migration: they hold what was erased since.
+        if time.monotonic() - self._dropped >= SWEEP_SECONDS:
+            self._dropped = time.monotonic()
+            drop_old(self._instance.settings.data, datetime.now(UTC))
 
 
 def expire_jobs(session: Session) -> int:
