@@ -22,6 +22,7 @@ from instance import PLACE, TemporaryInstance
 from rightface.db import Database
 from rightface.errors import StorageError
 from rightface.instance import Instance
+from rightface.law import consents
 from rightface.ledger import log
 from rightface.ledger.verify import verify
 from rightface.migrations import HEAD, backup, migrate, revision
@@ -145,6 +146,8 @@ def test_it_comes_forward_with_everything(
             )
             assert [each.record.face_id for each in found.value.candidates] == [face_id]
             assert prepared.registrar.consents_of("ada")
+            with instance.database.read() as session:  # rows of then have their keyed hash
+                assert consents.damaged(session, instance.keyring) == 0
             assert instance.publisher.publish().size > size
         assert verify(data / "ledger").ok
         (copy,) = data.glob("before-migration-*")

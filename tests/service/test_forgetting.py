@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Integer, String, insert, select, update
 
 from instance import PURPOSE, TemporaryInstance
+from rightface import registrar_subjects
 from rightface.api.app import create_app
 from rightface.api.server import running
 from rightface.errors import GalleryError, Refused
@@ -364,6 +365,27 @@ def test_a_part_of_the_sweep_that_fails_does_not_stop_the_others(
 
 
 # ---------------------------------------------------------------- access
+def test_a_report_reads_the_ledger_in_short_parts(
+    fresh: TemporaryInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staged(fresh)
+    whole = fresh.registrar.subjects.report("ada")
+    size, database, reads = fresh.instance.ledger_size(), fresh.instance.database, []
+    read = database.read
+
+    def counted() -> Any:
+        reads.append(1)
+        return read()
+
+    monkeypatch.setattr(database, "read", counted)
+    monkeypatch.setattr(registrar_subjects, "_LEAVES", 3)
+    again = fresh.registrar.subjects.report("ada")
+    assert len(reads) > size // 3
+    assert again.uses[: len(whole.uses)] == whole.uses
+    assert len(again.uses) == len(whole.uses) + 1  # the first report
+    assert any(one.decision is not None for one in again.uses)
+
+
 def test_a_person_is_told_everything_and_it_is_on_record(fresh: TemporaryInstance) -> None:
     caller, ids = staged(fresh)
     fresh.service.delete_faces(caller, "staff", [ids["ada1"]])
