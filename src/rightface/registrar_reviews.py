@@ -7,13 +7,13 @@ wire format.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.orm import Session
 
 from rightface import credentials
 from rightface.credentials import Credential
-from rightface.errors import CredentialError
+from rightface.errors import CredentialError, ReviewError
 from rightface.gallery import review_figures, review_seals, review_seats, reviews
 from rightface.gallery.review_rows import SeatRow
 from rightface.gallery.review_seals import Review
@@ -53,21 +53,22 @@ class ReviewDesk:
             who = self.reviewer(session, token)
             standing = self.standing(session)
             for row in review_seats.listed(session, name=who.name, at=now):
-                if not review_seals.is_sound(keyring, row):
-                    continue
-                review = review_seals.opened(keyring, row)
-                seat = review_seats.seat_of(session, review, who.credential_id)
-                if seat is not None:
-                    if not review_seats.shown_as(session, review, seat):
-                        continue  # they have decided on everybody
-                elif review_seats.may_sit(
-                    session,
-                    review,
-                    credential_id=who.credential_id,
-                    name=who.name,
-                    standing=standing,
-                ):
-                    continue
+                try:
+                    review = review_seals.opened(keyring, row)
+                    seat = review_seats.seat_of(session, review, who.credential_id)
+                    if seat is not None:
+                        if not review_seats.shown_as(session, review, seat):
+                            continue  # they have decided on everybody
+                    elif review_seats.may_sit(
+                        session,
+                        review,
+                        credential_id=who.credential_id,
+                        name=who.name,
+                        standing=standing,
+                    ):
+                        continue
+                except ReviewError:
+                    continue  # damaged; the others are there all the same
                 found.append(
                     OpenSeat(
                         review_id=row.review_id,
@@ -137,17 +138,29 @@ class ReviewDesk:
         return left
 
     def sweep(self) -> int:
-        """Close what is out of time, destroy what nobody collected; how many of both."""
-        database, keyring = self._instance.database, self._instance.keyring
+        """Close what is out of time, destroy what nobody collected; how many of both.
+
+        One transaction for each: the others need not wait, nor fail with one.
+        """
+        database, now = self._instance.database, datetime.now(UTC)
+        longest = timedelta(hours=self._instance.settings.review_hours)
         with database.read() as session:
-            if not reviews.pending(session):
-                return 0
-        swept = database.write(
-            lambda session: reviews.sweep(session, keyring, at=datetime.now(UTC))
-        )
+            found = reviews.due(session, at=now, longest=longest)
+        swept = sum(self._finished(review_id, now) for review_id in found)
         if swept:
             database.forget_deleted()
         return swept
+
+    def settled(self, review_id: str) -> None:
+        """Close a review whose time is over, as the sweep would."""
+        if self._finished(review_id, datetime.now(UTC)):
+            self._instance.database.forget_deleted()
+
+    def _finished(self, review_id: str, at: datetime) -> bool:
+        keyring = self._instance.keyring
+        return self._instance.database.write(
+            lambda session: reviews.finish(session, keyring, review_id, at=at)
+        )
 
     def figures(self) -> list[ReviewFigure]:
         """How reviewed candidates came out, by model pack, gallery and band. Nobody is in them."""

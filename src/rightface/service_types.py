@@ -240,8 +240,8 @@ class ReviewOutcome:
     state: str
     """`open`, or `closed` with an outcome."""
     outcome: str | None
-    """`confirmed`, `not-this-person`, `disagreement`, `cannot-tell`, `nobody`, `timeout`, `erased`
-    or `damaged`; None: it is open."""
+    """`confirmed`, `not-this-person`, `disagreement`, `cannot-tell`, `damaged`, or `timeout`, which
+    also is the word for nobody found and for whoever was erased; None: it is open."""
     expires_at: datetime
     """When deciding ends; of a closed one, when what was confirmed is destroyed."""
     candidates: Sequence[Candidate] = ()

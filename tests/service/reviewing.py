@@ -152,8 +152,12 @@ class House:
 
     def nothing_left(self, review: str) -> None:
         """Of a closed review nothing is kept but that it was, and how it ended."""
+        assert self.row(review).state == "closed"
+        self.emptied(review)
+
+    def emptied(self, review: str) -> None:
+        """Nothing is kept but that it was."""
         row = self.row(review)
-        assert row.state == "closed"
         assert row.wrapped_key is row.sealed_terms is row.sealed_probe is None
         assert row.probe_face_id is row.probe_subject is None
         for table in TABLES:

@@ -21,7 +21,7 @@ from rightface.gallery import review_seals
 from rightface.keys import seal
 from rightface.law.operation import Operation
 from rightface.ledger import log
-from rightface.service_types import OpenedReview
+from rightface.service_types import Answer, OpenedReview, SearchResult
 from tests.portraits import degraded
 from tests.service.reviewing import (
     GALLERY,
@@ -171,13 +171,57 @@ def test_every_other_outcome_tells_of_nobody(two: House, ann: str, ben: str, exp
     assert (figure.outcome, figure.number) == (expected, 1)
 
 
-def test_a_search_that_finds_nobody_is_decided_at_once(one: House) -> None:
+def test_nothing_tells_who_found_nobody_before_people_look(one: House) -> None:
     one.service.delete_faces(one.caller(), GALLERY, [_face(one, "eileen")])
-    review = one.search(eileen_collins(), similarity=99.0)
-    told = one.outcome(review)
-    assert (told.state, told.outcome, told.candidates) == ("closed", "nobody", ())
-    one.nothing_left(review)
-    assert one.service.list_reviews(one.tokens["ann"]) == []
+    hit = one.searched(grace_hopper(), similarity=99.0)
+    miss = one.searched(eileen_collins(), similarity=99.0)
+    assert hit.review and miss.review
+    assert _told(one, hit) == _told(one, miss)
+    assert _told(one, miss)[0] == "open"
+    waiting = one.service.list_reviews(one.tokens["ann"])
+    assert [each.review_id for each in waiting] == [hit.review]
+    with pytest.raises(ReviewError, match="closed"):
+        one.open("ann", miss.review)
+    assert one.sweep() == 0
+    for answer in (hit, miss):
+        _overdue(one, str(answer.review))
+    assert one.sweep() == 2
+    assert _told(one, hit) == _told(one, miss)
+    assert _told(one, miss)[:3] == ["closed", "timeout", ()]
+    # The operator's rows know what the client does not.
+    assert [one.row(str(each.review)).outcome for each in (hit, miss)] == ["timeout", "nobody"]
+    one.nothing_left(miss.review)
+
+
+def test_erasing_does_not_tell_who_waits(one: House) -> None:
+    hit = one.searched(eileen_collins(), similarity=99.0)
+    one.enrol("grace-too", degraded(grace_hopper()))
+    receipts = [
+        one.service.delete_faces(one.caller(), GALLERY, [_face(one, subject)])
+        for subject in ("eileen", "grace-too")
+    ]
+    miss = one.searched(eileen_collins(), similarity=99.0)
+    assert one.rows("review_candidates") == [], "destroyed at once all the same"
+    assert one.row(str(hit.review)).sealed_probe is None
+    assert _told(one, hit) == _told(one, miss)
+    assert _told(one, hit)[0] == "open"
+    index = [each.ledger_index for each in receipts]
+    erased = [leaf for leaf in one.leaves() if leaf.of in index]
+    assert len({tuple(sorted(leaf.counts.items())) for leaf in erased}) == 1
+    for answer in (hit, miss):
+        _overdue(one, str(answer.review))
+        assert one.outcome(str(answer.review)).outcome == "timeout", "past its time, unswept"
+    assert _told(one, hit) == _told(one, miss)
+    assert [one.row(str(each.review)).outcome for each in (hit, miss)] == ["erased", "nobody"]
+
+
+def test_who_remains_after_an_erasure_is_decided_as_before(two: House) -> None:
+    review = two.search(grace_hopper())
+    two.judge("ann", review)
+    two.service.delete_faces(two.caller(), GALLERY, [_face(two, "eileen")])
+    assert two.outcome(review).state == "open"
+    two.judge("ben", review)
+    assert two.outcome(review).outcome == "confirmed"
 
 
 def test_search_by_an_enrolled_face(one: House) -> None:
@@ -357,8 +401,8 @@ def test_a_review_whose_probe_is_erased_closes(one: House) -> None:
     by_photo = one.search(degraded(grace_hopper()), subject="grace")
     one.opened.registrar.withdraw_consent("grace")
     for review in (by_face, by_photo):
-        assert one.row(review).outcome == "erased"
-        one.nothing_left(review)
+        one.emptied(review)
+        assert one.outcome(review, subject=None).state == "open"
 
 
 @pytest.mark.parametrize("erased_by", ["withdrawal", "request"])
@@ -372,13 +416,13 @@ def test_a_person_who_is_only_named_is_erased(one: House, erased_by: str, closed
     registrar = one.opened.registrar
     withdrew = erased_by == "withdrawal"
     receipt = (registrar.withdraw_consent if withdrew else registrar.subjects.erase)("hopper")
-    assert receipt.erased["review-seals"] == (2 if closed else 3)  # the review, its candidates
+    assert "review-seals" not in receipt.erased, "it would tell who waits in a review"
     assert receipt.erased["faces"] == 0
-    assert one.row(hers).outcome == ("confirmed" if closed else "erased")
-    one.nothing_left(hers)
+    assert one.row(hers).outcome == ("confirmed" if closed else None)
+    one.emptied(hers)
     assert one.outcome(hers).candidates == ()
-    assert one.row(other).state == "open", "nobody said that it shows her"
-    assert len(one.leaves("review-close")) == 1
+    assert one.row(other).sealed_probe is not None, "nobody said that it shows her"
+    assert len(one.leaves("review-close")) == int(closed)
 
 
 def test_consent_is_checked_when_reviewers_look(one: House) -> None:
@@ -387,7 +431,8 @@ def test_consent_is_checked_when_reviewers_look(one: House) -> None:
         connection.execute(text("UPDATE consents SET expires_at = '2020-01-01T00:00:00.000000Z'"))
     with pytest.raises(ReviewError, match="closed"):
         one.open("ann", review)
-    one.nothing_left(review)
+    assert one.rows("review_candidates") == one.rows("review_seats") == []
+    assert one.outcome(review).state == "open"
 
 
 def test_consent_is_checked_when_the_client_is_told(one: House) -> None:
@@ -401,9 +446,12 @@ def test_consent_is_checked_when_the_client_is_told(one: House) -> None:
 def test_a_deleted_collection_takes_its_reviews_along(one: House) -> None:
     review = one.search(grace_hopper())
     one.service.delete_collection(one.caller(), GALLERY)
+    assert one.rows("review_candidates") == []
+    assert one.outcome(review).state == "open"
+    _overdue(one, review)
+    assert one.outcome(review).outcome == "timeout"
+    assert one.row(review).outcome == "erased"
     one.nothing_left(review)
-    with pytest.raises(ReviewError, match="gone"):
-        one.outcome(review)
 
 
 # ---------------------------------------------------------------- tampering
@@ -436,8 +484,7 @@ def test_edited_rows_confirm_nobody(two: House, edit: str) -> None:
         two.sweep()
     row = two.row(review)
     # A candidate that names another face is nobody's here; it leaves like an erased one.
-    ended = "erased" if edit == "face" else "damaged"
-    assert (row.state, row.outcome) in {("closed", ended), ("open", None)}
+    assert (row.state, row.outcome) in {("closed", "damaged"), ("open", None)}
     if row.state == "closed":
         two.nothing_left(review)
     if row.client == "finders":
@@ -580,6 +627,14 @@ def test_on_the_command_line(one: House, tmp_path: Path, monkeypatch: pytest.Mon
     assert run("list", "--token-file", str(token)) == []
     assert {each["outcome"] for each in run("figures")} == {"confirmed", "not-this-person"}
     assert one.outcome(review).outcome == "confirmed"
+
+
+def _told(made: House, answer: Answer[SearchResult]) -> list[Any]:
+    """All that the client of a search can see of its review, in the answers and in the ledger."""
+    told = made.outcome(str(answer.review))
+    acts = [leaf for leaf in made.leaves() if leaf.of == answer.ledger_index]
+    seen = [(a.kind, a.operation, a.outcome, dict(a.counts), a.subjects, a.records) for a in acts]
+    return [told.state, told.outcome, told.candidates, seen]
 
 
 def _numbers(shown: OpenedReview) -> list[int]:

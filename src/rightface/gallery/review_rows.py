@@ -16,6 +16,9 @@ WORDS = (SAME, NOT_THIS_PERSON, CANNOT_TELL)
 """What a reviewer may say of a candidate."""
 CONFIRMED, DISAGREEMENT = "confirmed", "disagreement"
 NOBODY, TIMEOUT, ERASED, DAMAGED = "nobody", "timeout", "erased", "damaged"
+UNTOLD = (NOBODY, TIMEOUT, ERASED)
+"""Ends that client and ledger are told of as `timeout`, when the time is over. Apart, they would
+tell whether a search found somebody whom no person has looked at."""
 
 
 class ReviewRow(Base):

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from rightface.errors import KeysError, ReviewError
 from rightface.gallery.review_rows import OPEN, CandidateRow, ReviewRow
@@ -57,6 +57,8 @@ class Terms:
     pack: str
     gallery: str
     """The ledger's commitment of the gallery."""
+    gallery_name: str | None = field(default=None, repr=False)
+    """Its name: the gate is asked of it when the outcome is, though it was deleted since."""
     subject: str | None = field(repr=False)
     warrant: str | None
     declared: Mapping[str, bool | str]
@@ -152,15 +154,6 @@ def opened(keyring: KeyRing, row: ReviewRow) -> Review:
     return Review(row, key, terms)
 
 
-def is_sound(keyring: KeyRing, row: ReviewRow) -> bool:
-    """Whether the review opens; one that does not is closed by `sweep`."""
-    try:
-        opened(keyring, row)
-    except ReviewError:
-        return False
-    return True
-
-
 def require_open(review: Review, at: datetime) -> None:
     """Let a reviewer go on only while there is time.
 
@@ -197,6 +190,7 @@ def open_probe(review: Review, *, permit: Permit) -> bytes:
 def candidates_of(session: Session, review: Review) -> list[CandidateRow]:
     """The candidates that it holds, by number."""
     query = select(CandidateRow).where(CandidateRow.review_id == review.review_id)
+    query = query.options(defer(CandidateRow.sealed_crop))  # read when it is shown
     return list(session.scalars(query.order_by(CandidateRow.number)))
 
 

@@ -11,8 +11,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from random import Random
 
-from sqlalchemy import delete, select
-from sqlalchemy.orm import Session
+from sqlalchemy import delete, exists, select
+from sqlalchemy.orm import Session, defer
 
 from rightface.errors import KeysError, ReviewError
 from rightface.gallery.review_leaves import record_act
@@ -32,10 +32,16 @@ from rightface.keys import seal, unseal
 
 
 def listed(session: Session, *, name: str, at: datetime) -> list[ReviewRow]:
-    """Open reviews, oldest first, that are not those of a client of this name."""
+    """Open reviews with a candidate, oldest first, not those of a client of this name."""
     query = (
         select(ReviewRow)
-        .where(ReviewRow.state == OPEN, ReviewRow.expires_at > at)
+        .options(defer(ReviewRow.sealed_probe))
+        .where(
+            ReviewRow.state == OPEN,
+            ReviewRow.expires_at > at,
+            ReviewRow.wrapped_key.is_not(None),
+            exists().where(CandidateRow.review_id == ReviewRow.review_id),
+        )
         .order_by(ReviewRow.opened_at, ReviewRow.review_id)
     )
     return [row for row in session.scalars(query) if row.client.casefold() != name.casefold()]
@@ -101,6 +107,8 @@ def sit(
     refusal = may_sit(session, review, credential_id=credential_id, name=name, standing=standing)
     if refusal:
         raise ReviewError("This review is not open to you.", why=refusal)
+    if not candidates_of(session, review):
+        raise ReviewError("The review is closed.", why="Nobody is left in it to look at.")
     seat = seat_of(session, review, credential_id)
     if seat is not None:
         return seat
@@ -184,7 +192,6 @@ def decide(
         "review-decide",
         "decided",
         at,
-        counts={"candidates": len(words)},
         records=(f"crd-{seat.credential_id}",),
     )
     return len(shown) - len(words)

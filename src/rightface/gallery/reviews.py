@@ -4,9 +4,13 @@ When a review closes, all but its confirmed candidates is destroyed; when those 
 more, its key is, and of a video's review the sightings of its track (jobs).
 
     open ─▶ confirmed · not-this-person · disagreement · cannot-tell   (everybody has decided)
-         ─▶ nobody (at once) · timeout · erased · damaged
+         ─▶ nobody · timeout · erased                          (its time is over)
+         ─▶ damaged
 
-How one ended never changes. All functions run inside `Database.write` but those that only look.
+An open review looks the same whatever it holds: one that found nobody, or whose faces were erased,
+stays open until its time is over, and nothing is recorded of it before. What is erased is destroyed
+at once all the same. How one ended never changes. All functions run inside `Database.write` but
+those that only look.
 Must never know: HTTP, policy text.
 """
 
@@ -15,11 +19,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, delete, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select
+from sqlalchemy.orm import Session, defer
 
 from rightface.errors import ReviewError, ReviewNotFound
 from rightface.gallery import jobs, review_figures
@@ -36,6 +39,7 @@ from rightface.gallery.review_rows import (
     NOT_THIS_PERSON,
     OPEN,
     TIMEOUT,
+    UNTOLD,
     CandidateRow,
     DecisionRow,
     ReviewRow,
@@ -55,6 +59,8 @@ from rightface.gallery.rows import FaceRow, SubjectRow
 from rightface.keys import KeyRing
 from rightface.permit import Permit, Touch, require
 
+UNCOUNTED = "review-seals"
+"""What reviews hold of a face, among what an erasure destroys."""
 _AT_ONCE = 500
 
 
@@ -79,7 +85,7 @@ def open_review(
     at: datetime,
     permit: Permit,
 ) -> ReviewRow:
-    """Seal a candidate list; without a candidate it closes at once as `nobody`. Needs SEARCH."""
+    """Seal a candidate list; without a candidate it stays open all the same. Needs SEARCH."""
     require(permit, Touch.SEARCH)
     row = seal_review(
         session,
@@ -94,8 +100,7 @@ def open_review(
     )
     # How many there are is told when it closes: an open review says nothing of what it holds.
     record_act(session, row, "review-open", "sealed", at)
-    if not candidates:
-        _close(session, row, NOBODY, at)
+    _clear_if_empty(session, row)
     return row
 
 
@@ -115,23 +120,34 @@ def settle(session: Session, keyring: KeyRing, row: ReviewRow, *, at: datetime) 
     """Close an open review that is decided, out of time or damaged; whether it is closed now."""
     if row.state != OPEN:
         return True
+    if row.wrapped_key is None:  # whom it was of is erased
+        return _close_in_time(session, row, ERASED, row.expires_at, at)
     try:
         review = opened(keyring, row)
         outcomes = outcomes_of(session, review)
+        if outcomes:
+            review_figures.count(session, review, outcomes)
     except ReviewError:
         _close(session, row, DAMAGED, at)
         return True
-    if outcomes is None:
-        if datetime.fromisoformat(review.terms.expires_at) > at:
-            return False
-        _close(session, row, TIMEOUT, at, review=review)
-        return True
+    if not outcomes:
+        bare = ERASED if review.terms.candidates else NOBODY
+        ends = datetime.fromisoformat(review.terms.expires_at)
+        return _close_in_time(session, row, TIMEOUT if outcomes is None else bare, ends, at)
     found = set(outcomes.values())
     # The first that holds of any candidate: one confirmed lead is told, whatever became of others.
     ranked = (CONFIRMED, DISAGREEMENT, CANNOT_TELL, NOT_THIS_PERSON)
-    outcome = next((word for word in ranked if word in found), NOBODY)
-    review_figures.count(session, review, outcomes)
+    outcome = next(word for word in ranked if word in found)
     _close(session, row, outcome, at, review=review, outcomes=outcomes)
+    return True
+
+
+def _close_in_time(
+    session: Session, row: ReviewRow, outcome: str, ends: datetime, at: datetime
+) -> bool:
+    if ends > at:
+        return False
+    _close(session, row, outcome, at)
     return True
 
 
@@ -149,59 +165,89 @@ def confirmed(session: Session, review: Review) -> list[Confirmed]:
     return sorted(told, key=lambda one: (one.fmr, one.face_id))
 
 
-def drop(session: Session, review: Review, face_ids: Iterable[str], *, at: datetime) -> None:
-    """Take candidates out who may not be looked at any more; without one left it closes."""
+def drop(session: Session, review: Review, face_ids: Iterable[str]) -> bool:
+    """Take candidates out who may not be looked at any more; whether one is left."""
     _destroy_candidates(session, CandidateRow.face_id.in_(set(face_ids)), review.review_id)
-    _close_if_empty(session, review.row, at)
+    return not _clear_if_empty(session, review.row)
 
 
-def sweep(session: Session, keyring: KeyRing, *, at: datetime) -> int:
-    """Close what is out of time or decided, destroy what nobody collected; how many of both."""
-    closed = 0
-    for row in session.scalars(select(ReviewRow).where(ReviewRow.state == OPEN)).all():
-        closed += settle(session, keyring, row, at=at)
-    stale = select(ReviewRow).where(
-        ReviewRow.state == CLOSED, ReviewRow.wrapped_key.is_not(None), ReviewRow.expires_at <= at
+def clear(session: Session, row: ReviewRow) -> None:
+    """Destroy what a review holds; an open one stays open to its client until its time is over."""
+    _destroy(session, row)
+
+
+def due(session: Session, *, at: datetime, longest: timedelta) -> list[str]:
+    """The ids of the reviews that `finish` may close or destroy.
+
+    Out of time; collected no more; perhaps decided; or open for longer than any may be (`longest`),
+    so that its row was changed.
+    """
+    mine = CandidateRow.review_id == ReviewRow.review_id
+    decided = exists().where(
+        DecisionRow.review_id == CandidateRow.review_id, DecisionRow.number == CandidateRow.number
     )
-    for row in session.scalars(stale).all():
-        _destroy(session, row)
-        closed += 1
-    return closed
+    query = select(ReviewRow.review_id).where(
+        or_(
+            and_(
+                ReviewRow.state == OPEN,
+                or_(
+                    ReviewRow.expires_at <= at,
+                    ReviewRow.expires_at > at + longest,
+                    and_(exists().where(mine), ~exists().where(mine, ~decided)),
+                ),
+            ),
+            and_(
+                ReviewRow.state == CLOSED,
+                ReviewRow.wrapped_key.is_not(None),
+                ReviewRow.expires_at <= at,
+            ),
+        )
+    )
+    return list(session.scalars(query.order_by(ReviewRow.expires_at, ReviewRow.review_id)))
+
+
+def finish(session: Session, keyring: KeyRing, review_id: str, *, at: datetime) -> bool:
+    """Close a review that is out of time or decided, destroy one that nobody collected.
+
+    Returns:
+        Whether it did either.
+    """
+    row = session.get(ReviewRow, review_id)
+    if row is None:
+        return False
+    if row.state == OPEN:
+        return settle(session, keyring, row, at=at)
+    if row.wrapped_key is None or row.expires_at > at:
+        return False
+    _destroy(session, row)
+    return True
 
 
 def end(session: Session, review_ids: Iterable[str], *, at: datetime) -> None:
     """End reviews, whatever they are waiting for, and destroy what they hold.
 
-    For those of a video whose job has expired. An open one ends as `timeout`.
+    For those of a video whose job has expired. An open one ends as `timeout`, an erased one so.
     """
     for some in _parts(set(review_ids)):
         rows = session.scalars(select(ReviewRow).where(ReviewRow.review_id.in_(some))).all()
         for row in rows:
             if row.state == OPEN:
-                _close(session, row, TIMEOUT, at)
+                _close(session, row, ERASED if row.wrapped_key is None else TIMEOUT, at)
             else:
                 _destroy(session, row)
-
-
-def pending(session: Session) -> bool:
-    """Whether `sweep` has anything to look at: something is still sealed."""
-    query = select(ReviewRow.review_id).where(
-        or_(ReviewRow.state == OPEN, ReviewRow.wrapped_key.is_not(None))
-    )
-    return session.execute(query.limit(1)).first() is not None
 
 
 def forget(session: Session, face_ids: Collection[str]) -> int:
     """Destroy whatever is kept here of these faces (inside the transaction that erases them).
 
-    An erased candidate leaves its review. A review whose probe is erased, or whom it is said to
-    show, closes as `erased`. Called by the one erasure path (erasure.py), before the faces' rows
-    go.
+    An erased candidate leaves its review. Of a review whose probe is erased, or whom it is said to
+    show, nothing is left. The client is told of neither: open ones stay open. Called by the one
+    erasure path (erasure.py), before the faces' rows go.
 
     Returns:
         How many things were destroyed.
     """
-    now, gone = datetime.now(UTC), 0
+    gone = 0
     for some in _parts(face_ids):
         named = (
             select(SubjectRow.commitment)
@@ -213,12 +259,12 @@ def forget(session: Session, face_ids: Collection[str]) -> int:
             or_(ReviewRow.probe_face_id.in_(some), ReviewRow.probe_subject.in_(named)),
         )
         for row in session.scalars(probed).all():
-            gone += _erase(session, row, now)
+            gone += _erase(session, row)
         touched = select(CandidateRow.review_id).where(CandidateRow.face_id.in_(some)).distinct()
         reviews = session.scalars(select(ReviewRow).where(ReviewRow.review_id.in_(touched))).all()
         gone += _destroy_candidates(session, CandidateRow.face_id.in_(some))
         for row in reviews:
-            _close_if_empty(session, row, now)
+            _clear_if_empty(session, row)
     return gone
 
 
@@ -226,14 +272,13 @@ def forget_subject(session: Session, subject: str, *, client: str | None = None)
     """Destroy the reviews whose photograph is said to show this person, enrolled or not.
 
     Inside the transaction that erases the person; `subject` is the row commitment, `client` whose
-    reviews alone, if one is named. An open review ends as `erased`.
+    reviews alone, if one is named. Open ones stay open to their clients until their time is over.
 
     Returns:
         How many things were destroyed.
     """
-    now = datetime.now(UTC)
     rows = session.scalars(select(ReviewRow).where(*_said_to_show(subject, client))).all()
-    return sum(_erase(session, row, now) for row in rows)
+    return sum(_erase(session, row) for row in rows)
 
 
 def left_of_subject(session: Session, subject: str, *, client: str | None = None) -> int:
@@ -267,28 +312,16 @@ def _close(
     review: Review | None = None,
     outcomes: Mapping[int, str] | None = None,
 ) -> None:
-    """Close an open review: record it, destroy all that was not confirmed."""
-    counts: dict[str, int] = {}
-    subjects: set[str] = set()
-    if review is not None:
-        told = [_record_or_none(review, one) for one in candidates_of(session, review)]
-        subjects = {str(one["subject"]) for one in told if one and one["subject"]}
-        counts = {"candidates": review.terms.candidates, "reviewers": review.terms.needed}
-        counts |= Counter((outcomes or {}).values())
-    by = session.scalars(
-        select(SeatRow.credential_id).where(SeatRow.review_id == row.review_id)
-    ).all()
+    """Close an open review: record it, destroy all that was not confirmed.
+
+    The ledger, which clients read, does not tell apart who was found but not decided on in time,
+    erased, or never found.
+    """
     row.state, row.outcome, row.closed_at = CLOSED, outcome, at
-    record_act(
-        session,
-        row,
-        "review-close",
-        outcome,
-        at,
-        counts=counts,
-        subjects=tuple(sorted(subjects)),
-        records=tuple(f"crd-{one}" for one in sorted(by)),
-    )
+    if outcome in UNTOLD:
+        record_act(session, row, "review-close", TIMEOUT, at)
+    else:
+        _record_decided(session, row, outcome, at, review, outcomes or {})
     for table in (DecisionRow, SeatRow):
         session.execute(delete(table).where(table.review_id == row.review_id))
     row.sealed_probe = None
@@ -305,9 +338,48 @@ def _close(
     session.flush()
 
 
-def _close_if_empty(session: Session, row: ReviewRow, at: datetime) -> None:
-    if row.wrapped_key is not None and not _held(session, row):
-        _erase(session, row, at)
+def _record_decided(
+    session: Session,
+    row: ReviewRow,
+    outcome: str,
+    at: datetime,
+    review: Review | None,
+    outcomes: Mapping[int, str],
+) -> None:
+    counts: dict[str, int] = {}
+    subjects: set[str] = set()
+    if review is not None:
+        told = [record_of(review, one) for one in candidates_of(session, review)]
+        subjects = {str(one["subject"]) for one in told if one["subject"]}
+        counts = {"candidates": review.terms.candidates, "reviewers": review.terms.needed}
+        counts |= Counter(outcomes.values())
+    by = select(SeatRow.credential_id).where(SeatRow.review_id == row.review_id)
+    record_act(
+        session,
+        row,
+        "review-close",
+        outcome,
+        at,
+        counts=counts,
+        subjects=tuple(sorted(subjects)),
+        records=tuple(f"crd-{one}" for one in sorted(session.scalars(by))),
+    )
+
+
+def _clear_if_empty(session: Session, row: ReviewRow) -> bool:
+    # Without a candidate nobody looks at it. Its terms stay while it is open: the client is judged
+    # by them, whatever it holds.
+    if row.wrapped_key is None or _held(session, row):
+        return False
+    if row.state != OPEN:
+        _destroy(session, row)
+        return True
+    for table in (DecisionRow, SeatRow):
+        session.execute(delete(table).where(table.review_id == row.review_id))
+    row.sealed_probe = None
+    jobs.drop_reviewed(session, row.review_id)
+    session.flush()
+    return True
 
 
 def _said_to_show(subject: str, client: str | None) -> list[ColumnElement[bool]]:
@@ -315,13 +387,10 @@ def _said_to_show(subject: str, client: str | None) -> list[ColumnElement[bool]]
     return [ReviewRow.probe_subject == subject, *own]
 
 
-def _erase(session: Session, row: ReviewRow, at: datetime) -> int:
-    """Destroy what it holds, and itself counts; if it is open, it ends here."""
+def _erase(session: Session, row: ReviewRow) -> int:
+    """Destroy what it holds; it counts itself. If it is open, it stays so to its client."""
     gone = 1 + _held(session, row)
-    if row.state == OPEN:
-        _close(session, row, ERASED, at)
-    else:
-        _destroy(session, row)
+    _destroy(session, row)
     return gone
 
 
@@ -340,7 +409,7 @@ def _destroy_candidates(
     query = select(CandidateRow).where(condition)
     if review_id is not None:
         query = query.where(CandidateRow.review_id == review_id)
-    rows = session.scalars(query).all()
+    rows = session.scalars(query.options(defer(CandidateRow.sealed_crop))).all()
     for row in rows:
         session.execute(
             delete(DecisionRow).where(
@@ -355,13 +424,6 @@ def _destroy_candidates(
 def _held(session: Session, row: ReviewRow) -> int:
     query = select(func.count()).where(CandidateRow.review_id == row.review_id)
     return session.execute(query).scalar_one()
-
-
-def _record_or_none(review: Review, row: CandidateRow) -> dict[str, Any] | None:
-    try:
-        return record_of(review, row)
-    except ReviewError:
-        return None
 
 
 def _parts(face_ids: Collection[str]) -> Iterable[Sequence[str]]:

@@ -16,11 +16,12 @@ from PIL import Image
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from rightface.errors import ReviewError
+from rightface.errors import ReviewError, ReviewNotFound
 from rightface.faces.calibration import similarity as similarity_of
 from rightface.faces.face import Face
 from rightface.faces.image import Pixels
 from rightface.gallery import review_rows, review_seals, review_seats, reviews
+from rightface.gallery.review_rows import ReviewRow
 from rightface.gallery.review_seals import Review, SealedCandidate, Terms
 from rightface.gallery.reviews import Confirmed
 from rightface.gallery.rows import CollectionRow, FaceRow
@@ -189,6 +190,7 @@ class Reviews(Leads):
                 expires_at=until.isoformat(),
                 pack=instance.pack.digest,
                 gallery=instance.gallery_commitment(gallery.client, gallery.name),
+                gallery_name=gallery.name,
                 subject=caller.subject,
                 warrant=caller.warrant,
                 declared=dict(caller.declared),
@@ -228,12 +230,15 @@ class Reviews(Leads):
     def review_outcome(self, caller: Caller, review_id: str) -> Answer[ReviewOutcome]:
         """What became of a review of the caller's own; the gate is asked anew.
 
-        Only candidates whom every reviewer confirmed are told, and of them only those whose
-        consent stands now. They are leads, never identifications.
+        It is asked for whom the search named, and under its warrant and declarations. Only
+        candidates whom every reviewer confirmed are told, and of them only those whose consent
+        stands now. They are leads, never identifications. A review that found nobody, was not
+        decided in time, or whose faces were erased is open until its time is over, and then
+        `timeout`: nothing tells these apart.
 
         Raises:
             Refused: the gate refused. ReviewError: there is no such review of this client, for
-                this purpose; or its gallery is gone.
+                this purpose.
         """
         instance = self.instance
         with instance.database.read() as session:
@@ -242,32 +247,60 @@ class Reviews(Leads):
                 raise ReviewError(
                     "The review is of another purpose.", mend="Ask with the purpose of the search."
                 )
-            name = session.scalar(
+            over = row.state == review_rows.OPEN and row.expires_at <= datetime.now(UTC)
+            named_now = session.scalar(
                 select(CollectionRow.name).where(CollectionRow.id == row.collection_id)
             )
+            caller, name = self._as_sealed(caller, row)
+            name = named_now or name  # of one that was deleted the gate is asked all the same
         if name is None:
-            raise ReviewError("The gallery that was searched is gone, and the review with it.")
+            raise ReviewNotFound(
+                "There is no such review any more.",
+                why="The gallery was deleted, and with it whatever the review held.",
+            )
         asked = self.permitted(caller, "identify-1toN", gallery=name, subjects=named(caller))
         with asked as permit:
+            if over:
+                ReviewDesk(instance).settled(review_id)
             with instance.database.read() as session:
-                gallery = self.searchable(session, caller, name)
                 row = reviews.find(session, review_id, client=caller.licence.client)
                 found: Sequence[Candidate] = ()
-                if row.outcome == review_rows.CONFIRMED and row.wrapped_key is not None:
+                if (
+                    named_now is not None
+                    and row.outcome == review_rows.CONFIRMED
+                    and row.wrapped_key is not None
+                ):
+                    gallery = self.searchable(session, caller, name)
                     review = review_seals.opened(instance.keyring, row)
                     told = reviews.confirmed(session, review)
                     found = self._leads(session, caller, gallery, told, permit)
                 known = self.known(session, [one.record.subject for one in found])
+                untold = row.outcome in review_rows.UNTOLD
                 value = ReviewOutcome(
                     review_id=review_id,
                     state=row.state,
-                    outcome=row.outcome,
+                    outcome=review_rows.TIMEOUT if untold else row.outcome,
                     expires_at=row.expires_at,
                     candidates=found,
                 )
             outcome = "review-told" if value.state == review_rows.CLOSED else "review-awaited"
             self.done(permit, outcome, subjects=known, counts={"candidates": len(found)})
             return answer(permit, value)
+
+    def _as_sealed(self, caller: Caller, row: ReviewRow) -> tuple[Caller, str | None]:
+        # Of whom, under which warrant and with which declarations was searched, and where; while
+        # that is kept.
+        try:
+            terms = review_seals.opened(self.instance.keyring, row).terms
+        except ReviewError:
+            return caller, None
+        sealed = replace(
+            caller,
+            subject=terms.subject,
+            warrant=terms.warrant,
+            declared={**caller.declared, **terms.declared},
+        )
+        return sealed, terms.gallery_name
 
     def _leads(
         self,
@@ -326,10 +359,12 @@ class Reviews(Leads):
                 usable = self.usable(session, caller, name, faces)
                 gone = set(ids) - usable.keys()
                 if gone:
+                    some_left = reviews.drop(session, review, gone)
                     now = datetime.now(UTC)
-                    reviews.drop(session, review, gone, at=now)
-                    if reviews.settle(session, instance.keyring, review.row, at=now):
-                        instance.record_outcome(session, permit, "review-closed")
+                    closed = reviews.settle(session, instance.keyring, review.row, at=now)
+                    if closed or not some_left:
+                        # Clients read the ledger: it has the same word for what was looked at.
+                        instance.record_outcome(session, permit, "review-opened")
                         return None
                 opened = OpenedReview(
                     review_id=review_id,
@@ -344,7 +379,7 @@ class Reviews(Leads):
                         if row.face_id not in gone
                     ],
                 )
-                instance.record_outcome(session, permit, "review-shown")
+                instance.record_outcome(session, permit, "review-opened")
                 return opened
 
             opened = instance.database.write(work)
