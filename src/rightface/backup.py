@@ -2,11 +2,14 @@
 
     1. An act in the ledger, so that the backup itself says that it was made.
     2. A consistent copy of the database, as before a migration (migrations/backup.py).
-    3. An archive: a manifest of digests first, then settings, policy, database; sealed in chunks
-       under a key derived from the master key; written beside, flushed, renamed.
+    3. An archive: a manifest of digests first, then settings, policy, database: these files and no
+       other, each held against its digest while it is written; sealed in chunks under a key derived
+       from the master key; written beside, flushed, named.
 
-The master key is never in it. What comes back is not served before replay.py has erased again what
-was erased since. Must never know: a command line, a wire format.
+One at a time, and never beside a change of the master key (leftovers.py). The master key is never
+in it. What comes back is not served before replay.py has erased again what was erased since: the
+mark that forbids it is the first file of the new directory. Must never know: a command line, a wire
+format.
 """
 
 from __future__ import annotations
@@ -18,7 +21,6 @@ import os
 import shutil
 import sqlite3
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -33,9 +35,10 @@ from sqlalchemy import text
 from rightface.db import Database, parsed
 from rightface.errors import BackupError, RightfaceError
 from rightface.instance import POLICY_FILE, RESTORED, Instance
-from rightface.keys import MASTER_FILE, SIGNERS, backup_key
+from rightface.keys import MASTER_FILE, NEXT_FILE, SIGNERS, backup_key, rotating
 from rightface.ledger import log
 from rightface.ledger.publish import SIGNED
+from rightface.leftovers import alone, made_whole
 from rightface.migrations import migrate
 from rightface.migrations.backup import copy_sqlite, dump_postgresql, restore_postgresql
 from rightface.settings import FILE, Settings
@@ -81,41 +84,60 @@ def make_backup(instance: Instance, target: Path, *, with_keys: bool = False) ->
         with_keys: whether the signing keys (sealed under the master key) go along.
 
     Raises:
-        BackupError: the target exists, the disk is full, or pg_dump is not there. No part of a
-            backup is left.
+        BackupError: the target exists, the disk is full, pg_dump is not there, or the master key is
+            being changed. No part of a backup is left.
+        StorageError: another backup, or a change of the master key, is under way.
     """
     now = datetime.now(UTC)
     if target.is_dir():
         target = target / f"rightface-{now:%Y%m%dT%H%M%SZ}.backup"
     if target.exists():
-        raise BackupError(f"'{target.name}' exists.", mend="Name another file.")
+        raise _there_already(target)
     settings = instance.settings
-    for old in settings.data.glob(".backup-*"):  # what a crash left
-        shutil.rmtree(old, ignore_errors=True)
-    with _told("made"):
-        work = Path(tempfile.mkdtemp(prefix=".backup-", dir=settings.data))
-        partial = target.with_name(f".{target.name}.part")
-        try:
-            index = instance.database.write(lambda session: instance.record_act(session, BACKUP))
-            kind = _dump(instance.database, work)
-            _collect(settings, work, with_keys=with_keys)
-            size = _ledger_size(work) if kind == "sqlite" else index + 1
-            told = {
-                "v": VERSION,
-                "made_at": now.isoformat(timespec="seconds"),
-                "database": kind,
-                "ledger_size": size,
-                "ledger_vkey": instance.ledger_vkey,
-                "with_keys": with_keys,
-                "files": {name: _digest(path) for name, path in _files(work)},
-            }
-            _write(partial, backup_key(settings.keys_directory), told, work)
-            partial.replace(target)
-            _flush(target.parent)
-        finally:
-            partial.unlink(missing_ok=True)
-            shutil.rmtree(work, ignore_errors=True)
+    with (
+        _told("made"),
+        alone(settings.data) as holder,
+        holder.work_directory() as work,
+        holder.unfinished(target) as partial,
+    ):
+        if rotating(settings.keys_directory):
+            raise BackupError(
+                "The master key is being changed, and that was cut off.",
+                why="A backup would need both keys.",
+                mend="Finish it, then back up: rightface key rotate --data DIR",
+            )
+        master = backup_key(settings.keys_directory)
+        index = instance.database.write(lambda session: instance.record_act(session, BACKUP))
+        kind = _dump(instance.database, work)
+        _collect(settings, work, with_keys=with_keys)
+        size = _ledger_size(work) if kind == "sqlite" else index + 1
+        told = {
+            "v": VERSION,
+            "made_at": now.isoformat(timespec="seconds"),
+            "database": kind,
+            "ledger_size": size,
+            "ledger_vkey": instance.ledger_vkey,
+            "with_keys": with_keys,
+            "files": {name: _digest(path) for name, path in _files(work)},
+        }
+        _write(partial, master, told, work)
+        _name(partial, target)
     return Made(file=target, bytes=target.stat().st_size, ledger_size=size, with_keys=with_keys)
+
+
+def _there_already(target: Path) -> BackupError:
+    return BackupError(f"'{target.name}' exists.", mend="Name another file.")
+
+
+def _name(partial: Path, target: Path) -> None:
+    # A backup of another instance may have got the name meanwhile: a link takes no name away.
+    try:
+        target.hardlink_to(partial)
+    except FileExistsError:
+        raise _there_already(target) from None
+    except OSError:  # a file system without links
+        partial.replace(target)
+    _flush(target.parent)
 
 
 def _dump(database: Database, work: Path) -> str:
@@ -167,11 +189,39 @@ def _write(partial: Path, master: bytes, manifest: dict[str, Any], work: Path) -
             first = tarfile.TarInfo(_MANIFEST)
             first.size = len(content)
             archive.addfile(first, io.BytesIO(content))
-            for name, path in _files(work):
-                archive.add(path, arcname=name, recursive=False)
+            for name, digest in manifest["files"].items():
+                _add(archive, name, work / name, digest)
         sealed.finish()
         file.flush()
         os.fsync(file.fileno())
+
+
+def _add(archive: tarfile.TarFile, name: str, path: Path, digest: str) -> None:
+    with path.open("rb") as file:
+        member = archive.gettarinfo(arcname=name, fileobj=file)
+        read = _Hashing(file)
+        archive.addfile(member, read)
+    if read.digest.hexdigest() != digest:
+        raise BackupError(
+            f"'{name}' changed while it was archived; no backup was made.",
+            mend="Back up again.",
+        )
+
+
+class _Hashing(io.RawIOBase):
+    """Digests what is read through it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.digest = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        content = self._file.read(size)
+        self.digest.update(content)
+        return content
 
 
 class _Sealing(io.RawIOBase):
@@ -274,25 +324,21 @@ def unpack_backup(
     Raises:
         BackupError: the target is not empty, or the backup is damaged or another instance's.
         KeysError: a key is missing.
+        StorageError: the database cannot be reached, or not be filled.
     """
     data = data.absolute()
     if data.exists() and (not data.is_dir() or any(data.iterdir())):
         raise BackupError(f"'{data}' is not empty.", mend="Name an empty directory.")
     with _told("restored"):
         data.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{data.name}.", dir=data.parent))
-        try:
+        with made_whole(data) as partial:
+            mark(partial, {"cut-off": True})  # before anything that could be served
             manifest = _extract(file, partial, backup_key(keys) if keys else backup_key(partial))
             _bring_keys(partial, keys)
             size = _bring_database(partial, manifest, database)
             mark(partial, {"from": size})
             for _, path in _files(partial):
                 _flush(path)
-            partial.rename(data)
-            _flush(data.parent)
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
     return Restored(data=data, ledger_size=size, made_at=manifest["made_at"])
 
 
@@ -333,7 +379,7 @@ def _bring_keys(partial: Path, keys: Path | None) -> None:
     target.mkdir(mode=0o700, exist_ok=True)
     if keys is None:
         return
-    for source in sorted(keys.glob("*.key")):
+    for source in [*sorted(keys.glob("*.key")), *keys.glob(NEXT_FILE)]:  # amid a change, both keys
         if not (target / source.name).exists():
             shutil.copyfile(source, target / source.name)
             (target / source.name).chmod(0o600)
@@ -363,8 +409,8 @@ def _bring_database(partial: Path, manifest: dict[str, Any], url: str) -> int:
     database = Database(url or f"sqlite:///{partial / _SQLITE}")
     try:
         if database.is_sqlite:
-            with database.engine.connect() as connection:
-                sound = connection.execute(text("PRAGMA integrity_check")).scalar_one()
+            with database.read() as session:
+                sound = session.execute(text("PRAGMA integrity_check")).scalar_one()
             if sound != "ok":
                 raise _damaged(_SQLITE)
         migrate(database)
@@ -381,8 +427,8 @@ def _bring_database(partial: Path, manifest: dict[str, Any], url: str) -> int:
 def _require_empty(url: str) -> None:
     database = Database(url)
     try:
-        with database.engine.connect() as connection:
-            found = connection.execute(
+        with database.read() as session:
+            found = session.execute(
                 text("SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()")
             ).scalar_one()
     finally:

@@ -80,6 +80,7 @@ class Database:
         self._called = threading.Semaphore(0)  # wakes the writer's thread, for `submit`
         self.forgetting = False  # deleted content may still stand in the write-ahead log
         self._hooks: list[Callable[[], None]] = []
+        self._copies: list[Callable[[], bool]] = []  # remove copies of the database
         self.copied_to: Path | None = None  # where copies lie that were made before migrations
         self._open = True
         self._process = os.getpid()
@@ -146,16 +147,25 @@ class Database:
         """Call `hook()` in the committing thread after each durable commit. It must not raise."""
         self._hooks.append(hook)
 
+    def on_forget(self, sweep: Callable[[], bool]) -> None:
+        """Call `sweep()` whenever deleted content is overwritten; it removes unsealed copies.
+
+        It returns whether none is left, and must not raise.
+        """
+        self._copies.append(sweep)
+
     def forget_deleted(self) -> bool:
         """Overwrite what was deleted: empty SQLite's write-ahead log into the main file.
 
         Deleted content is zeroed there (`secure_delete`). PostgreSQL cannot promise it: dead rows
-        and its write-ahead log keep bytes for a while (docs/operate.md). `tidy` sweeps there.
+        and its write-ahead log keep bytes for a while (docs/operate.md). `tidy` sweeps there. What
+        killed processes left as copies of it goes too (`on_forget`).
 
         Returns:
-            Whether it was done; False while somebody still reads what was there before, and always
-            with PostgreSQL. Then `forgetting` says so, and `tidy` is to be called.
+            Whether it was done; False while somebody still reads what was there before or copies
+            it, and always with PostgreSQL. Then `forgetting` says so, and `tidy` is to be called.
         """
+        swept = all(sweep() for sweep in self._copies)
         if not self.is_sqlite:
             self.forgetting = True
             return False
@@ -166,7 +176,7 @@ class Database:
                 row = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
             finally:
                 connection.exec_driver_sql(f"PRAGMA busy_timeout={PATIENCE}")
-        self.forgetting = row[0] != 0  # the first column: busy
+        self.forgetting = row[0] != 0 or not swept  # the first column: busy
         return not self.forgetting
 
     def tidy(self) -> None:

@@ -54,6 +54,7 @@ from rightface.law.world import Evidence
 from rightface.ledger import log
 from rightface.ledger.leaf import Leaf
 from rightface.ledger.publish import Publisher
+from rightface.leftovers import sweep_leftovers
 from rightface.migrations import HEAD, migrate, revision
 from rightface.migrations.backup import before_migration
 from rightface.objects import ObjectStore
@@ -141,6 +142,7 @@ class Instance:
             reviewers=self.reviewers,
             strict=settings.strict_law,
         )
+        database.on_forget(partial(sweep_leftovers, settings))
         self._loading = threading.RLock()
         self._closed = False
         self.sole: SoleServer | None = None  # held while it serves
@@ -185,6 +187,8 @@ class Instance:
             settings = replace(settings, origin=f"rightface.invalid/{name}")
         settings.write()
         (settings.data / POLICY_FILE).write_text(POLICY, "utf-8")
+        if not settings.database:
+            settings.sqlite_file.touch(mode=0o600)  # SQLite gives its mode to what lies beside it
         database = Database(settings.database_url)
         try:
             _require_unused(database)
@@ -259,8 +263,8 @@ class Instance:
                 before=lambda known: _copy_first(settings, database, known),
                 consent_mac=partial(consents.row_mac, keyring),
             )
-            database.forget_deleted()  # what a crash after an erasure left in the files
             instance = cls(settings, keyring, database)
+            database.forget_deleted()  # what a crash left in the files, or of copies
         except BaseException:
             if sole is not None:
                 sole.close()

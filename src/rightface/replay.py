@@ -32,10 +32,10 @@ from rightface import credentials
 from rightface.act_words import ACTS
 from rightface.db import Base
 from rightface.erased import Erased
-from rightface.errors import BackupError, CredentialError, LawError, LedgerError
+from rightface.errors import BackupError, CredentialError, KeysError, LawError, LedgerError
 from rightface.gallery.erasure import Erasure, Record, erase_collection, erase_faces
 from rightface.gallery.review_rows import ReviewRow
-from rightface.gallery.rows import CollectionRow, FaceRow, UserRow
+from rightface.gallery.rows import CollectionRow, FaceRow, SubjectRow, UserRow
 from rightface.gallery.store import Collection
 from rightface.instance import OPERATOR, RESTORED, SUPPRESS, Instance
 from rightface.law import adoptions, attesters, consents, duties, facts, licences, suppressions
@@ -58,6 +58,9 @@ from rightface.retention import RetentionDesk, erase_as_operator
 RESTORE = "restore"
 LEDGER_LOST = "ledger-lost"
 """What the operator confirms where no copy of the ledger is left: nothing can be replayed."""
+UNOPENED = "unopened-keys"
+"""What the operator confirms where people's keys do not open: nobody can tell whether they were
+erased. If anybody was, they are erased too."""
 _OF_REVIEWS = ("review_decisions", "review_seats", "review_candidates", "reviews")
 _AT_ONCE = 400
 _LEAVES = 4_096
@@ -145,6 +148,7 @@ def replay(data: Path, ledger: Path | str | None, *, accepted: Iterable[str] = (
     """
     if not (data / RESTORED).exists():
         raise BackupError("There is nothing to replay in this data directory.")
+    _marked(data)
     with Instance.open(data, serving=True, replaying=True) as instance:
         done = _Replay(instance, frozenset(accepted)).run(ledger)
     (data / RESTORED).unlink()
@@ -162,6 +166,7 @@ class _Replay:
         start, bodies = self._missing(ledger)
         plan = _Plan.of(start, bodies)
         self._require_accepted(plan)
+        self._require_keys()
         self._take_over(start, bodies)
         instance.database.write(lambda session: self._acts(session, plan))
         collections = self._erase_collections(plan)
@@ -238,6 +243,29 @@ class _Replay:
                 f"Acts after the backup cannot be replayed: {told}.",
                 why="The ledger names them, and does not hold what they said.",
                 mend=f"Record them anew after the replay; to confirm that you will: {flags}",
+            )
+
+    def _require_keys(self) -> None:
+        # A key that does not open is more often the wrong master key than a damaged row.
+        if UNOPENED in self._accepted:
+            return
+        vault = self._instance.vault
+        query = select(SubjectRow.id, SubjectRow.wrapped_key)
+        unopened = 0
+        with self._instance.database.read() as session:
+            for row in session.execute(query.execution_options(yield_per=_LEAVES)):
+                try:
+                    vault.commitment_of(row.id, row.wrapped_key)
+                except KeysError:
+                    unopened += 1
+        if unopened:
+            raise BackupError(
+                f"The keys of {unopened} people do not open; nothing was changed.",
+                why="The master key is another one than these rows were sealed under, or they were "
+                "changed. Whether these people were erased since cannot be told.",
+                mend="Restore with the keys/ of the day of the backup (with master.next, if it was "
+                "there). To erase those people, if anybody was erased since: "
+                f"--accept {UNOPENED}",
             )
 
     def _take_over(self, start: int, bodies: list[bytes]) -> None:
@@ -384,9 +412,11 @@ class _Replay:
         return done
 
     def _found(self, session: Session, plan: _Plan) -> Iterator[str]:
-        # The restored faces that were erased since. One whose key does not open is among them.
+        # The restored faces that were erased since. One whose key does not open is none of them,
+        # unless the operator said so.
+        unopened = UNOPENED in self._accepted
         vault = self._instance.vault
-        return plan.erased.faces_in(session, vault, unopened=True, whole_subjects=True)
+        return plan.erased.faces_in(session, vault, unopened=unopened, whole_subjects=True)
 
     def _delete_users(self, session: Session, plan: _Plan) -> None:
         for row_id in plan.erased.users_in(session, self._instance.keyring):
@@ -458,8 +488,11 @@ def _entries(instance: Instance, leaf: Leaf) -> list[Entry]:
 
 def _marked(data: Path) -> int:
     try:
-        start = json.loads((data / RESTORED).read_text("utf-8"))["from"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        state = json.loads((data / RESTORED).read_text("utf-8"))
+        if state.get("cut-off"):
+            raise BackupError("The restore was cut off.", mend="Restore the backup anew.")
+        start = state["from"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BackupError(
             "The mark of the restore is damaged.", mend="Restore the backup anew."
         ) from error

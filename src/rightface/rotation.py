@@ -8,6 +8,7 @@
     3. Seal the signing keys anew; the next key becomes the master key.
     4. Go over all of it once more with the old key in memory, for what a slow process sealed.
 
+One at a time, and never beside a backup (leftovers.py).
 A crash leaves both keys: the rotation goes on where it was. Templates are not touched: the keys of
 their subjects are. What does not change: the keys of commitments (look-ups would be lost, and the
 names are not kept), and the ledger's signing key. Must never know: a command line, a wire format.
@@ -31,6 +32,7 @@ from rightface.gallery.user_ids import user_place
 from rightface.gallery.vault import key_place
 from rightface.instance import Instance
 from rightface.keys import begin_rotation, derive, finish_rotation, seal, unseal
+from rightface.leftovers import alone
 
 ROTATE = "key-rotate"
 BATCH = 200  # rows wrapped anew by one commit, so that other writers come in between
@@ -82,8 +84,14 @@ def rotate(instance: Instance, *, progress: Progress = lambda _done, _all: None)
 
     Raises:
         KeysError: the master key is in the environment, or a key file cannot be read.
-        StorageError: a batch could not be written; what was done stays done, both keys hold.
+        StorageError: a backup or another rotation is under way; or a batch could not be written:
+            what was done stays done, both keys hold.
     """
+    with alone(instance.settings.data):
+        return _rotate(instance, progress)
+
+
+def _rotate(instance: Instance, progress: Progress) -> Rotated:
     directory = instance.settings.keys_directory
     # 1. The next key.
     old = begin_rotation(directory)
