@@ -140,5 +140,6 @@ def _tell(told: SubjectReport) -> None:
         by = f"  {use.time:%Y-%m-%d %H:%M} UTC  {use.operation}: {use.outcome}"
         say(f"{by}, by {use.client or '–'}, for {use.purpose or '–'}, entry {use.index}")
     say()
-    say("Uses that date from before an earlier erasure of yours cannot be tied to you any more.")
+    say("Of the time before an earlier erasure of yours, this lists only what was recorded while")
+    say("no face of yours was held: a consent, a refusal, the permission for your first enrolment.")
     say(f"This report is entry {told.ledger_index} of the ledger.")
