@@ -218,7 +218,7 @@ class Client:
         return self._post(shapes.Consents, "/consents", terms)
 
     def show_consents(self, subject: str) -> shapes.Consents:
-        """What is on record for a person."""
+        """What is on record for a person. A client is shown it of persons whom it knows."""
         return self._post(
             shapes.Consents, "/consents/show", _of(asks.SubjectNamed, subject=subject)
         )
@@ -365,7 +365,7 @@ class Client:
         return self._get(kind, "/instruments", **told)
 
     def decide(self, questions: Sequence[Mapping[str, Any]]) -> shapes.Decisions:
-        """Answer questions about the law, without record or permit."""
+        """Answer questions about the law, without record or permit. A client names no subjects."""
         asked = _of(asks.QuestionsAsked, questions=[dict(one) for one in questions])
         return self._post(shapes.Decisions, "/law/decide", asked)
 
