@@ -24,6 +24,7 @@ from rightface.keys import begin_rotation, rotating
 from rightface.leftovers import LOCK, alone, sweep_leftovers
 from rightface.replay import LEDGER_LOST, UNOPENED, replay
 from rightface.rotation import rotate
+from rightface.settings import Settings
 from tests.service.test_restore import held, staged
 
 pytestmark = pytest.mark.sqlite_only
@@ -303,3 +304,21 @@ def test_a_restore_leaves_another_ones_directory_alone(
         assert (other / "x").exists()
     assert (place / RESTORED).exists()
     assert hidden(tmp_path) == []
+
+
+def test_a_new_instance_is_its_owners_alone(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir(mode=0o755)
+    before = os.umask(0o022)
+    try:
+        with Instance.create(Settings(data=data, sector="private-entity")) as made:
+            open_to_others = [
+                each.name
+                for each in (data / "rightface.db", *data.glob("rightface.db-*"))
+                if each.stat().st_mode & 0o077
+            ]
+            assert made.ledger_size()
+    finally:
+        os.umask(before)
+    assert open_to_others == []
+    assert data.stat().st_mode & 0o777 == 0o700
