@@ -20,7 +20,7 @@ typecheck: .venv/test.stamp
 	$(BIN)/mypy
 
 unit: .venv/test.stamp
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term:skip-covered
 
 node: tests/conformance/node/node_modules/.package-lock.json  ## Amazon's JavaScript client, where npm is
 

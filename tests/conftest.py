@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import rightface.credentials
 import rightface.gallery.jobs
@@ -24,6 +25,10 @@ from rightface.keys import KeyRing
 from rightface.permit import Permit
 from tests import postgres
 from tests.storage import Storage, kinds
+
+# Machines are shared: how long an example takes says nothing about the code.
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")
 
 Permitted = Callable[[str], AbstractContextManager[Permit]]
 FACES = Path(__file__).resolve().parents[2] / "shared" / "faces"
