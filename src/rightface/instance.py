@@ -37,6 +37,7 @@ from rightface.errors import (
 )
 from rightface.faces.engine import Engine
 from rightface.faces.packs import ModelPack, load_pack
+from rightface.gallery import review_seats
 from rightface.gallery.erasure import Erasure
 from rightface.gallery.request_tokens import RequestTokens
 from rightface.gallery.room import IndexRoom
@@ -446,11 +447,16 @@ class Instance:
             and leaf.outcome == "permitted"
         )
 
-    def reviewers(self, session: Session, client: str) -> int:
-        """How many people may review what `client` searches for: each name once, never its own."""
+    def reviewers(self, session: Session, client: str, review_id: str | None = None) -> int:
+        """How many people may review what `client` searches for: each name once, never its own.
+
+        Of a review that is named those count too who decided in it and left (review_seats).
+        """
         held = credentials.all_credentials(session, role="reviewer")
-        names = {each.name.casefold() for each in held if each.ended_at is None}
-        return len(names - {client.casefold()})
+        standing = {each.credential_id: each.name for each in held if each.ended_at is None}
+        return review_seats.reviewers_of(
+            session, self.keyring, review_id, client=client, standing=standing
+        )
 
     def record_outcome(
         self,

@@ -126,6 +126,10 @@ class Settings:
             if type(value) is not type(known[name].default):
                 kind = type(known[name].default).__name__
                 raise SettingsError(f"The setting '{name}' in {path} must be of type {kind}.")
+        if told.get("review_hours", 1) < 1:
+            raise SettingsError(
+                "review_hours must be 1 or more.", why="Nobody could decide in no time."
+            )
         return cls(data=data, **told)
 
     def write(self) -> None:

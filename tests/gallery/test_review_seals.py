@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -202,10 +203,11 @@ class Sitting(RuleBasedStateMachine):
         with self.database.read() as session:
             due = reviews.due(session, at=self.now, longest=timedelta(hours=72))
         for each in due:
-            self.database.write(
-                lambda session, each=each: reviews.finish(session, self.keyring, each, at=self.now)
-            )
+            self.database.write(partial(self._finish, each))
         self._expect(swept=True)
+
+    def _finish(self, review_id: str, session: Any) -> bool:
+        return reviews.finish(session, self.keyring, review_id, at=self.now)
 
     def _expect(self, *, swept: bool = False) -> None:
         if self.expected is not None:

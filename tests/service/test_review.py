@@ -16,7 +16,7 @@ from sqlalchemy import text
 from rightface.api.app import create_app
 from rightface.api.server import running
 from rightface.boto3 import review_of
-from rightface.errors import CredentialError, Refused, ReviewError
+from rightface.errors import CredentialError, FaceNotFound, Refused, ReviewError
 from rightface.gallery import review_seals
 from rightface.keys import seal
 from rightface.law.operation import Operation
@@ -276,9 +276,9 @@ def test_once_on_each_and_never_again(two: House) -> None:
         two.decide("ann", review, {1: "same", 2: "perhaps"})
     assert two.rows("review_decisions") == []
     assert two.decide("ann", review, {1: "same"}) == 1
-    with pytest.raises(ReviewError, match="decides once"):
+    with pytest.raises(ReviewError, match="left for you to decide"):
         two.decide("ann", review, {1: "not-this-person"})
-    with pytest.raises(ReviewError, match="decides once"):
+    with pytest.raises(ReviewError, match="no candidate 3 in this review"):
         two.decide("ann", review, {3: "same"})
     assert _numbers(two.open("ann", review)) == [2]
     assert two.decide("ann", review, {2: "same"}) == 0
@@ -452,6 +452,131 @@ def test_a_deleted_collection_takes_its_reviews_along(one: House) -> None:
     assert one.outcome(review).outcome == "timeout"
     assert one.row(review).outcome == "erased"
     one.nothing_left(review)
+
+
+# ---------------------------------------------------------------- meanwhile
+def test_what_was_decided_is_collected_though_reviewers_left(two: House) -> None:
+    confirmed, half = two.search(grace_hopper()), two.search(grace_hopper())
+    two.judge("ann", confirmed)
+    two.judge("ann", half)
+    two.end("ann")
+    two.judge("ben", confirmed)
+    two.open("ben", half)
+    two.end("ben")
+    told = two.outcome(confirmed)
+    assert (told.outcome, len(told.candidates)) == ("confirmed", 1)
+    with pytest.raises(Refused, match="2 named reviewers decide on it; this instance has 1"):
+        two.outcome(half)
+    with pytest.raises(Refused, match="this instance has 0"):
+        two.searched(grace_hopper())
+    with two.opened.instance.database.engine.begin() as connection:
+        connection.execute(
+            text(
+                "UPDATE reviews SET state = 'closed', outcome = 'confirmed' WHERE review_id = :half"
+            ),
+            {"half": half},
+        )
+    with pytest.raises(Refused, match="this instance has 1"):
+        two.outcome(half)
+    two.reviewer("cid")
+    with pytest.raises(ReviewError, match="cannot be opened"):
+        two.outcome(half)
+
+
+def test_the_outcome_is_asked_for_whom_and_how_the_search_was(one: House) -> None:
+    one.opened.consent("hopper", purposes=(PURPOSE,))
+    review = one.search(grace_hopper(), subject="hopper", declared={"below_threshold": True})
+    one.judge("ann", review)
+    assert one.outcome(review).outcome == "confirmed"
+    row = one.row(review)
+    caller, name = one.service._as_sealed(one.caller(), row)
+    assert (caller.subject, dict(caller.declared)) == ("hopper", {"below_threshold": True})
+    assert name == GALLERY
+
+
+def test_a_probe_that_may_not_be_used_is_not_sealed(
+    one: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    face, prepared = _face(one, "grace"), type(one.service).prepared
+
+    def meanwhile(self: Any, *told: Any) -> Any:
+        found = prepared(self, *told)
+        one.opened.registrar.withdraw_consent("grace")
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(one.service), "prepared", meanwhile)
+        with pytest.raises(FaceNotFound):
+            one.service.search_faces(one.caller(), GALLERY, face_id=face, limit=5, similarity=0.0)
+    assert one.rows("reviews") == []
+
+
+def test_what_ended_during_the_search_is_not_sealed(
+    one: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared = type(one.service).prepared
+
+    def meanwhile(self: Any, *told: Any) -> Any:
+        found = prepared(self, *told)
+        one.opened.registrar.revoke_licence(one.licence.licence.licence_id)
+        return found
+
+    monkeypatch.setattr(type(one.service), "prepared", meanwhile)
+    with pytest.raises(Refused, match="revoked"):
+        one.searched(grace_hopper())
+    assert one.rows("reviews") == []
+
+
+def test_the_probe_is_checked_when_reviewers_look(one: House) -> None:
+    one.enrol("grace-too", degraded(grace_hopper()))
+    answer = one.service.search_faces(
+        one.caller(), GALLERY, face_id=_face(one, "grace"), limit=5, similarity=90.0
+    )
+    review = str(answer.review)
+    with one.opened.instance.database.engine.begin() as connection:
+        connection.execute(
+            text("UPDATE faces SET retain_until = '2020-01-01 00:00:00.000000' WHERE id = :face"),
+            {"face": _face(one, "grace")},
+        )
+    with pytest.raises(ReviewError, match="closed"):
+        one.open("ann", review)
+    one.emptied(review)
+    assert one.row(review).state == "open"
+
+
+def test_who_looked_is_on_record(one: House) -> None:
+    review = one.search(grace_hopper())
+    one.open("ann", review)
+    looked = [leaf for leaf in one.leaves() if leaf.kind == "decision"][-1]
+    assert f"crd-{one.credentials['ann'].credential.credential_id}" in looked.records
+
+
+def test_no_more_are_sealed_than_people_can_look_at(
+    one: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rightface.service.review.MOST_REVIEWED", 1)
+    shown = one.open("ann", one.search(grace_hopper()))
+    assert len(shown.candidates) == 1
+    assert alike(shown.candidates[0].picture, shown.probe), "the best of them"
+
+
+def test_one_damaged_candidate_stops_no_other_review(two: House) -> None:
+    bad, good = two.search(grace_hopper()), two.search(grace_hopper())
+    two.judge("ann", bad)
+    two.open("ben", bad)
+    with two.opened.instance.database.engine.begin() as connection:
+        connection.execute(
+            text("UPDATE review_candidates SET sealed_record = x'00' WHERE review_id = :bad"),
+            {"bad": bad},
+        )
+    two.judge("ben", bad)
+    assert two.outcome(bad).outcome == "damaged"
+    other = two.search(grace_hopper())
+    for review in (good, other):
+        _overdue(two, review)
+    two.change(good, sealed_terms=b"damaged")
+    assert two.sweep() == 2
+    assert [two.row(each).outcome for each in (good, other)] == ["damaged", "timeout"]
 
 
 # ---------------------------------------------------------------- tampering

@@ -192,8 +192,10 @@ def test_whoever_is_erased_takes_review_and_sightings_along(served: Served) -> N
     job_id, told = served.searched()
     waiting = reviews_of(told)
     served.made.opened.registrar.withdraw_consent("eileen")
-    assert served.made.row(waiting[1].review_id).outcome == "erased"
-    served.made.nothing_left(waiting[1].review_id)
+    assert served.made.row(waiting[1].review_id).sealed_probe is None
+    assert [row.review_id for row in served.made.rows("review_candidates")] == [
+        waiting[0].review_id
+    ]
     assert [row.part for row in served.of("job_parts", job_id)] == [0]
     told = served.end(job_id)
     assert list(_people(told)) == [0]

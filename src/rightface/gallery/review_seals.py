@@ -62,6 +62,8 @@ class Terms:
     subject: str | None = field(repr=False)
     warrant: str | None
     declared: Mapping[str, bool | str]
+    decided_by: int = 0
+    """How many reviewers confirmed what is kept; 0: it is not confirmed."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,13 @@ def seal_review(
         )
     session.flush()
     return row
+
+
+def mark_confirmed(review: Review) -> None:
+    """Seal into the terms that as many reviewers as were needed have confirmed what is left."""
+    told = {**vars(review.terms), "decided_by": review.terms.needed}
+    place = place_of("terms", review.review_id)
+    review.row.sealed_terms = seal(review.key, json.dumps(told).encode(), place)
 
 
 def opened(keyring: KeyRing, row: ReviewRow) -> Review:

@@ -27,8 +27,17 @@ from rightface.gallery.review_rows import (
     ReviewRow,
     SeatRow,
 )
-from rightface.gallery.review_seals import Review, candidates_of, damaged, place_of, unsealed
-from rightface.keys import seal, unseal
+from rightface.gallery.review_seals import (
+    Review,
+    candidates_of,
+    damaged,
+    opened,
+    place_of,
+    unsealed,
+)
+from rightface.keys import KeyRing, seal, unseal
+
+_ENOUGH = 64  # more reviewers than any rule asks for
 
 
 def listed(session: Session, *, name: str, at: datetime) -> list[ReviewRow]:
@@ -169,10 +178,15 @@ def decide(
     for place, word in words.items():
         if word not in WORDS:
             raise ReviewError("There is no such decision.", mend=f"One of: {', '.join(WORDS)}.")
+        if not 1 <= place <= review.terms.candidates:
+            raise ReviewError(
+                f"There is no candidate {place} in this review.",
+                mend=f"The numbers are those you were shown: 1 to {review.terms.candidates}.",
+            )
         if place not in shown:
             raise ReviewError(
-                f"There is no candidate {place} for you to decide on.",
-                why="A reviewer decides once on each, and cannot change it.",
+                f"There is no candidate {place} left for you to decide on.",
+                why="You decided on it, once and for good, or it left the review.",
             )
         number = shown[place].number
         context = _decision_place(review, number, seat.credential_id, at)
@@ -195,6 +209,45 @@ def decide(
         records=(f"crd-{seat.credential_id}",),
     )
     return len(shown) - len(words)
+
+
+def reviewers_of(
+    session: Session,
+    keyring: KeyRing,
+    review_id: str | None,
+    *,
+    client: str,
+    standing: Mapping[str, str],
+) -> int:
+    """How many people may review what a client searches for: each name once, never its own.
+
+    Of an open review of theirs those count too who finished their part of it and left. A confirmed
+    one, whose seats are gone, counts at least those who decided: its sealed terms say how many. One
+    of which nothing is kept has nothing to hold back.
+
+    Args:
+        session: for reading.
+        keyring: the instance's.
+        review_id: the review that is looked into or collected; None: none.
+        client: who searched.
+        standing: the name of each credential that stands, by its id.
+    """
+    names = {name.casefold() for name in standing.values()}
+    row = None if review_id is None else session.get(ReviewRow, review_id)
+    least = 0
+    if row is not None and row.client == client:
+        if row.state != OPEN and row.wrapped_key is None:
+            return _ENOUGH
+        try:
+            review = opened(keyring, row)
+            least = review.terms.decided_by
+            for seat in _seats(session, review):
+                if not _vacant(session, review, seat, standing):
+                    shown_as(session, review, seat)  # opens its seed: one made by hand does not
+                    names.add(seat.name)
+        except ReviewError:
+            pass  # damaged: only who stands counts
+    return max(len(names - {client.casefold()}), least)
 
 
 def outcomes_of(session: Session, review: Review) -> dict[int, str] | None:

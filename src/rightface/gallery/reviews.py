@@ -25,7 +25,7 @@ from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select
 from sqlalchemy.orm import Session, defer
 
 from rightface.errors import ReviewError, ReviewNotFound
-from rightface.gallery import jobs, review_figures
+from rightface.gallery import jobs, review_figures, review_seals
 from rightface.gallery.jobs import JobPartRow
 from rightface.gallery.review_leaves import record_act
 from rightface.gallery.review_rows import (
@@ -155,8 +155,10 @@ def confirmed(session: Session, review: Review) -> list[Confirmed]:
     """The confirmed candidates of a closed review, by rate, the smallest first.
 
     Raises:
-        ReviewError: a row was changed.
+        ReviewError: a row was changed, or nobody confirmed them.
     """
+    if not review.terms.decided_by:
+        raise review_seals.damaged()
     found = [record_of(review, row) for row in candidates_of(session, review)]
     told = [
         Confirmed(face_id=one["face_id"], fmr=one["fmr"], extrapolated=one["extrapolated"])
@@ -334,6 +336,8 @@ def _close(
         select(CandidateRow).where(CandidateRow.review_id == row.review_id)
     ).all():
         one.sealed_crop = None
+    if review is not None:
+        review_seals.mark_confirmed(review)
     row.expires_at = at + (row.expires_at - row.opened_at)
     session.flush()
 

@@ -88,13 +88,24 @@ class Operation:
     """None: the licence's."""
     conditions: Mapping[str, Fact] = field(default_factory=dict)
     """Facts that a question states. A real operation states none; the gate reads the records."""
+    review: str | None = None
+    """The human review that it looks into or collects: whoever finished their part of it counts as
+    one of its reviewers. Set by this service alone."""
     request_id: str = ""
 
     def __post_init__(self) -> None:
         for name in ("action", "actor", "device", "warrant", "request_id", *_PLACES):
             if not isinstance(getattr(self, name), str):
                 raise LawError(f"The operation's {name} is not text.")
-        for name in ("client", "licence_id", "purpose", "gallery", "legal_basis", "warrant_id"):
+        for name in (
+            "client",
+            "licence_id",
+            "purpose",
+            "gallery",
+            "legal_basis",
+            "warrant_id",
+            "review",
+        ):
             value = getattr(self, name)
             if value is not None and not isinstance(value, str):
                 raise LawError(f"The operation's {name} is neither text nor absent.")

@@ -23,8 +23,9 @@ from rightface.law.suppressions import Suppression
 from rightface.law.warrant_records import find as find_warrant
 from rightface.law.world import FACELESS, SEALED, Evidence, Records
 
-Reviewers = Callable[[Session, str], int]
-"""How many people may review what this client searches for."""
+Reviewers = Callable[[Session, str, str | None], int]
+"""How many people may review what this client searches for; of a review that is named, with those
+who have finished their part of it, and may have left since."""
 
 
 def read_records(
@@ -86,7 +87,11 @@ def read_records(
         warrant_damaged=warrant is not None and warrant.warrant is None,
         provenance=provenance,
         damaged=stands.damaged,
-        reviewers=reviewers(session, client) if live and operation.action in SEALED else 0,
+        reviewers=(
+            reviewers(session, client, operation.review)
+            if live and operation.action in SEALED
+            else 0
+        ),
     )
 
 

@@ -66,8 +66,9 @@ class Desk:
         *,
         gallery: str | None = None,
         subjects: tuple[str, ...] = (),
+        review: str | None = None,
     ) -> Operation:
-        """The gate's question for this caller.
+        """The gate's question for this caller; `review`: the one that is looked into or collected.
 
         Raises:
             RequestError: it declares what a client cannot declare.
@@ -93,6 +94,7 @@ class Desk:
             warrant_id=caller.warrant,
             declared=caller.declared,
             legal_basis=licence.basis,
+            review=review,
             request_id=caller.request_id,
         )
 
@@ -104,12 +106,13 @@ class Desk:
         *,
         gallery: str | None = None,
         subjects: tuple[str, ...] = (),
+        review: str | None = None,
     ) -> Iterator[Permit]:
         """The gate's question for this caller; inside the block its permit is open.
 
         What fails inside is recorded as the outcome, by its code.
         """
-        operation = self.asked(caller, action, gallery=gallery, subjects=subjects)
+        operation = self.asked(caller, action, gallery=gallery, subjects=subjects, review=review)
         with self.times.gate(self.instance.permitted(operation)) as permit:
             try:
                 yield permit

@@ -16,7 +16,7 @@ from PIL import Image
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from rightface.errors import ReviewError, ReviewNotFound
+from rightface.errors import FaceNotFound, ReviewError, ReviewNotFound
 from rightface.faces.calibration import similarity as similarity_of
 from rightface.faces.face import Face
 from rightface.faces.image import Pixels
@@ -26,6 +26,7 @@ from rightface.gallery.review_seals import Review, SealedCandidate, Terms
 from rightface.gallery.reviews import Confirmed
 from rightface.gallery.rows import CollectionRow, FaceRow
 from rightface.gallery.store import Collection, StoredFace
+from rightface.instance import acting_as
 from rightface.law import licences
 from rightface.permit import Permit
 from rightface.registrar_reviews import ReviewDesk
@@ -43,6 +44,9 @@ from rightface.service_types import (
 )
 
 OBLIGATION = "human-review"
+MOST_REVIEWED = 50
+"""Candidates of one review, the best first: more than people can look at with care are not sealed,
+and so never told."""
 T = TypeVar("T")
 
 
@@ -122,7 +126,9 @@ class Reviews(Leads):
         """Seal the candidates of a search if its permit says so; None: they may be told.
 
         Writes the outcome `sealed` and the review in one transaction. What is sealed must not be
-        told, counted for the client or named in an outcome of the caller's own.
+        told, counted for the client or named in an outcome of the caller's own. In that
+        transaction the gate's judgement is asked again, and whether probe and candidates are there
+        and may be used: licence, consent or law may have changed while was searched.
 
         Args:
             caller: who searched.
@@ -132,17 +138,32 @@ class Reviews(Leads):
             probe: of `probe_of` or `enrolled_probe`.
 
         Raises:
-            ReviewError: a candidate has no kept picture, or there is no probe.
+            ReviewError: there is no probe.
+            FaceNotFound: the probe was erased, or may not be used any more.
+            Refused: what was permitted is not any more.
         """
         if not self.to_review(permit):
             return None
         if probe is None:
             raise _no_picture()
-        until = self.review_until()
+        until, instance = self.review_until(), self.instance
+        asked = self.asked(caller, "identify-1toN", gallery=gallery.name, subjects=named(caller))
+        with instance.database.read() as session:  # opening takes a while: others may write
+            ready = self.prepared(session, gallery, candidates, permit)
 
-        def work(session: Session) -> Sealed:
-            review_id = self.seal(
-                session, caller, permit, gallery, candidates, probe=probe, until=until
+        def work(session: Session) -> Sealed | None:
+            if not instance.gate.still_allows(session, asked):
+                instance.record_outcome(session, permit, "no-longer-allowed")
+                return None
+            ids = [one.face_id for one in ready]
+            ids += [] if probe.face is None else [probe.face.face_id]
+            faces = instance.store.fetch_faces(session, gallery.id, ids, permit=permit)
+            usable = self.usable(session, caller, gallery.name, faces)
+            if probe.face is not None and probe.face.face_id not in usable:
+                raise FaceNotFound("There is no such face that may be used here and now.")
+            still = [one for one in ready if one.face_id in usable]
+            review_id = self.seal_prepared(
+                session, caller, permit, gallery, still, probe=probe, until=until
             )
             shown = probe.face.subject if probe.face is not None else None
             self.instance.record_outcome(
@@ -151,7 +172,14 @@ class Reviews(Leads):
             return Sealed(review_id, until)
 
         with self.times.of("write"):
-            return self.instance.database.write(work)
+            sealed = instance.database.write(work)
+        if sealed is None:
+            with self.permitted(
+                caller, "identify-1toN", gallery=gallery.name, subjects=named(caller)
+            ):
+                pass  # the gate says why; if it permits again, what ended came back meanwhile
+            raise ReviewError("What allowed it changed during the search.", mend="Ask again.")
+        return sealed
 
     def review_until(self) -> datetime:
         """Until when people may decide on what is sealed now."""
@@ -171,10 +199,33 @@ class Reviews(Leads):
         """Seal candidates for as many reviewers as the permit asks for; the review's id.
 
         Inside `Database.write`, in the transaction that records the outcome.
-
-        Raises:
-            ReviewError: a candidate has no kept picture.
         """
+        ready = self.prepared(session, gallery, candidates, permit)
+        return self.seal_prepared(session, caller, permit, gallery, ready, probe=probe, until=until)
+
+    def prepared(
+        self, session: Session, gallery: Collection, candidates: Sequence[Candidate], permit: Permit
+    ) -> list[SealedCandidate]:
+        """The best of some candidates with their pictures, as they are to be sealed.
+
+        One that was erased meanwhile is left out.
+        """
+        best = sorted(candidates, key=lambda one: one.fmr)[:MOST_REVIEWED]
+        ready = (self._candidate(session, gallery, one, permit) for one in best)
+        return [one for one in ready if one is not None]
+
+    def seal_prepared(
+        self,
+        session: Session,
+        caller: Caller,
+        permit: Permit,
+        gallery: Collection,
+        ready: Sequence[SealedCandidate],
+        *,
+        probe: Probe,
+        until: datetime,
+    ) -> str:
+        """Seal what `prepared` gave, inside `Database.write`; the review's id."""
         instance = self.instance
         row = reviews.open_review(
             session,
@@ -186,7 +237,7 @@ class Reviews(Leads):
                 collection_id=gallery.id,
                 ledger_index=permit.ledger_index,
                 needed=int(strictest(permit)[OBLIGATION]),
-                candidates=len(candidates),
+                candidates=len(ready),
                 expires_at=until.isoformat(),
                 pack=instance.pack.digest,
                 gallery=instance.gallery_commitment(gallery.client, gallery.name),
@@ -195,7 +246,7 @@ class Reviews(Leads):
                 warrant=caller.warrant,
                 declared=dict(caller.declared),
             ),
-            [self._candidate(session, gallery, one, permit) for one in candidates],
+            ready,
             probe=probe.picture,
             probe_face_id=None if probe.face is None else probe.face.face_id,
             probe_subject=(
@@ -208,11 +259,11 @@ class Reviews(Leads):
 
     def _candidate(
         self, session: Session, gallery: Collection, one: Candidate, permit: Permit
-    ) -> SealedCandidate:
+    ) -> SealedCandidate | None:
         face_id = one.record.face_id
         picture = self.instance.vault.open_crop(session, face_id, gallery.id, permit=permit)
-        if picture is None:
-            raise _no_picture()
+        if picture is None:  # the gallery has pictures (require_reviewable): it was erased since
+            return None
         return SealedCandidate(
             face_id=face_id,
             fmr=one.fmr,
@@ -258,7 +309,9 @@ class Reviews(Leads):
                 "There is no such review any more.",
                 why="The gallery was deleted, and with it whatever the review held.",
             )
-        asked = self.permitted(caller, "identify-1toN", gallery=name, subjects=named(caller))
+        asked = self.permitted(
+            caller, "identify-1toN", gallery=name, subjects=named(caller), review=review_id
+        )
         with asked as permit:
             if over:
                 ReviewDesk(instance).settled(review_id)
@@ -343,16 +396,23 @@ class Reviews(Leads):
         """
         instance, desk = self.instance, ReviewDesk(self.instance)
         with instance.database.read() as session:
-            desk.reviewer(session, token)
+            person = desk.reviewer(session, token)
             review = review_seals.opened(instance.keyring, reviews.find(session, review_id))
             caller, name = self._searcher(session, review)
-        asked = self.permitted(caller, "identify-1toN", gallery=name, subjects=named(caller))
-        with asked as permit:
+        asked = self.permitted(
+            caller, "identify-1toN", gallery=name, subjects=named(caller), review=review_id
+        )
+        # Who looked is on record, from the command line too.
+        with acting_as(person.credential_id), asked as permit:
 
             def work(session: Session) -> OpenedReview | None:
                 who = desk.reviewer(session, token)
                 review, seat = desk.sitting(session, who, review_id)
                 gallery = self.collection(session, caller, name)
+                if not self._probe_usable(session, caller, gallery, review, permit):
+                    reviews.clear(session, review.row)
+                    instance.record_outcome(session, permit, "review-opened")
+                    return None
                 shown = review_seats.shown_as(session, review, seat)
                 ids = [row.face_id for row in shown.values()]
                 faces = instance.store.fetch_faces(session, gallery.id, ids, permit=permit)
@@ -384,10 +444,26 @@ class Reviews(Leads):
 
             opened = instance.database.write(work)
         if opened is None:
+            instance.database.forget_deleted()
             raise ReviewError(
                 "The review is closed.", why="Nobody in it may be looked at any more."
             )
         return opened
+
+    def _probe_usable(
+        self,
+        session: Session,
+        caller: Caller,
+        gallery: Collection,
+        review: Review,
+        permit: Permit,
+    ) -> bool:
+        # Of an enrolled probe: whether it is there and may be used now, as a candidate must.
+        face_id = review.row.probe_face_id
+        if face_id is None:
+            return True
+        found = self.instance.store.fetch_faces(session, gallery.id, [face_id], permit=permit)
+        return face_id in self.usable(session, caller, gallery.name, found)
 
     def decide_review(self, token: str, review_id: str, decisions: Mapping[int, str]) -> int:
         """Decide on candidates, once each; how many are left. See `ReviewDesk.decide`."""

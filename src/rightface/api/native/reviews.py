@@ -63,6 +63,7 @@ def review_outcome(
             shapes.Lead(
                 face_id=one.record.face_id,
                 subject=one.record.subject,
+                user=one.record.user,
                 similarity=one.similarity,
                 fmr=one.fmr,
                 extrapolated=one.extrapolated,

@@ -450,6 +450,8 @@ class Lead(Told):
 
     face_id: str
     subject: str | None
+    user: str | None
+    """The user that the face is of, if any."""
     similarity: float
     fmr: float
     extrapolated: bool
