@@ -13,7 +13,7 @@ from instance import temporary_instance
 from rightface.backup import make_backup, unpack_backup
 from rightface.errors import BackupError, StorageError
 from rightface.instance import Instance
-from rightface.migrations.backup import dump_postgresql
+from rightface.migrations.backup import dump_postgresql, restore_postgresql
 from rightface.replay import replay
 from tests.service.test_restore import held, staged
 from tests.storage import Storage
@@ -65,6 +65,10 @@ def test_the_reason_of_pg_dump_is_told_and_no_password(storage: Storage, tmp_pat
         assert "not-this-one" not in str(told.value)
         assert "postgresql://" not in str(told.value)
         assert not (tmp_path / "one.dump").exists()
+    dump_postgresql(right, tmp_path / "one.dump")
+    with pytest.raises(StorageError, match="could not be restored") as told:
+        restore_postgresql(tmp_path / "one.dump", right.set(password="not-this-one"))
+    assert "password authentication failed" in told.value.why
 
 
 def _nobody_there(url: str) -> str:

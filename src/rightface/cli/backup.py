@@ -15,7 +15,7 @@ Ledger = Annotated[
 ]
 Accept = Annotated[
     list[str] | None,
-    typer.Option("--accept", help="A kind of act that cannot be replayed, confirmed. Repeatable."),
+    typer.Option("--accept", help="What cannot be replayed, confirmed by its word. Repeatable."),
 ]
 
 

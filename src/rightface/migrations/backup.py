@@ -199,13 +199,17 @@ def restore_postgresql(dump: Path, url: URL) -> None:
         [program, *told, "--single-transaction", str(dump)],
         env=os.environ | _environment(url),
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,  # it may quote rows
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
         check=False,
     )
     if done.returncode != 0:
+        first = done.stderr.partition("\n")[0]
+        told_safely = "connection to server" in first  # another sentence may quote rows
         raise StorageError(
             "The database could not be restored.",
-            why=f"pg_restore ended with {done.returncode}.",
+            why=first if told_safely else f"pg_restore ended with {done.returncode}.",
             mend="pg_restore must be as new as the server; the database must be empty and its own.",
         )
 
