@@ -16,12 +16,13 @@ from sqlalchemy import text
 from rightface.api.app import create_app
 from rightface.api.server import running
 from rightface.boto3 import review_of
-from rightface.errors import CredentialError, FaceNotFound, Refused, ReviewError
+from rightface.errors import CredentialError, FaceNotFound, Refused, ReviewError, SettingsError
 from rightface.gallery import review_seals
 from rightface.keys import seal
 from rightface.law.operation import Operation
 from rightface.ledger import log
 from rightface.service_types import Answer, OpenedReview, SearchResult
+from rightface.settings import Settings
 from tests.portraits import degraded
 from tests.service.reviewing import (
     GALLERY,
@@ -126,6 +127,22 @@ def test_a_gallery_without_pictures_is_refused_whoever_is_in_it(
             with pytest.raises(ReviewError, match="keep_crops = true"):
                 made.searched(photo, similarity=99.0)
         assert made.rows("reviews") == []
+
+
+def test_whether_a_picture_lacks_is_looked_up_in_an_index(one: House) -> None:
+    with one.opened.instance.database.read() as session:
+        asked = "SELECT id FROM faces WHERE collection_id = 'c' AND crop IS NULL LIMIT 1"
+        (plan,) = session.execute(text(f"EXPLAIN QUERY PLAN {asked}")).all()
+    assert "ix_faces_without_crop" in plan.detail
+
+
+@pytest.mark.parametrize("hours", [0, -3])
+def test_people_need_time_to_decide(
+    one: House, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    monkeypatch.setenv("RIGHTFACE_REVIEW_HOURS", str(hours))
+    with pytest.raises(SettingsError, match="review_hours must be 1 or more"):
+        Settings.load(one.opened.instance.settings.data)
 
 
 # ---------------------------------------------------------------- the way of one review

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -113,6 +114,12 @@ class FaceRow(Base):
         Index("ix_faces_retain_until", "retain_until"),
         Index("ix_faces_idle_until", "idle_until"),
         Index("ix_faces_user_id", "user_id"),
+        Index(  # before a search that people review: has every face of the gallery a picture?
+            "ix_faces_without_crop",
+            "collection_id",
+            sqlite_where=text("crop IS NULL"),
+            postgresql_where=text("crop IS NULL"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)

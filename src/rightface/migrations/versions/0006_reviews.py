@@ -70,3 +70,10 @@ def upgrade() -> None:
         sa.Column("number", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("pack", "gallery", "band", "outcome"),
     )
+    op.create_index(
+        "ix_faces_without_crop",
+        "faces",
+        ["collection_id"],
+        sqlite_where=sa.text("crop IS NULL"),
+        postgresql_where=sa.text("crop IS NULL"),
+    )
