@@ -39,6 +39,7 @@ OTHER: dict[str, Any] = {
     "known_at": datetime(2021, 1, 1, tzinfo=UTC),
     "warrant_id": "wrt-1",
     "declared": {"assembly": True},
+    "review": "rev-1",
     "findings": ("search:1",),
     "conditions": {"consent": True},
     "request_id": "r",
