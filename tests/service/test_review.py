@@ -207,6 +207,8 @@ def test_nothing_tells_who_found_nobody_before_people_look(one: House) -> None:
     assert _told(one, miss)[:3] == ["closed", "timeout", ()]
     # The operator's rows know what the client does not.
     assert [one.row(str(each.review)).outcome for each in (hit, miss)] == ["timeout", "nobody"]
+    figures = [(each.band, each.outcome, each.number) for each in one.service.review_figures()]
+    assert figures == [("none", "nobody", 1), ("none", "timeout", 1)]
     one.nothing_left(miss.review)
 
 

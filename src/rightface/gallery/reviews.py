@@ -132,8 +132,11 @@ def settle(session: Session, keyring: KeyRing, row: ReviewRow, *, at: datetime) 
         return True
     if not outcomes:
         bare = ERASED if review.terms.candidates else NOBODY
+        ended = TIMEOUT if outcomes is None else bare
         ends = datetime.fromisoformat(review.terms.expires_at)
-        return _close_in_time(session, row, TIMEOUT if outcomes is None else bare, ends, at)
+        if ends <= at:
+            review_figures.count_undecided(session, review, ended)
+        return _close_in_time(session, row, ended, ends, at)
     found = set(outcomes.values())
     # The first that holds of any candidate: one confirmed lead is told, whatever became of others.
     ranked = (CONFIRMED, DISAGREEMENT, CANNOT_TELL, NOT_THIS_PERSON)

@@ -222,7 +222,8 @@ def reviewed_candidates(instance: Instance) -> list[dict[str, Any]]:
     counted: Counter[tuple[str, str]] = Counter()
     with instance.database.read() as session:
         for row in review_figures.figures(session):
-            counted[row.band, row.outcome] += row.number
+            if row.band != review_figures.NO_BAND:
+                counted[row.band, row.outcome] += row.number
     return [
         {"rate_up_to": band, "outcome": outcome, "number": few(number)}
         for (band, outcome), number in sorted(counted.items())
