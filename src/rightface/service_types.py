@@ -289,7 +289,8 @@ class ReviewFigure:
     gallery: str
     """A keyed commitment, as in the ledger."""
     band: str
-    """`1e-4`: the rate at their scores does not exceed it."""
+    """`1e-4`: the rate at their scores does not exceed it. `none`: whole reviews that ended without
+    a decision are counted."""
     outcome: str
     number: int
 
