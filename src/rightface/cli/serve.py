@@ -26,8 +26,10 @@ def serve(
 ) -> None:
     """Serve Rekognition's face API, the ledger, the policy, health and metrics."""
     from rightface.api.app import create_app
+    from rightface.api.memory import keep_little
     from rightface.api.server import announcing
 
+    keep_little()
     with reporting(), _listen(host, port) as listening, Service.open(data, serving=True) as service:
         service.prepare()
         shown = f"[{host}]" if ":" in host else host
