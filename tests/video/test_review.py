@@ -188,7 +188,7 @@ def test_a_page_ends_where_it_has_as_many_reviews_as_a_header_holds() -> None:
     assert video._page(entries[:5], sealed) == entries[:5]
 
 
-def test_whoever_is_erased_takes_review_and_sightings_along(served: Served) -> None:
+def test_whoever_is_erased_leaves_the_review_and_the_client_is_not_told(served: Served) -> None:
     job_id, told = served.searched()
     waiting = reviews_of(told)
     served.made.opened.registrar.withdraw_consent("eileen")
@@ -196,10 +196,31 @@ def test_whoever_is_erased_takes_review_and_sightings_along(served: Served) -> N
     assert [row.review_id for row in served.made.rows("review_candidates")] == [
         waiting[0].review_id
     ]
-    assert [row.part for row in served.of("job_parts", job_id)] == [0]
-    told = served.end(job_id)
-    assert list(_people(told)) == [0]
-    assert list(reviews_of(told)) == [0]
+    # The client learns nothing by it: who is to be seen stays until the reviews' time is over.
+    assert [row.part for row in served.of("job_parts", job_id)] == [0, 1]
+    again = served.end(job_id)
+    assert _people(again) == _people(told)
+    assert reviews_of(again) == waiting
+    assert served.made.outcome(waiting[1].review_id).state == "open"
+    _expire_job(served, job_id)
+    assert served.made.outcome(waiting[1].review_id).outcome == "timeout"
+    assert served.of("job_parts", job_id) == []
+
+
+def test_who_matches_nobody_waits_for_a_review_like_everybody(served: Served) -> None:
+    served.made.opened.registrar.withdraw_consent("eileen")
+    job_id, told = served.searched()
+    assert _people(told) == {0: [0, 200, 400], 1: [0, 200, 400]}
+    waiting = reviews_of(told)
+    assert [served.made.outcome(one.review_id).state for one in waiting.values()] == ["open"] * 2
+    seated = {row.review_id for row in served.made.rows("review_candidates")}
+    assert seated == {waiting[0].review_id}  # nobody looks at the other
+    opened = served.made.leaves("review-open")
+    assert len(opened) == 2
+    assert len({(leaf.outcome, tuple(leaf.counts)) for leaf in opened}) == 1
+    _expire_job(served, job_id)
+    outcomes = [served.made.outcome(one.review_id).outcome for one in waiting.values()]
+    assert outcomes == ["timeout", "timeout"]
 
 
 def test_reviews_end_with_their_job(served: Served) -> None:
@@ -207,14 +228,7 @@ def test_reviews_end_with_their_job(served: Served) -> None:
     job_id, told = served.searched()
     waiting = reviews_of(told)
     assert made.decide("ann", _opened(made, waiting[0]), {1: "same"}) == 0
-    past = datetime.now(UTC) - timedelta(seconds=1)
-    made.opened.instance.database.write(
-        lambda session: (
-            session.execute(update(JobRow).where(JobRow.id == job_id).values(expires_at=past))
-            and None
-        )
-    )
-    assert made.opened.instance.database.write(expire_jobs) == 1
+    _expire_job(served, job_id)
     assert [made.row(one.review_id).outcome for one in waiting.values()] == [
         "confirmed",
         "timeout",
@@ -223,6 +237,18 @@ def test_reviews_end_with_their_job(served: Served) -> None:
         made.nothing_left(one.review_id)
         assert made.outcome(one.review_id).candidates == ()
     assert served.of("job_parts", job_id) == []
+
+
+def _expire_job(served: Served, job_id: str) -> None:
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    database = served.made.opened.instance.database
+    database.write(
+        lambda session: (
+            session.execute(update(JobRow).where(JobRow.id == job_id).values(expires_at=past))
+            and None
+        )
+    )
+    assert database.write(expire_jobs) == 1
 
 
 def _opened(made: House, one: Waiting) -> str:

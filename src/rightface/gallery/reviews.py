@@ -26,7 +26,6 @@ from sqlalchemy.orm import Session, defer
 
 from rightface.errors import ReviewError, ReviewNotFound
 from rightface.gallery import jobs, review_figures, review_seals
-from rightface.gallery.jobs import JobPartRow
 from rightface.gallery.review_leaves import record_act
 from rightface.gallery.review_rows import (
     CANNOT_TELL,
@@ -298,14 +297,7 @@ def left(session: Session, face_ids: Collection[str]) -> int:
     for some in _parts(face_ids):
         for column in (CandidateRow.face_id, ReviewRow.probe_face_id):
             count += session.execute(select(func.count()).where(column.in_(some))).scalar_one()
-    # The sightings of a video's track, whose review has nothing left.
-    emptied = (
-        select(func.count())
-        .select_from(JobPartRow)
-        .join(ReviewRow, ReviewRow.review_id == JobPartRow.review_id)
-        .where(ReviewRow.wrapped_key.is_(None))
-    )
-    return count + session.execute(emptied).scalar_one()
+    return count
 
 
 def _close(
@@ -384,7 +376,6 @@ def _clear_if_empty(session: Session, row: ReviewRow) -> bool:
     for table in (DecisionRow, SeatRow):
         session.execute(delete(table).where(table.review_id == row.review_id))
     row.sealed_probe = None
-    jobs.drop_reviewed(session, row.review_id)
     session.flush()
     return True
 
@@ -398,6 +389,7 @@ def _erase(session: Session, row: ReviewRow) -> int:
     """Destroy what it holds; it counts itself. If it is open, it stays so to its client."""
     gone = 1 + _held(session, row)
     _destroy(session, row)
+    jobs.drop_reviewed(session, row.review_id)  # they are said to show who is erased
     return gone
 
 
@@ -406,7 +398,8 @@ def _destroy(session: Session, row: ReviewRow) -> None:
         session.execute(delete(table).where(table.review_id == row.review_id))
     row.wrapped_key = row.sealed_terms = row.sealed_probe = None
     row.probe_face_id = row.probe_subject = None
-    jobs.drop_reviewed(session, row.review_id)
+    if row.state != OPEN:  # or their going would tell the client what became of the candidates
+        jobs.drop_reviewed(session, row.review_id)
     session.flush()
 
 

@@ -14,7 +14,7 @@ wire format, a command line.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -270,15 +270,16 @@ class VideoWork(Identification):
         info: VideoInfo,
     ) -> None:
         rows, expires_at = seen_.by_track, self.expiry()
+        sealing = self.to_review(permit)
         if job.kind == SEARCH:
-            # Who is nobody's lead is not kept.
-            parts = {part: rows[part] for part in leads}
+            # Who is nobody's lead is not kept; but where people must review, the client is not to
+            # learn before them whether anybody was found: everybody waits for a review then.
+            parts = dict(rows) if sealing else {part: rows[part] for part in leads}
         else:
             everybody = rows.get(0, [])
             starts = range(0, len(everybody), _PART)
             parts = {place: everybody[start : start + _PART] for place, start in enumerate(starts)}
         packed = {part: (len(some), sightings.packed(some)) for part, some in parts.items()}
-        sealing = self.to_review(permit)
         counts = {"frames": seen_.frames, "faces": seen_.faces}
         if not sealing:
             counts["tracks"] = len(parts)
@@ -288,15 +289,13 @@ class VideoWork(Identification):
             if sealing:
                 until = min(self.review_until(), expires_at)
                 reviews = self._seal_leads(
-                    session, caller, permit, job, asked, leads, seen_.pictures, until
+                    session, caller, permit, job, asked, leads, parts, seen_.pictures, until
                 )
             kept = self.jobs.finish(
                 session,
                 job.id,
                 owner,
-                parts={
-                    part: some for part, some in packed.items() if part in reviews or not sealing
-                },
+                parts=packed,
                 matches=[] if sealing else _matches(leads),
                 reviews=reviews,
                 frames=seen_.frames,
@@ -318,24 +317,24 @@ class VideoWork(Identification):
         job: Job,
         asked: Asked,
         leads: Leads,
+        tracks: Iterable[int],
         pictures: Mapping[int, Probe],
         until: datetime,
     ) -> dict[int, str]:
-        """A review for each track with leads who may still be used: its id by part."""
+        """A review for each track, of the leads who may still be used: its id by part."""
         assert asked.collection is not None  # only identifications are reviewed, so a search
         gallery = self._own_gallery(session, caller, permit, job, asked.collection)
         ids = list({one.record.face_id for found in leads.values() for one in found})
         faces = self.instance.store.fetch_faces(session, gallery.id, ids, permit=permit)
         usable = self.usable(session, caller, gallery.name, faces)
         there = {
-            part: some
-            for part, found in leads.items()
-            if (some := [one for one in found if one.record.face_id in usable])
+            part: [one for one in leads.get(part, []) if one.record.face_id in usable]
+            for part in tracks
         }
         if len(there) > MOST_REVIEWS:
             raise VideoTooLarge(
-                f"People would have to review the leads of more than {MOST_REVIEWS} tracks.",
-                mend="Search a shorter video, or with a higher FaceMatchThreshold.",
+                f"People would have to review more than {MOST_REVIEWS} tracks.",
+                mend="Search a shorter video.",
             )
         return {
             part: self.seal(
