@@ -294,7 +294,7 @@ def test_five_minutes_as_the_readme_tells_them(
     Path("at-the-door.jpg").write_bytes(degraded(grace_hopper()))
     Path("A.jpg").write_bytes(grace_hopper())
     Path("B.jpg").write_bytes(degraded(grace_hopper()))
-    init, issue, record, serve, withdraw, compare = _commands()
+    init, issue, record, serve, withdraw, report, compare = _commands()
     run(*init[1:])
     key = run(*issue[1:])
     run(*record[1:])
@@ -313,6 +313,7 @@ def test_five_minutes_as_the_readme_tells_them(
         assert float(told[2]) <= 1.01e-4
         receipt = run(*withdraw[1:])
         assert receipt["erased"]["faces"] == 1
+    assert run(*report[1:], "--json")["faces"] == []
     assert not Path("DIR/rightface.db-wal").exists(), "the database was not closed"
     assert run(*compare[1:])["match"] is True
 

@@ -88,7 +88,7 @@ def test_whoever_may_not_may_not(
                 attempt(templates, permit=permit)
 
 
-@pytest.mark.parametrize("action", ["enroll", "identify-1toN", "detect"])
+@pytest.mark.parametrize("action", ["identify-1toN", "detect", "manage-gallery"])
 def test_comparing_needs_a_permit_to_compare(
     pack: ModelPack, templates: Templates, action: str, permitted: Permitted
 ) -> None:

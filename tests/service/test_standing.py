@@ -6,7 +6,7 @@ import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from instance import TemporaryInstance
 from rightface.errors import (
@@ -75,7 +75,7 @@ def test_a_person_whose_key_is_damaged_can_still_withdraw(fresh: TemporaryInstan
     fresh.consent("alice")
     _enrol(fresh, caller, "alice")
     fresh.instance.database.write(
-        lambda session: session.execute(text("UPDATE subjects SET wrapped_key = x'00'"))
+        lambda session: session.execute(update(SubjectRow).values(wrapped_key=b"\0"))
     )
     receipt = fresh.registrar.withdraw_consent("alice")
     assert receipt.erased["faces"] == 1
@@ -214,10 +214,15 @@ def test_a_rewritten_ledger_is_not_signed_even_if_its_files_are_gone(
     shutil.rmtree(instance.settings.ledger_directory)
     assert instance.publisher.publish().size == size_then  # a projection: it comes back
     with instance.database.engine.begin() as connection:
-        connection.execute(text("DROP TRIGGER ledger_leaves_no_update"))
-        connection.execute(
-            text("UPDATE ledger_leaves SET body = CAST(replace(body, 'done', 'gone') AS BLOB)")
-        )
+        if connection.dialect.name == "sqlite":
+            connection.execute(text("DROP TRIGGER ledger_leaves_no_update"))
+        else:
+            connection.execute(text("DROP TRIGGER ledger_leaves_no_change ON ledger_leaves"))
+        for index, body in connection.execute(text("SELECT idx, body FROM ledger_leaves")).all():
+            connection.execute(
+                text("UPDATE ledger_leaves SET body = :body WHERE idx = :idx"),
+                {"idx": index, "body": bytes(body).replace(b"done", b"gone")},
+            )
     shutil.rmtree(instance.settings.ledger_directory)
     with pytest.raises(LedgerError):
         instance.publisher.publish()

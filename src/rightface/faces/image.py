@@ -100,7 +100,8 @@ def decode(data: bytes, limits: ImageLimits = DEFAULT) -> Pixels:
     """The pixels of the image in `data`: (height, width, 3) RGB, upright.
 
     Transparent parts are shown on white, as paper and browsers do; 16-bit grey is scaled to 8
-    bits; of several frames or pages the first is taken.
+    bits; of several frames or pages the first is taken. What a file says itself that it leaves out
+    is black, as a PNG whose stream of pixels ends early by its own word.
 
     Raises:
         ImageEmpty: zero bytes.
