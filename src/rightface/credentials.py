@@ -14,7 +14,7 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import String, select
+from sqlalchemy import String, bindparam, null, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from rightface.db import Base
@@ -126,6 +126,18 @@ def all_credentials(session: Session, *, role: str | None = None) -> list[Creden
     if role is not None:
         query = query.where(CredentialRow.role == role)
     return [_credential(row) for row in session.execute(query).scalars()]
+
+
+def standing_names(session: Session, role: str) -> dict[str, str]:
+    """The name of each credential of `role` that stands, by its id. On the way of every search."""
+    rows = session.connection().execute(_STANDING, {"role": role})
+    return {row.credential_id: row.name for row in rows}
+
+
+_TABLE = CredentialRow.__table__.c
+_STANDING = select(_TABLE.credential_id, _TABLE.name).where(
+    _TABLE.role == bindparam("role"), _TABLE.ended_at == null()
+)
 
 
 def _hash(keyring: KeyRing, token: str) -> str:

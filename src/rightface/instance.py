@@ -452,8 +452,7 @@ class Instance:
 
         Of a review that is named those count too who decided in it and left (review_seats).
         """
-        held = credentials.all_credentials(session, role="reviewer")
-        standing = {each.credential_id: each.name for each in held if each.ended_at is None}
+        standing = credentials.standing_names(session, "reviewer")
         return review_seats.reviewers_of(
             session, self.keyring, review_id, client=client, standing=standing
         )
