@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -21,7 +24,7 @@ from rightface.errors import (
 )
 from rightface.faces import frames
 from rightface.faces.frames import Limits
-from rightface.faces.video import PROBLEMS, Frame, VideoInfo, reading
+from rightface.faces.video import PROBLEMS, Frame, VideoFile, VideoInfo, reading
 from tests.conftest import Permitted
 from tests.portraits import grace_hopper
 from tests.video import clips
@@ -242,4 +245,32 @@ def test_no_frame_without_a_permit(clip: Path, permitted: Permitted) -> None:
         with pytest.raises(PermitError):
             video.next_frames(1, permit=None)  # type: ignore[arg-type]
         with permitted("erase") as permit, pytest.raises(PermitError, match="does not cover"):
+            video.next_frames(1, permit=permit)
+
+
+@pytest.mark.parametrize("size", [(30_000, 30_000), (1921, 10), (10, 1921), (0, 10)])
+def test_no_frame_is_taken_that_is_larger_than_was_asked_for(
+    size: tuple[int, int], permitted: Permitted
+) -> None:
+    # A decoder that a video has taken over could announce anything.
+    told = json.dumps(
+        {
+            "codec": "h264",
+            "format": "mp4",
+            "width": 8,
+            "height": 8,
+            "frame_rate": 5.0,
+            "full_range": False,
+            "duration_ms": 0,
+        }
+    ).encode()
+    said = frames.HEAD.pack(frames.INFO, 0, len(told), 0) + told
+    said += frames.HEAD.pack(frames.FRAME, 0, size[1], size[0]) + bytes(64)
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"import sys; sys.stdout.buffer.write({said!r})"],
+        stdout=subprocess.PIPE,
+    )
+    with process:
+        video = VideoFile(process, Limits(), 30)
+        with permitted("detect") as permit, pytest.raises(VideoBroken):
             video.next_frames(1, permit=permit)

@@ -314,3 +314,42 @@ def test_the_operator_sees_no_names_and_the_ledger_keeps_a_cancellation(
         (body,) = entries(session, size(session) - 1, size(session))
     leaf = Leaf.parse(body)
     assert (leaf.kind, leaf.operation, leaf.client) == ("act", "job-cancel", "acme")
+
+
+def test_a_worker_that_lost_its_lease_ends_no_job(database: Database, held: Jobs) -> None:
+    job_id = _submit(database, held)
+    database.write(lambda session: held.take(session, "me"))
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    database.write(lambda session: session.execute(update(JobLeaseRow).values(until=past)))
+    taken = database.write(lambda session: held.take(session, "you"))
+    assert taken is not None
+    assert taken.id == job_id
+    until = datetime.now(UTC) + TOMORROW
+    database.write(lambda session: held.fail(session, job_id, "No.", until, owner="me"))
+    database.write(lambda session: held.put_back(session, job_id, "me"))
+    with database.read() as session:
+        (job,) = held.listed(session)
+    assert (job.state, job.attempts) == (jobs.IN_PROGRESS, 2)
+    database.write(lambda session: held.put_back(session, job_id, "you"))
+    with database.read() as session:
+        (job,) = held.listed(session)
+    assert (job.state, job.attempts) == (jobs.SUBMITTED, 1)
+
+
+def test_a_damaged_job_fails_and_holds_up_nobody(database: Database, held: Jobs) -> None:
+    bad, good = _submit(database, held), _submit(database, held, token="another")
+    database.write(
+        lambda session: session.execute(
+            update(JobRow).where(JobRow.id == bad).values(sealed_request=b"damaged")
+        )
+    )
+    taken = database.write(lambda session: held.take(session, "me"))
+    assert taken is not None
+    assert taken.id == bad
+    with database.read() as session, pytest.raises(KeysError):
+        held.asked_of(session, bad)
+    until = datetime.now(UTC) + TOMORROW
+    database.write(lambda session: held.fail(session, bad, "Damaged.", until, owner="me"))
+    taken = database.write(lambda session: held.take(session, "me"))
+    assert taken is not None
+    assert taken.id == good

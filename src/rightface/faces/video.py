@@ -79,11 +79,12 @@ class Frame:
 class VideoFile:
     """A video being read. One reader; made by `reading`."""
 
-    def __init__(self, process: subprocess.Popen[bytes], stall: float) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], limits: Limits, stall: float) -> None:
         assert process.stdout is not None
         self._process = process
         self._pipe = process.stdout.fileno()
         self._stall = stall
+        self._side = limits.side
         self._ended = False
         self.duration_ms = 0
         """Known at the end."""
@@ -119,6 +120,8 @@ class VideoFile:
         deadline = time.monotonic() + self._stall
         kind, at, height, width = HEAD.unpack(self._read(HEAD.size, deadline))
         if kind == FRAME:
+            if not (0 < height <= self._side and 0 < width <= self._side):
+                raise _error("died")  # no decoder of ours: it scales down what is larger
             body = self._read(height * width * 3, deadline)
             return kind, Frame(at, np.frombuffer(body, np.uint8).reshape(height, width, 3))
         return kind, json.loads(self._read(min(height, _LONGEST_TEXT), deadline))
@@ -162,7 +165,7 @@ def reading(path: Path, limits: Limits, *, stall: float = STALL) -> Iterator[Vid
             env=_environment(),
         )
     try:
-        yield VideoFile(process, stall)
+        yield VideoFile(process, limits, stall)
     finally:
         process.kill()
         assert process.stdout is not None

@@ -41,7 +41,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from rightface.db import Base
-from rightface.errors import JobLimit, JobMismatch, JobNotFound
+from rightface.errors import JobLimit, JobMismatch, JobNotFound, KeysError
 from rightface.gallery.rows import FaceRow, Moment
 from rightface.keys import KeyRing, seal, unseal
 from rightface.permit import Permit, Touch, require
@@ -430,16 +430,33 @@ class Jobs:
         ).first()
         return still is not None
 
-    def put_back(self, session: Session, job_id: str) -> None:
-        """The process ends in good order: the attempt does not count (inside `write`)."""
+    def put_back(self, session: Session, job_id: str, owner: str) -> None:
+        """An attempt that does not count: the process ends in good order, or the records did not
+        answer (inside `write`). Nothing, if `owner` has lost the lease: another works on it.
+        """
+        if not self.take_lease(session, owner):
+            return
         session.execute(
             update(JobRow)
             .where(JobRow.id == job_id, JobRow.state == IN_PROGRESS)
             .values(state=SUBMITTED, attempts=JobRow.attempts - 1, progress=0)
         )
 
-    def fail(self, session: Session, job_id: str, message: str, expires_at: datetime) -> None:
-        """A job has failed; `message` holds no personal data (inside `Database.write`)."""
+    def fail(
+        self,
+        session: Session,
+        job_id: str,
+        message: str,
+        expires_at: datetime,
+        *,
+        owner: str | None = None,
+    ) -> None:
+        """A job has failed; `message` holds no personal data (inside `Database.write`).
+
+        Nothing, if a worker says so (`owner`) that has lost the lease: another works on it.
+        """
+        if owner is not None and not self.take_lease(session, owner):
+            return
         session.execute(
             update(JobRow)
             .where(JobRow.id == job_id, JobRow.state.in_((SUBMITTED, IN_PROGRESS)))
@@ -515,7 +532,10 @@ class Jobs:
 
     def _forget_whom(self, session: Session, job_id: str) -> None:
         # Whom the client named is needed no longer once the work is over.
-        asked = self.asked_of(session, job_id)
+        try:
+            asked = self.asked_of(session, job_id)
+        except KeysError:  # damaged: nobody can read it; it goes with the row
+            return
         if asked.subject is not None:
             told = asdict(asked) | {"subject": None}
             sealed = _sealed(self._key_of(session, job_id), told, "request", job_id)

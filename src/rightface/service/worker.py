@@ -166,20 +166,28 @@ class Worker:
             _log.info("a job is done: %s, %.1f s", job.kind, time.monotonic() - started)
         except JobStopped:
             if self._stopping.is_set():
-                self._database.write(lambda session: self._service.jobs.put_back(session, job.id))
+                self._put_back(job)
         except StorageError as error:
             _log.error("a job waits for the records: %s", error.what)
             self._stopping.wait(AGAIN_SECONDS)
+            self._put_back(job)
         except RightfaceError as error:
             self._fail(job, str(error))
         except Exception as error:  # noqa: BLE001  # one job must not end the worker
             _log.error("%s in a job", type(error).__name__)
             self._fail(job, "An error inside rightface; its log has the place.")
 
+    def _put_back(self, job: Job) -> None:
+        self._database.write(
+            lambda session: self._service.jobs.put_back(session, job.id, self._owner)
+        )
+
     def _fail(self, job: Job, message: str) -> None:
         until = self._service.expiry()
         self._database.write(
-            lambda session: self._service.jobs.fail(session, job.id, message, until)
+            lambda session: self._service.jobs.fail(
+                session, job.id, message, until, owner=self._owner
+            )
         )
 
     def _count(self, session: Session) -> None:
