@@ -75,6 +75,7 @@ def complete() -> typer.Typer:
         subject,
         warrant,
     )
+    from rightface.cli.assay import complete as assay
     from rightface.cli.demo import command as demo
 
     instance.add_to(app)
@@ -92,6 +93,7 @@ def complete() -> typer.Typer:
     app.add_typer(job.app, name="job")
     app.add_typer(ledger.app, name="ledger")
     app.add_typer(report.app, name="report")
+    app.add_typer(assay(), name="assay")
     backup.add_to(app)
     faces.add_to(app)
     serve.add_to(app)

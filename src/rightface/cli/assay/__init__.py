@@ -1,0 +1,14 @@
+"""`rightface assay`: how well, and how equally well, a model works. One file per command here."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(
+    help="Measure how well, and how equally well, faces are compared.", no_args_is_help=True
+)
+
+
+def complete() -> typer.Typer:
+    """The group with all of its commands."""
+    return app
