@@ -1,0 +1,297 @@
+"""How a rate would have come out with other people: the bootstrap over subjects.
+
+Comparisons that share a person are not independent, so people are drawn, not comparisons. In each
+replicate a person counts as often as drawn: a genuine comparison w times, an impostor comparison of
+two people w_a · w_b times, and
+
+    FMR* = Σ w_a w_b [match] / Σ w_a w_b,    FNMR* = Σ w_a [miss] / Σ w_a.
+
+The copies of one person are never compared with one another: that would put the replicates beside
+the rate (Conti and Clémençon). And drawing both people of a pair overstates the spread, threefold
+where matches have nothing to do with one another, so the replicates of impostor rates are drawn
+together to the variance that comparisons with a shared member have (`_nearness`). Only labels,
+matches and misses come in; never a template.
+
+Sources: R. M. Bolle, N. K. Ratha and S. Pankanti, "Error analysis of pattern recognition systems:
+the subsets bootstrap", CVIU 93 (2004) 1-33; M. E. Schuckers, *Computational Methods in Biometric
+Authentication* (2010); J.-R. Conti and S. Clémençon, "Assessing uncertainty in similarity scoring:
+performance & fairness in face recognition", ICLR 2024, arXiv:2211.07245; the variance: P. M.
+Aronow, C. Samii and V. A. Assenova, "Cluster-robust variance estimation for dyadic data", Political
+Analysis 23 (2015) 564-577.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rightface.assay.cohorts import UNKNOWN
+from rightface.assay.errors import AssayError
+
+REPLICATES = 1000
+NOBODY = -1
+"""The subject of a row of which nobody knows whom it shows; it is taken for a person of its own."""
+_AT_ONCE = 2048
+
+Ints: TypeAlias = NDArray[np.integer]
+"""(k,): row numbers, people, cells or counts."""
+Floats: TypeAlias = NDArray[np.float64]
+Weights: TypeAlias = NDArray[np.uint8]
+"""(S, B): how often each of S people was drawn in each of B replicates."""
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """Errors in trials for every cell of a table, and the rates of each replicate.
+
+    A cell is a group, or a pair of groups: `errors` and `trials` (…cells), `replicates`
+    (B, …cells), NaN where nobody of a cell was drawn.
+    """
+
+    errors: NDArray[np.int64]
+    trials: NDArray[np.int64]
+    replicates: Floats
+
+    @property
+    def rates(self) -> Floats:
+        """(…cells): errors / trials; NaN without trials."""
+        return _divide(self.errors, self.trials)
+
+
+class SubjectBootstrap:
+    """Replicates of one data set. Its people are drawn once, so all its figures belong together.
+
+    It holds S · B bytes for S people.
+    """
+
+    def __init__(self, subjects: Ints, *, replicates: int = REPLICATES, seed: int = 0) -> None:
+        """`subjects` (n,): the person of every row; NOBODY where unknown.
+
+        Raises:
+            AssayError: fewer than two people, or fewer than two replicates.
+        """
+        self.person = people(subjects)
+        self.count = int(self.person.max(initial=-1)) + 1
+        if self.count < 2 or replicates < 2:
+            raise AssayError("A bootstrap needs at least two people and two replicates.")
+        self.replicates = replicates
+        rng = np.random.default_rng(seed)
+        drawn = np.empty((replicates, self.count), np.uint8)
+        for row in drawn:
+            row[:] = np.bincount(rng.integers(0, self.count, self.count), minlength=self.count)
+        self.weights: Weights = np.ascontiguousarray(drawn.T)
+
+    def listed(
+        self, a: Ints, b: Ints, errors: NDArray[np.bool_], cells: Ints, cell_count: int
+    ) -> Resampled:
+        """Rates of the comparisons of rows `a` with rows `b` (k,), of which `errors` went wrong.
+
+        `cells` (k,): the group of each, 0 to `cell_count` − 1; UNKNOWN counts nowhere. For genuine
+        comparisons, searches (a is b: the probe) and lists of pairs.
+        """
+        known = cells != UNKNOWN
+        first, second = self.person[a[known]], self.person[b[known]]
+        wrong, cell = errors[known], np.asarray(cells[known], np.int64)
+        trials = np.bincount(cell, minlength=cell_count)
+        failed = np.bincount(cell[wrong], minlength=cell_count)
+        rates = _divide(failed, trials)
+        replicates = _divide(
+            self._drawn(first[wrong], second[wrong], cell[wrong], cell_count),
+            self._drawn(first, second, cell, cell_count),
+        )
+        keys, place = np.unique(
+            np.concatenate((first, second)) * cell_count + np.tile(cell, 2), return_inverse=True
+        )
+        touched = np.bincount(place)
+        touching = np.bincount(place, np.tile(wrong, 2))
+        of_cell = keys % cell_count
+        spread = _squares(of_cell, touching - rates[of_cell] * touched, cell_count)
+        nearness = _nearness(
+            spread,
+            _repeats(first[wrong], second[wrong], cell[wrong], cell_count) * (1 - rates),
+        )
+        # Genuine comparisons were drawn once, not twice.
+        nearness[np.bincount(cell[first == second], minlength=cell_count) > 0] = 1.0
+        near = rates[:, None] + nearness[:, None] * (replicates - rates[:, None])
+        return Resampled(failed, trials, near.T)
+
+    def everybody(self, groups: Ints, group_count: int) -> Everybody:
+        """All pairs of rows of different people, split by `groups` (n,), UNKNOWN in none."""
+        return Everybody(self, groups, group_count)
+
+    def _drawn(self, first: Ints, second: Ints, cells: Ints, cell_count: int) -> Floats:
+        """(cell_count, B): how many comparisons of each cell there are in each replicate."""
+        one = first == second
+        genuine = self.sums(cells[one], cell_count, first[one])
+        return genuine + self.sums(cells[~one], cell_count, first[~one], second[~one])
+
+    def sums(
+        self,
+        cells: Ints,
+        cell_count: int,
+        first: Ints,
+        second: Ints | None = None,
+        counts: Ints | None = None,
+    ) -> Floats:
+        """(cell_count, B): Σ counts · w_first, or Σ counts · w_first · w_second, by cell."""
+        total = np.zeros((cell_count, self.replicates))
+        order = np.argsort(cells, kind="stable")
+        for start in range(0, len(order), _AT_ONCE):
+            some = order[start : start + _AT_ONCE]
+            part = self.weights[first[some]].astype(np.float32)
+            if second is not None:
+                part *= self.weights[second[some]]
+            if counts is not None:
+                part *= np.asarray(counts[some], np.float32)[:, None]
+            cell, starts = np.unique(cells[some], return_index=True)
+            total[cell] += np.add.reduceat(part, starts, axis=0)
+        return total
+
+
+class Everybody:
+    """Every row with every row of another person, by pairs of groups; for any set of matches."""
+
+    def __init__(self, bootstrap: SubjectBootstrap, groups: Ints, group_count: int) -> None:
+        """`groups` (n,): UNKNOWN, or 0 to `group_count` − 1.
+
+        Raises:
+            AssayError: `groups` is not as long as the subjects are.
+        """
+        if groups.shape != bootstrap.person.shape:
+            raise AssayError("Groups and subjects must be given for the same rows.")
+        self._bootstrap = bootstrap
+        self._groups = np.asarray(groups, np.int64)
+        self._count = group_count
+        known = self._groups != UNKNOWN
+        keys = bootstrap.person[known] * group_count + self._groups[known]
+        rows = np.bincount(keys, minlength=bootstrap.count * group_count)
+        self._rows: NDArray[np.int64] = rows.reshape(bootstrap.count, group_count)
+        self._total = self._rows.sum(axis=0)
+        own = (self._rows.T @ self._rows).astype(np.float64)
+        self.trials: NDArray[np.int64] = _pairs(self._total.astype(np.float64), own).astype(
+            np.int64
+        )
+        self._trials_drawn = self._draw_trials()
+
+    def matches(self, a: Ints, b: Ints) -> Resampled:
+        """False match rates (G, G), symmetric, if rows `a` match rows `b` (k,) and no others do.
+
+        `a` and `b` are rows of different people, each pair once.
+
+        Raises:
+            AssayError: a pair of one person.
+        """
+        first, second = self._bootstrap.person[a], self._bootstrap.person[b]
+        if (first == second).any():
+            raise AssayError("A false match is one of two people; a pair is of one.")
+        low, high = (
+            np.minimum(self._groups[a], self._groups[b]),
+            np.maximum(self._groups[a], self._groups[b]),
+        )
+        known = low != UNKNOWN
+        first, second, cell = first[known], second[known], (low * self._count + high)[known]
+        cells = self._count**2
+        errors = self._square(np.bincount(cell, minlength=cells)).astype(np.int64)
+        rates = _divide(errors, self.trials)
+        drawn = self._bootstrap.sums(cell, cells, first, second)
+        replicates = _divide(np.stack([self._square(row) for row in drawn.T]), self._trials_drawn)
+        spread = self._spread(first, second, cell, rates)
+        repeats = self._square(_repeats(first, second, cell, cells)) * (1 - rates)
+        near = rates + _nearness(spread, repeats) * (replicates - rates)
+        return Resampled(errors, self.trials, near)
+
+    def _draw_trials(self) -> Floats:
+        """(B, G, G): the pairs in each replicate; the copies of a person make no pair."""
+        bootstrap, count = self._bootstrap, self._count
+        person, group = np.nonzero(self._rows)
+        total = bootstrap.sums(group, count, person, counts=self._rows[person, group])
+        own = np.zeros((bootstrap.replicates, count, count))
+        for g in range(count):
+            inside = np.flatnonzero(self._rows[:, g])
+            beside, h = np.nonzero(self._rows[inside])
+            person = inside[beside]
+            both = self._rows[person, g] * self._rows[person, h]
+            own[:, g] = bootstrap.sums(h, count, person, person, both).T
+        return _pairs(total.T, own)
+
+    def _spread(self, first: Ints, second: Ints, cell: Ints, rates: Floats) -> Floats:
+        """(G, G): Σ over people of (their matches − rate · their trials)²."""
+        cells = self._count**2
+        keys, touching = np.unique(
+            np.concatenate((first, second)) * cells + np.tile(cell, 2), return_counts=True
+        )
+        person, place = np.divmod(keys, cells)
+        g, h = np.divmod(place, self._count)
+        touched = self._touched(person, g, h)
+        squares = self._square(_squares(place, touching, cells))
+        mixed = self._square(np.bincount(place, touching * touched, minlength=cells))
+        everyone = np.arange(self._bootstrap.count)[:, None]
+        others = np.arange(self._count)[None, :]
+        trials = np.stack(
+            [
+                (self._touched(everyone, np.array([[g]]), others).astype(np.float64) ** 2).sum(0)
+                for g in range(self._count)
+            ]
+        )
+        return np.asarray(squares - 2 * rates * mixed + rates**2 * trials)
+
+    def _touched(self, person: Ints, g: Ints, h: Ints) -> NDArray[np.int64]:
+        """How many pairs between the groups `g` and `h` each person is in."""
+        one, other = self._rows[person, g], self._rows[person, h]
+        across = one * (self._total[h] - other) + other * (self._total[g] - one)
+        return np.asarray(np.where(g == h, one * (self._total[g] - one), across))
+
+    def _square(self, cells: Floats | NDArray[np.int64]) -> Floats:
+        """Counts of (lower, higher) group as a symmetric square."""
+        half = np.asarray(cells, np.float64).reshape(self._count, self._count)
+        return np.asarray(half + half.T - np.diag(np.diag(half)))
+
+
+def people(subjects: Ints) -> NDArray[np.int64]:
+    """(n,): the person of each row as 0, 1, …; rows of NOBODY become people of their own."""
+    known = subjects != NOBODY
+    values, place = np.unique(subjects[known], return_inverse=True)
+    person = np.empty(len(subjects), np.int64)
+    person[known] = place
+    person[~known] = len(values) + np.arange(len(subjects) - len(place))
+    return person
+
+
+def _pairs(total: Floats, own: Floats) -> Floats:
+    """(…, G, G): pairs of different people from the rows per group and people's own products."""
+    square = total[..., :, None] * total[..., None, :] - own
+    diagonal = np.arange(total.shape[-1])
+    square[..., diagonal, diagonal] /= 2
+    return np.asarray(square)
+
+
+def _squares(cells: Ints, numbers: Floats | Ints, cell_count: int) -> Floats:
+    """(cell_count,): Σ numbers², by cell."""
+    squares = np.asarray(numbers, np.float64) ** 2
+    return np.asarray(np.bincount(cells, squares, minlength=cell_count), np.float64)
+
+
+def _repeats(first: Ints, second: Ints, cells: Ints, cell_count: int) -> Floats:
+    """(cell_count,): Σ over pairs of people of their matches squared."""
+    pairs = np.stack((np.minimum(first, second), np.maximum(first, second), cells))
+    unique, counts = np.unique(pairs, axis=1, return_counts=True)
+    return _squares(unique[2], counts, cell_count)
+
+
+def _nearness(spread: Floats, repeats: Floats) -> Floats:
+    """What the distances of replicates from the rate are multiplied with, √(true / drawn variance).
+
+    With A = Σ_people (matches − rate · trials)² and K = Σ_pairs of people (matches²): comparisons
+    that share a member have the variance A − K (Aronow et al. 2015), weights w_a · w_b give A + K.
+    Never below what independent comparisons have, K.
+    """
+    true = np.maximum(spread - repeats, repeats)
+    return np.sqrt(np.divide(true, spread + repeats, out=np.ones_like(true), where=true > 0))
+
+
+def _divide(errors: Floats | NDArray[np.int64], trials: Floats | NDArray[np.int64]) -> Floats:
+    above, below = np.asarray(errors, np.float64), np.asarray(trials, np.float64)
+    return np.divide(above, below, out=np.full_like(below, np.nan), where=below > 0)

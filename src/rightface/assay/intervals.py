@@ -1,0 +1,146 @@
+"""How sure a rate is: Wilson's interval, intervals from replicates, and when a number is too small.
+
+Turns counts into the pieces of the assay's document. Values only: never knows images, templates,
+who is who, or how the replicates were drawn (see `bootstrap`).
+
+Sources: E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
+JASA 22 (1927) 209-212; G. R. Doddington et al., "The NIST speaker recognition evaluation",
+Speech Communication 31 (2000) 225-254 (the rule of 30); B. D. Jovanovic and P. S. Levy, "A look at
+the rule of three", The American Statistician 51 (1997) 137-139.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+from statistics import NormalDist
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rightface.assay.errors import AssayError
+from rightface.assay.result import Rate, Value
+
+CONFIDENCE = 0.95
+RULE_OF_30 = 30
+"""With 30 errors the rate lies within ±30 % of the true one at 90 % confidence (Doddington)."""
+FEWEST_SUBJECTS = 10
+"""Our own floor: an interval over fewer people rests on too few draws to be believed."""
+FEWEST_GENUINE = 30
+"""Our own floor: by the rule of three, no error in 30 shows no more than a rate below 10 %."""
+
+_Z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
+
+Replicates: TypeAlias = NDArray[np.float64]
+"""(B,) or (B, groups): a figure in each bootstrap replicate; NaN where it was not defined."""
+
+
+def wilson(errors: int, trials: int) -> tuple[float, float]:
+    """Wilson's score interval at 95 % for a share, for independent trials (Wilson 1927).
+
+    With no error in n trials its upper end is z²/(n + z²), about 3.8/n: the two-sided fellow of
+    the rule of three.
+
+    Raises:
+        AssayError: no trials, or more errors than trials.
+    """
+    if not 0 <= errors <= trials or trials == 0:
+        raise AssayError("An interval needs trials, and no more errors than trials.")
+    share, extra = errors / trials, _Z * _Z / trials
+    centre = (share + extra / 2) / (1 + extra)
+    half = _Z / (1 + extra) * sqrt(share * (1 - share) / trials + extra / trials / 4)
+    low = 0.0 if errors == 0 else max(0.0, centre - half)
+    high = 1.0 if errors == trials else min(1.0, centre + half)
+    return low, high
+
+
+def rate(
+    errors: int, trials: int, replicates: Replicates | None = None, *, too_few: str = ""
+) -> Rate:
+    """A share with its interval.
+
+    With `replicates` (B,) the interval is their 2.5 % to 97.5 %, never narrower than Wilson's:
+    trials that share people cannot tell more than as many independent ones. Without them, or where
+    no error (or nothing but errors) was seen, so that replicates are all alike, it is Wilson's.
+    """
+    if trials == 0:
+        return Rate(
+            errors=0,
+            trials=0,
+            rate=None,
+            low=None,
+            high=None,
+            method="none",
+            too_few=too_few or "There was nothing to compare.",
+        )
+    low, high = wilson(errors, trials)
+    drawn = replicates is not None and 0 < errors < trials
+    if drawn and replicates is not None:
+        first, last = percentiles(replicates)
+        low, high = min(low, first), min(1.0, max(high, last))
+    return Rate(
+        errors=errors,
+        trials=trials,
+        rate=errors / trials,
+        low=low,
+        high=high,
+        method="subject-bootstrap" if drawn else "wilson",
+        too_few=too_few,
+    )
+
+
+def value(figure: float | None, replicates: Replicates | None = None, *, note: str = "") -> Value:
+    """A figure that is no share, with the replicates' 2.5 % to 97.5 % as its interval."""
+    if figure is None or not np.isfinite(figure):
+        return Value(value=None, low=None, high=None, note=note or "It is not defined here.")
+    if replicates is None or not np.isfinite(replicates).any():
+        return Value(value=float(figure), low=None, high=None, note=note)
+    low, high = percentiles(replicates)
+    return Value(value=float(figure), low=low, high=high, note=note)
+
+
+def percentiles(replicates: Replicates) -> tuple[float, float]:
+    """The 2.5 % and 97.5 % points of those replicates that are numbers.
+
+    Raises:
+        AssayError: none is.
+    """
+    known = replicates[np.isfinite(replicates)]
+    if not known.size:
+        raise AssayError("Not one replicate is a number.")
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(known, (tail, 1 - tail))
+    return float(low), float(high)
+
+
+def too_few_impostors(trials: int, subjects: int | None, fmr: float) -> str:
+    """Why so many impostor comparisons cannot speak about a false match rate of `fmr`; else empty.
+
+    The rule of 30 asks for 30 errors; this asks that 30 be expected where the group is as others
+    are. `subjects`: the people compared; None where the data does not say who is who.
+    """
+    if trials == 0:
+        return "There was nothing to compare."
+    if few := _too_few_people(subjects):
+        return few
+    if trials * fmr < RULE_OF_30:
+        return f"{trials:,} comparisons: fewer than {RULE_OF_30} matches are expected at {fmr:g}."
+    return ""
+
+
+def too_few_genuine(trials: int, subjects: int | None) -> str:
+    """Why so many genuine comparisons cannot speak about a false non-match rate; else empty."""
+    if trials == 0:
+        return "There was nothing to compare."
+    if few := _too_few_people(subjects):
+        return few
+    if trials < FEWEST_GENUINE:
+        return f"Only {trials} comparisons; at least {FEWEST_GENUINE} are asked for."
+    return ""
+
+
+def _too_few_people(subjects: int | None) -> str:
+    if subjects is None or subjects >= FEWEST_SUBJECTS:
+        return ""
+    people = "1 person" if subjects == 1 else f"{subjects} people"
+    return f"Only {people}; at least {FEWEST_SUBJECTS} are asked for."
