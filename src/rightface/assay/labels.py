@@ -33,6 +33,26 @@ NO = frozenset({"0", "false", "f", "no", "n", "different", "impostor", "non-mate
 Edges = tuple[float, ...]
 
 
+class Coding(dict[Cell, int]):
+    """Cell → number of its label; cells that are written differently may be one label."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.labels: dict[str, int] = {}
+        """Label → number, in the order of appearance."""
+
+    def __missing__(self, cell: Cell) -> int:
+        label = text(cell)
+        if label.casefold() in NOT_KNOWN:
+            return UNKNOWN
+        self[cell] = self.labels.setdefault(label, len(self.labels))
+        return self[cell]
+
+    def encode(self, cells: Sequence[Cell]) -> NDArray[np.int32]:
+        """(k,): of each cell its label's number, or UNKNOWN."""
+        return np.array([self[cell] for cell in cells], np.int32)
+
+
 class Labels:
     """One column while it is read: the number of each row's value, in the order of appearance."""
 
@@ -42,18 +62,17 @@ class Labels:
         self.given_up = False
         self._most = most
         self._codes: list[NDArray[np.int32]] = []
-        self._seen = _Seen()
+        self._seen = Coding()
 
     def add(self, cells: Sequence[Cell]) -> None:
         """The next rows' cells."""
         if self.given_up:
             return
-        seen = self._seen
-        self._codes.append(np.array([seen[cell] for cell in cells], np.int32))
-        if self._most is not None and len(seen.labels) > self._most:
+        self._codes.append(self._seen.encode(cells))
+        if self._most is not None and len(self._seen.labels) > self._most:
             self.given_up = True
             self._codes.clear()
-            self._seen = _Seen()
+            self._seen = Coding()
 
     @property
     def values(self) -> tuple[str, ...]:
@@ -63,21 +82,6 @@ class Labels:
     def codes(self) -> NDArray[np.int32]:
         """(n,): of each row the place in `values`, or UNKNOWN."""
         return np.concatenate(self._codes) if self._codes else np.empty(0, np.int32)
-
-
-class _Seen(dict[Cell, int]):
-    """Cell → place of its label; cells that are written differently may be one label."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.labels: dict[str, int] = {}
-
-    def __missing__(self, cell: Cell) -> int:
-        label = text(cell)
-        if label.casefold() in NOT_KNOWN:
-            return UNKNOWN
-        self[cell] = self.labels.setdefault(label, len(self.labels))
-        return self[cell]
 
 
 def sorted_column(name: str, values: Sequence[str], codes: NDArray[np.int32]) -> Column:

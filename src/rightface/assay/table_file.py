@@ -25,7 +25,7 @@ from rightface.assay.errors import TableError
 
 Cell: TypeAlias = "str | int | float | bool | None"
 """CSV has texts only; Parquet has all of these."""
-BLOCK_ROWS = 65_536
+BLOCK_ROWS = 2_048
 DELIMITERS = ",;\t|"
 _LONGEST_HEADING = 1 << 20
 _PARQUET_MAGIC = b"PAR1"
@@ -134,7 +134,7 @@ class _Csv:
 
     def _block(self, read: list[list[str]], number: int, places: tuple[int, ...]) -> Block:
         width = len(self.heading)
-        if all(len(fields) == width for fields in read):
+        if set(map(len, read)) == {width}:
             columns = tuple(zip(*read, strict=True))
             wanted = tuple(columns[place] for place in places)
             first = self._raw[0]
