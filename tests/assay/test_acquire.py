@@ -18,6 +18,7 @@ from instance import TemporaryInstance, temporary_instance
 from rightface.assay import acquire as module
 from rightface.assay.acquire import NO_FACE, QUALITIES, Acquired, Look, acquire, plan_of
 from rightface.assay.sealed_parts import Sealed
+from rightface.assay.statement import WhichFace
 from rightface.errors import PermitError, Refused
 from rightface.permit import Permit
 from rightface.service.measuring import measuring
@@ -95,7 +96,8 @@ def test_the_largest_or_the_central_face(tmp_path: Path, run: Run) -> None:
     both.paste(Image.open(eileen).resize((400, 400)), (0, 0))
     both.save(tmp_path / "both.png")
     images = [grace, eileen, tmp_path / "both.png"]
-    for which, person, other in (("largest", 1, 0), ("central", 0, 1)):
+    choices: tuple[tuple[WhichFace, int, int], ...] = (("largest", 1, 0), ("central", 0, 1))
+    for which, person, other in choices:
         found = run(images, look=Look(which=which))
         one = found.templates[2]
         assert one @ found.templates[person] > one @ found.templates[other] + 0.05

@@ -22,15 +22,16 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rightface.assay.sealed_parts import Part, Sealed
+from rightface.assay.statement import WhichFace
 from rightface.errors import ImageError
 from rightface.faces.engine import Engine
-from rightface.faces.face import Face, Template, Templates
+from rightface.faces.face import Face, Landmarks, Template, Templates
 from rightface.faces.image import Pixels, decode
 from rightface.permit import Permit, Touch, require
 
@@ -38,9 +39,14 @@ Permitted: TypeAlias = Callable[[], AbstractContextManager[Permit]]
 """Asks the gate; the permit is open inside the block."""
 Progress: TypeAlias = Callable[[int, int], None]
 """Told how many are done, of how many."""
-WhichFace = Literal["largest", "central"]
-Change: TypeAlias = Callable[[Pixels, Face | None], Pixels]
-"""What stress does to a photograph; the face is the one found in the unchanged one."""
+
+
+class Change(Protocol):
+    """What stress does to a photograph."""
+
+    def __call__(self, pixels: Pixels, landmarks: Landmarks, *, permit: Permit) -> Pixels:
+        """The photograph changed; the landmarks are those of its labelled face, unchanged."""
+
 
 PORTION = 32
 BATCH_PIXELS = 24_000_000
@@ -71,6 +77,8 @@ class Acquired:
     """(m, 128)."""
     quality: NDArray[np.float32]
     """(m, 7): see `QUALITIES`."""
+    landmarks: NDArray[np.float32]
+    """(m, 5, 2): in pixels of the image, padding included."""
     failures: dict[int, str]
     """Image → why it gave no face: an image error's code, `unreadable`, or `no-face`."""
     digests: NDArray[np.uint8]
@@ -99,6 +107,7 @@ def acquire(
     permitted: Permitted,
     sealed: Sealed | None = None,
     change: Change | None = None,
+    landmarks: NDArray[np.float32] | None = None,
     threads: int = 2,
     progress: Progress | None = None,
 ) -> Acquired:
@@ -111,6 +120,7 @@ def acquire(
         permitted: asks the gate; once for each portion.
         sealed: where finished portions are kept for a run that comes after a kill; None: nowhere.
         change: what is done to each photograph before it is looked at.
+        landmarks: (n, 5, 2), of each unchanged image; with `change`.
         threads: portions that are worked on at once.
         progress: told of images done.
 
@@ -122,13 +132,15 @@ def acquire(
     began = time.perf_counter()
 
     def work(number: int) -> tuple[Part, bool]:
-        portion = images[number * PORTION : (number + 1) * PORTION]
+        place = slice(number * PORTION, (number + 1) * PORTION)
+        portion = images[place]
         stamps = _stamps(portion)
         with permitted() as permit:
             kept = sealed.read(number, permit=permit) if sealed else None
         if kept is not None and np.array_equal(kept.stamps, stamps):
             return kept, False
-        part = _portion(portion, engine, look, permitted, change)
+        marks = landmarks[place] if landmarks is not None else None
+        part = _portion(portion, engine, look, permitted, change, marks)
         part.stamps = stamps
         if sealed:
             with permitted() as permit:
@@ -170,12 +182,14 @@ def _portion(
     look: Look,
     permitted: Permitted,
     change: Change | None,
+    landmarks: NDArray[np.float32] | None,
 ) -> Part:
     count = len(portion)
     part = Part(
         found=np.zeros(count, np.bool_),
         templates=np.zeros((count, engine.pack.dimension), np.float32),
         quality=np.zeros((count, len(QUALITIES)), np.float32),
+        landmarks=np.zeros((count, 5, 2), np.float32),
         digests=np.zeros((count, 32), np.uint8),
         reasons=[""] * count,
     )
@@ -189,7 +203,12 @@ def _portion(
         last = place == count - 1
         if held and (last or sum(each.shape[0] * each.shape[1] for each in held) > BATCH_PIXELS):
             with permitted() as permit:
-                _look_at(held, places, part, engine, look, change, permit)
+                if change is not None and landmarks is not None:
+                    held = [
+                        change(each, landmarks[at], permit=permit)
+                        for at, each in zip(places, held, strict=True)
+                    ]
+                _look_at(held, places, part, engine, look, permit)
             places, held = [], []
     return part
 
@@ -217,21 +236,16 @@ def _look_at(
     part: Part,
     engine: Engine,
     look: Look,
-    change: Change | None,
     permit: Permit,
 ) -> None:
-    if change is not None:
-        before = named_faces(held, engine, look, templates=False, permit=permit)
-        held = [change(pixels, face) for pixels, face in zip(held, before, strict=True)]
-    for place, face in zip(
-        places, named_faces(held, engine, look, templates=True, permit=permit), strict=True
-    ):
+    for place, face in zip(places, named_faces(held, engine, look, permit=permit), strict=True):
         if face is None or face.template is None:
             part.reasons[place] = NO_FACE
             continue
         q = face.quality
         part.found[place] = True
         part.templates[place] = face.template
+        part.landmarks[place] = face.landmarks
         part.quality[place] = (
             *(q.sharpness, q.brightness, q.yaw, q.pitch, q.roll, q.eye_distance),
             face.score,
@@ -239,21 +253,20 @@ def _look_at(
 
 
 def named_faces(
-    images: Sequence[Pixels], engine: Engine, look: Look, *, templates: bool, permit: Permit
+    images: Sequence[Pixels], engine: Engine, look: Look, *, permit: Permit
 ) -> list[Face | None]:
-    """The face that the label of each image is about; None where no face is found.
+    """The face that the label of each image is about, with its template; None where none is found.
 
     Raises:
-        PermitError: `permit` does not cover DETECT, or with `templates` TEMPLATE.
+        PermitError: `permit` does not cover DETECT and TEMPLATE.
     """
     require(permit, Touch.DETECT)
+    require(permit, Touch.TEMPLATE)
     if look.which == "largest":
-        found = engine.analyze(images, permit=permit, templates=templates, max_faces=1)
+        found = engine.analyze(images, permit=permit, max_faces=1)
         return [faces[0] if faces else None for faces in found]
     found = engine.analyze(images, permit=permit, templates=False)
     chosen = [_central(faces, pixels) for faces, pixels in zip(found, images, strict=True)]
-    if not templates:
-        return chosen
     return _with_templates(images, chosen, engine, permit)
 
 
@@ -296,6 +309,7 @@ def _joined(parts: list[Part], made: int, seconds: float, redone: str) -> Acquir
         rows=np.flatnonzero(found).astype(np.int32),
         templates=_stacked([part.templates[part.found] for part in parts]),
         quality=_stacked([part.quality[part.found] for part in parts]),
+        landmarks=_stacked([part.landmarks[part.found] for part in parts]),
         failures=failures,
         digests=np.concatenate([part.digests for part in parts])
         if parts

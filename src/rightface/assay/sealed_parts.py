@@ -36,6 +36,8 @@ class Part:
     """(n,): whether there is a template."""
     templates: Templates
     quality: NDArray[np.float32]
+    landmarks: NDArray[np.float32]
+    """(n, 5, 2)."""
     digests: NDArray[np.uint8]
     reasons: list[str]
     stamps: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
@@ -48,6 +50,7 @@ class Part:
             found=self.found,
             templates=self.templates,
             quality=self.quality,
+            landmarks=self.landmarks,
             digests=self.digests,
             reasons=np.array(self.reasons, "U32"),
             stamps=self.stamps,
@@ -62,6 +65,7 @@ class Part:
                 found=told["found"],
                 templates=told["templates"],
                 quality=told["quality"],
+                landmarks=told["landmarks"],
                 digests=told["digests"],
                 reasons=[str(reason) for reason in told["reasons"]],
                 stamps=told["stamps"],

@@ -13,9 +13,11 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 
 from rightface.errors import LicenceError
+from rightface.faces.engine import Engine
 from rightface.instance import Instance
 from rightface.law import licences
 from rightface.law.licences import Licence
@@ -40,6 +42,17 @@ class Measuring:
         self.instance = instance
         self.licence = licence
         self._desk = Desk(instance)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The face engine, with one thread to an inference: several photographs go at once."""
+        settings = self.instance.settings
+        return Engine(
+            self.instance.pack,
+            cache=settings.data / "models",
+            threads=1,
+            detector_side=settings.detector_side,
+        )
 
     @contextmanager
     def permitted(self) -> Iterator[Permit]:
