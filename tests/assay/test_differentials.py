@@ -126,14 +126,14 @@ def test_without_any_error_ratios_are_not_defined() -> None:
 def test_equal_groups_differ_by_chance_and_the_interval_reaches_equality() -> None:
     rng = np.random.default_rng(4)
     held = {"worst-over-best": 0, "max-over-geometric-mean": 0, "gini": 0}
-    worlds = 40
+    worlds = 60
     for _ in range(worlds):
         made = told(of(rng.binomial(10**5, 1e-3, 6).tolist(), 10**5), of([50] * 6, 1000))
         for measure in held:
             figure = find(made, measure).value
             assert figure.low is not None
             held[measure] += figure.low <= (0 if measure == "gini" else 1)
-    assert all(count >= 0.87 * worlds for count in held.values())
+    assert all(count >= 0.85 * worlds for count in held.values())
 
 
 def test_unequal_groups_do_not_reach_equality() -> None:

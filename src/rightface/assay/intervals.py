@@ -46,22 +46,32 @@ def wilson(errors: int, trials: int) -> tuple[float, float]:
     """
     if not 0 <= errors <= trials or trials == 0:
         raise AssayError("An interval needs trials, and no more errors than trials.")
-    share, extra = errors / trials, _Z * _Z / trials
+    return _wilson(errors / trials, trials)
+
+
+def _wilson(share: float, trials: int) -> tuple[float, float]:
+    extra = _Z * _Z / trials
     centre = (share + extra / 2) / (1 + extra)
     half = _Z / (1 + extra) * sqrt(share * (1 - share) / trials + extra / trials / 4)
-    low = 0.0 if errors == 0 else max(0.0, centre - half)
-    high = 1.0 if errors == trials else min(1.0, centre + half)
+    low = 0.0 if share == 0 else max(0.0, centre - half)
+    high = 1.0 if share == 1 else min(1.0, centre + half)
     return low, high
 
 
 def rate(
-    errors: int, trials: int, replicates: Replicates | None = None, *, too_few: str = ""
+    errors: int,
+    trials: int,
+    replicates: Replicates | None = None,
+    *,
+    independent: int | None = None,
+    too_few: str = "",
 ) -> Rate:
     """A share with its interval.
 
     With `replicates` (B,) the interval is their 2.5 % to 97.5 %, never narrower than Wilson's:
     trials that share people cannot tell more than as many independent ones. Without them, or where
     no error (or nothing but errors) was seen, so that replicates are all alike, it is Wilson's.
+    `independent`: as how many trials they count for it, if they repeat one another.
     """
     if trials == 0:
         return Rate(
@@ -73,7 +83,7 @@ def rate(
             method="none",
             too_few=too_few or "There was nothing to compare.",
         )
-    low, high = wilson(errors, trials)
+    low, high = _wilson(errors / trials, independent or trials)
     drawn = replicates is not None and 0 < errors < trials
     if drawn and replicates is not None:
         first, last = percentiles(replicates)
