@@ -46,12 +46,12 @@ from rightface.gallery.users import Users
 from rightface.gallery.vault import Vault
 from rightface.keys import KeyRing
 from rightface.law import consents, duties, licences
+from rightface.law.evidence import Evidence
 from rightface.law.findings import SEARCHES
 from rightface.law.gate import Gate, Judged
 from rightface.law.operation import Operation
 from rightface.law.ruling import Refusal
 from rightface.law.testing import load_tested
-from rightface.law.world import Evidence
 from rightface.ledger import log
 from rightface.ledger.leaf import Leaf
 from rightface.ledger.publish import Publisher
@@ -378,19 +378,21 @@ class Instance:
             yield permit
             self.database.submit(lambda session: self.record_outcome(session, permit, "rebuilt"))
 
-    def _evidence(self) -> Evidence | None:
+    def _evidence(self) -> tuple[Evidence, ...]:
+        # What ships with the pack in use; it says which pack that is.
         try:
             measured = self.pack.calibration.provenance
         except WeightsError as error:
             _log.error("there is no evidence: %s", error.what)
-            return None
-        return Evidence(
+            return ()
+        calibration = Evidence(
             pack_digest=self.pack.digest,
             measured_on=measured.measured_on,
             impostor_pairs=measured.impostor_pairs,
             genuine_pairs=measured.genuine_pairs,
             smallest_fmr=measured.smallest_fmr,
         )
+        return (calibration,)
 
     def _record_decision(self, operation: Operation, judged: Judged) -> int:
         evidence = self._evidence()
@@ -414,7 +416,7 @@ class Instance:
                     outcome="permitted" if ruling.allowed else "refused",
                     reasons=_fitting(dict.fromkeys(reason.key for reason in ruling.reasons)),
                     policy=ruling.policy_digest,
-                    pack=evidence.pack_digest if evidence else None,
+                    pack=evidence[0].pack_digest if evidence else None,
                     subjects=tuple(
                         self.vault.commitment(session, each) for each in operation.subjects
                     ),

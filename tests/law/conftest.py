@@ -13,22 +13,24 @@ from rightface.db import Database
 from rightface.keys import KeyRing
 from rightface.law import adoptions, consents, duties, licences
 from rightface.law.consents import Consent
+from rightface.law.evidence import Differential, Evidence
 from rightface.law.gate import Gate, Judged
 from rightface.law.library import InstrumentLibrary
 from rightface.law.licences import Licence
 from rightface.law.operation import Operation
 from rightface.law.ruling import Refusal, Ruling
-from rightface.law.world import Evidence
 from rightface.permit import Permit
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 GOOD = Evidence(
     pack_digest="0" * 64,
     measured_on=date(2026, 6, 1),
-    impostor_pairs=1_000_000,
+    impostor_pairs=20_000_000,
     genuine_pairs=3_000,
-    smallest_fmr=1e-5,
+    smallest_fmr=1.5e-6,
+    differential=Differential(value=1.5, low=1.2, high=1.9, fmr_target=1e-3, groups=10),
 )
+"""Enough for every row of the table."""
 NOTICE = "ab" * 32
 
 
@@ -41,6 +43,8 @@ class Instance:
     library: InstrumentLibrary
     now: datetime = NOW
     evidence: Evidence | None = GOOD
+    faces: int = 5
+    """In the gallery that is searched."""
     recorded: list[tuple[Operation, Ruling]] = field(default_factory=list)
     gate: Gate = field(init=False)
 
@@ -53,8 +57,9 @@ class Instance:
             self.keyring,
             library,
             self.record,
-            lambda: self.evidence,
+            lambda: () if self.evidence is None else (self.evidence,),
             lambda: self.now,
+            faces=lambda *_: self.faces,
         )
 
     def record(self, operation: Operation, judged: Judged) -> int:

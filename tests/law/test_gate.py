@@ -463,7 +463,6 @@ def test_identification_needs_evidence(instance: Instance, action: str) -> None:
     refusal = instance.refused(operation(licence, action))
     assert refusal.ruling.outcome == "require-duty"
     assert refusal.ruling.missing == ("accuracy-evidence",)
-    instance.allowed(operation(licence, "verify-1to1"))
 
 
 def test_evidence_has_an_age_and_a_size(instance: Instance) -> None:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rightface.errors import LawError
+from rightface.law.evidence import Differential, Evidence
 from rightface.law.gate import judge
 from rightface.law.library import InstrumentLibrary
 from rightface.law.operation import Operation, Party
@@ -116,14 +117,57 @@ def test_removing_a_permission_never_allows_more(world: World, data: st.DataObje
 @given(any_world, st.sampled_from(["consents", "duties", "evidence", "licence"]))
 def test_losing_a_record_never_allows_more(world: World, what: str) -> None:
     assert world.records is not None
-    empty: dict[str, Any] = {"consents": {}, "duties": frozenset(), "evidence": None}
+    empty: dict[str, Any] = {"consents": {}, "duties": frozenset(), "evidence": ()}
     if what == "licence":
         # Without a licence its own chain and place are not known either; nothing is allowed.
         poorer = replace(world, records=replace(world.records, licence=None))
         assert judge(poorer).outcome == "deny"
         return
+    # A true match rate that was measured can tell against it: Virginia asks for 98 % of each group.
+    told = tuple(replace(one, lowest_tmr=None) for one in world.records.evidence)
+    world = replace(world, records=replace(world.records, evidence=told))
     poorer = replace(world, records=replace(world.records, **{what: empty[what]}))
     assert rank(judge(poorer)) <= rank(judge(world))
+
+
+@settings(max_examples=500, deadline=None)
+@given(any_world, st.integers(0, 10**6))
+def test_a_larger_gallery_never_allows_more(world: World, more: int) -> None:
+    assert world.records is not None
+    larger = replace(world, records=replace(world.records, faces=world.records.faces + more))
+    assert rank(judge(larger)) <= rank(judge(world))
+
+
+@settings(max_examples=500, deadline=None)
+@given(any_world, st.floats(1, 1000))
+def test_a_licence_limit_never_allows_more(world: World, limit: float) -> None:
+    assert world.records is not None
+    licence = world.records.licence
+    if licence is None:
+        return
+    held = licence.differential_limit or limit
+    stricter = replace(licence, differential_limit=min(held, limit))
+    limited = replace(world, records=replace(world.records, licence=stricter))
+    assert rank(judge(limited)) <= rank(judge(world))
+
+
+@settings(max_examples=500, deadline=None)
+@given(any_world)
+def test_a_bad_measurement_is_not_hidden_by_a_better_one(world: World) -> None:
+    assert world.records is not None
+    bad = Evidence(
+        pack_digest="",
+        measured_on=world.day,
+        impostor_pairs=10**9,
+        genuine_pairs=1,
+        smallest_fmr=1e-8,
+        differential=Differential(value=182, low=150, high=200, fmr_target=1e-3, groups=10),
+    )
+    with_bad = replace(world.records, evidence=(*world.records.evidence, bad))
+    ruling = judge(replace(world, records=with_bad))
+    if ruling.allowed and world.operation.action in ("identify-1toN", "identify-live"):
+        assert world.records.faces <= 1_000
+        assert world.basis == "consent-warranted"
 
 
 @settings(max_examples=500, deadline=None)

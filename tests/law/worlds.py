@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 
 from rightface.law.consents import Consent
+from rightface.law.evidence import Differential, Evidence
 from rightface.law.library import InstrumentLibrary
 from rightface.law.licences import Licence
 from rightface.law.operation import Operation, Party
@@ -22,7 +23,7 @@ from rightface.law.provenance import Finding, Provenance
 from rightface.law.suppressions import Suppression
 from rightface.law.vocabulary import Vocabulary
 from rightface.law.warrants import Warrant
-from rightface.law.world import STATED_ELSEWHERE, Evidence, Records, World
+from rightface.law.world import STATED_ELSEWHERE, Records, World
 
 T = TypeVar("T")
 LIBRARY = InstrumentLibrary.load()
@@ -169,6 +170,7 @@ def licence(rng: Random, asked: Operation, at: datetime) -> Licence:
         valid_until=start + timedelta(days=rng.choice([1, 400, *[4000] * 9])),
         access_key_id="RFAK",
         revoked_at=at + timedelta(days=rng.choice([-9, 0, 9])) if one_in(rng, 9) else None,
+        differential_limit=rng.choice(EDGES_OF_LIMITS) if one_in(rng, 4) else None,
     )
 
 
@@ -251,16 +253,39 @@ def provenance(rng: Random, asked: Operation) -> Provenance:
     return Provenance(cited=asked.findings, findings=findings, searches=searches)
 
 
-def records(rng: Random, asked: Operation, at: datetime) -> Records:
-    """What may be on record for `asked` at `at`."""
-    days = rng.choice([-1, 0, 30, 30, 30, 729, 730, 731, 732])
-    evidence = Evidence(
+EDGES_OF_DAYS = [-1, 0, 364, 365, 366, 729, 730, 731, 732, 1094, 1095, 1096, 1097]
+EDGES_OF_PAIRS = [0, 2_999, 3_000, 99_999, 100_000, 999_999, 10**6, 10**7 - 1]
+EDGES_OF_LIMITS = [1.0, 1.9, 2.0, 2.1, 3.0, 3.5, 9.0, 10.0, 10.5, 182.0]
+
+
+def differential(rng: Random) -> Differential:
+    """How unequal the groups may be found to be; the ends lie on the limits and beside them."""
+    ends = sorted(rng.choices(EDGES_OF_LIMITS, k=3))
+    return Differential(
+        value=ends[1],
+        low=ends[0],
+        high=ends[2],
+        fmr_target=rng.choice([1e-2, 1e-3, 1e-3, 1e-3, 1e-4]),
+        groups=rng.choice([1, 2, 3, 4, 7, 8, 10, 10]),
+    )
+
+
+def evidence(rng: Random, at: datetime) -> Evidence:
+    """A measurement that may or may not suffice; most of them nearly do."""
+    days = rng.choice(EDGES_OF_DAYS) if one_in(rng, 3) else 30
+    return Evidence(
         pack_digest="",
         measured_on=max(at.date() - timedelta(days=days), date(1990, 1, 1)),
-        impostor_pairs=rng.choice([0, 99_999, 100_000, 10**7, 10**7, 10**7]),
+        impostor_pairs=rng.choice([*EDGES_OF_PAIRS, *[10**7] * 12, 10**9]),
         genuine_pairs=1,
         smallest_fmr=1e-4,
+        differential=differential(rng) if rng.randrange(3) else None,
+        lowest_tmr=rng.choice([None, None, 0.5, 0.9794, 0.98, 0.981, 1.0]),
     )
+
+
+def records(rng: Random, asked: Operation, at: datetime) -> Records:
+    """What may be on record for `asked` at `at`."""
     covered = SUBJECTS if rng.randrange(4) else subset(rng, SUBJECTS)
     return Records(
         licence=None if one_in(rng, 12) else licence(rng, asked, at),
@@ -275,7 +300,9 @@ def records(rng: Random, asked: Operation, at: datetime) -> Records:
             )
             for subject in (subset(rng, SUBJECTS) if one_in(rng, 4) else ())
         },
-        evidence=None if one_in(rng, 8) else evidence,
+        evidence=tuple(evidence(rng, at) for _ in range(rng.choice([0, 1, 1, 1, 1, 2, 3]))),
+        evidence_damaged=("evd-1",) if one_in(rng, 30) else (),
+        faces=rng.choice([0, 5, 5, 1_000, 1_001, 100_000, 100_001, 10**7]),
         warrant=None if asked.warrant_id is None or one_in(rng, 9) else warrant(rng, asked, at),
         facts=frozenset(subset(rng, sorted(WORDS.facts))) if one_in(rng, 2) else frozenset(),
         standing={name: _value(rng, name) for name in subset(rng, STANDING, at_most=4)},

@@ -57,6 +57,12 @@ def issue(
     per_day: Annotated[
         int | None, typer.Option(help="Requests per day (UTC); no limit.", min=1)
     ] = None,
+    differential_limit: Annotated[
+        float | None,
+        typer.Option(
+            help="How many times as often the worst group may match falsely as the best.", min=1
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Issue a licence and its access key. The secret is shown this once."""
@@ -74,6 +80,7 @@ def issue(
             valid_until=moment(until),
             per_second=per_second,
             per_day=per_day,
+            differential_limit=differential_limit,
         )
         with Registrar.open(data) as registrar:
             issued = registrar.issue_licence(terms)

@@ -15,12 +15,13 @@ from sqlalchemy.orm import Session
 from rightface.db import Database
 from rightface.errors import RightfaceError, StorageError
 from rightface.keys import KeyRing
+from rightface.law.evidence import Evidence
 from rightface.law.findings import Searched
 from rightface.law.library import InstrumentLibrary
 from rightface.law.licences import Licence
 from rightface.law.on_record import on_record
 from rightface.law.operation import Operation
-from rightface.law.records import Reviewers, find_licence, read_records
+from rightface.law.records import Faces, Reviewers, find_licence, read_records
 from rightface.law.ruling import Outcome, Refusal, Ruling, StepResult
 from rightface.law.steps import (
     consent,
@@ -33,7 +34,7 @@ from rightface.law.steps import (
     warrant,
 )
 from rightface.law.touches import touches_of
-from rightface.law.world import Evidence, Records, World, check_words
+from rightface.law.world import Records, World, check_words
 from rightface.permit import Permit, take_mint
 
 Judged = Callable[[Session], Ruling]
@@ -89,12 +90,13 @@ class Gate:
         keyring: KeyRing,
         library: InstrumentLibrary,
         recorder: Recorder,
-        evidence: Callable[[], Evidence | None],
+        evidence: Callable[[], tuple[Evidence, ...]],
         clock: Clock = lambda: datetime.now(UTC),
         *,
         strict: bool = False,
         searched: Searched = lambda *_: False,
         reviewers: Reviewers = lambda *_: 0,
+        faces: Faces = lambda *_: 0,
     ) -> None:
         self.strict = strict
         """Whether rules that were not read at their source are refused."""
@@ -106,6 +108,7 @@ class Gate:
         self._clock = clock
         self._searched = searched
         self._reviewers = reviewers
+        self._faces = faces
 
     def decide(self, operation: Operation) -> Permit | Refusal:
         """A permit for exactly this operation, now, or the reasons why not. Either is on record.
@@ -193,6 +196,7 @@ class Gate:
                 self._evidence,
                 self._searched,
                 self._reviewers,
+                self._faces,
                 live=live,
             )
         if adopted is None:

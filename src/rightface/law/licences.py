@@ -8,6 +8,7 @@ nothing: `steps/licence.py` does.
 from __future__ import annotations
 
 import json
+import math
 import re
 import secrets
 import string
@@ -56,6 +57,9 @@ class Licence:
     """Requests that it may ask per second; None: as many as the server has room for."""
     per_day: int | None = None
     """Requests that it may ask per day (UTC); None: no such limit."""
+    differential_limit: float | None = None
+    """How many times as often the worst group may match falsely as the best; None: as the table
+    of step 5 says (law/evidence.py). The stricter counts."""
     revoked_at: datetime | None = None
     signature: bytes = field(default=b"", repr=False)
 
@@ -90,6 +94,7 @@ def issue(
     basis: str = "consent-warranted",
     per_second: int | None = None,
     per_day: int | None = None,
+    differential_limit: float | None = None,
 ) -> IssuedLicence:
     """Write and sign a licence. Call inside `Database.write`.
 
@@ -110,11 +115,13 @@ def issue(
         basis: what entitles the client to process faces.
         per_second: requests per second, at least one; None: no such limit.
         per_day: requests per day (UTC), at least one; None: no such limit.
+        differential_limit: how many times as often the worst group may match falsely as the best,
+            at least 1; None: no limit of its own.
 
     Raises:
         LawError: an unknown word.
-        LicenceError: an empty grant, a malformed name or volume, or a term that ends before it
-            starts.
+        LicenceError: an empty grant, a malformed name, volume or limit, or a term that ends before
+            it starts.
     """
     words = Vocabulary.load()
     start = issued_at if valid_from is None else valid_from
@@ -131,6 +138,12 @@ def issue(
         raise LicenceError("A party's name is too long or unprintable.")
     if any(volume is not None and volume < 1 for volume in (per_second, per_day)):
         raise LicenceError("A volume is at least one request.", mend="Give a larger number.")
+    if differential_limit is not None and not 1 <= differential_limit < math.inf:
+        raise LicenceError(
+            "The differential limit is a number from 1 on.",
+            why="At 1 the worst group's false match rate would have to be the best group's.",
+            mend="Give for example 2: at most twice.",
+        )
     if stamp(start) >= stamp(valid_until):
         raise LicenceError("The licence's term ends before it starts.", mend="Give a later end.")
     body = canonical(
@@ -151,6 +164,7 @@ def issue(
             "valid_until": stamp(valid_until),
             "access_key_id": "RFAK" + _random(_KEY_ALPHABET, 16),
             "volumes": {"per_second": per_second, "per_day": per_day},
+            "differential_limit": differential_limit,
         }
     )
     told = json.loads(body)
@@ -279,6 +293,7 @@ def _licence(body: str, signature: bytes, revoked_at: str | None) -> Licence:
         access_key_id=told["access_key_id"],
         per_second=volumes.get("per_second"),
         per_day=volumes.get("per_day"),
+        differential_limit=told.get("differential_limit"),
         revoked_at=None if revoked_at is None else moment(revoked_at),
         signature=signature,
     )

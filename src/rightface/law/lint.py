@@ -251,7 +251,7 @@ def _marks(one: Instrument) -> Iterator[_Told]:
 _ON_RECORD = frozenset(
     {"purpose", "warrant", "legal_basis", "consent", "written_release", "explicit_consent",
      "electronic_signature", "duties", "facts", "other_evidence", "hours_since_start",
-     "authorisation_requested_after_hours"}
+     "authorisation_requested_after_hours", "worst_group_false_match_times"}
 )  # fmt: skip
 """Conditions that a live operation, or a record that is read for it, gives any value."""
 

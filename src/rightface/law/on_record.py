@@ -1,8 +1,8 @@
 """What stands on record besides licences, consents and warrants, in one query.
 
-Commitments adopted, duties met, facts, standing conditions, and the attesters who are trusted. Each
-row's signature is checked (`signed.py` remembers what verified); who reads what is in the modules
-of each.
+Commitments adopted, duties met, facts, standing conditions, measurements, and the attesters who are
+trusted. Each row's signature is checked (`signed.py` remembers what verified); who reads what is in
+the modules of each.
 """
 
 from __future__ import annotations
@@ -30,9 +30,17 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from rightface.keys import KeyRing
-from rightface.law import adoptions, duties, facts
+from rightface.law import adoptions, duties, evidence_records, facts
 from rightface.law.attesters import read_attester, trusted
-from rightface.law.tables import AdoptionRow, AttesterRow, DutyRow, FactRow, stamp
+from rightface.law.evidence import Evidence
+from rightface.law.tables import (
+    AdoptionRow,
+    AttesterRow,
+    DutyRow,
+    EvidenceRow,
+    FactRow,
+    stamp,
+)
 from rightface.law.vocabulary import Fact, Vocabulary
 
 
@@ -46,6 +54,10 @@ class OnRecord:
     standing: Mapping[str, Fact] = field(default_factory=dict)
     damaged: tuple[str, ...] = ()
     """Ids of facts that may be about this client, with a broken signature or another's columns."""
+    evidence: tuple[Evidence, ...] = ()
+    """What was measured, of whatever pack."""
+    evidence_damaged: tuple[str, ...] = ()
+    """Ids of measurements with a broken signature or another's columns."""
 
 
 def on_record(
@@ -84,6 +96,8 @@ def on_record(
     met: set[str] = set()
     recorded: list[facts.FactOnRecord] = []
     damaged: list[str] = []
+    measured: list[Evidence] = []
+    unreadable: list[str] = []
     attesters = []
     for kind, key, name, whose, body, signature, more, more_signature, since, ended in rows.all():
         if kind == "adoption":
@@ -101,6 +115,12 @@ def on_record(
                 damaged.append(key)
             else:
                 recorded.append(fact)
+        elif kind == "evidence":
+            one = evidence_records.read_row(keyring, key, name, body, signature, since, ended)
+            if one is None:
+                unreadable.append(key)
+            elif one.holds(at, known_stamp, live=live):
+                measured.append(one.evidence)
         else:
             attesters.append(read_attester(keyring, name, body, signature, since, ended))
     states, standing = facts.choose(
@@ -118,6 +138,8 @@ def on_record(
         facts=states,
         standing=standing,
         damaged=tuple(sorted(damaged)),
+        evidence=tuple(measured),
+        evidence_damaged=tuple(sorted(unreadable)),
     )
 
 
@@ -137,6 +159,7 @@ def _query() -> CompoundSelect[Any]:
     """
     adopted, duty = AdoptionRow.__table__.c, DutyRow.__table__.c
     fact, attester = FactRow.__table__.c, AttesterRow.__table__.c
+    evidence = EvidenceRow.__table__.c
     known, client, since, of_client = (
         bindparam(name, type_=String()) for name in ("known", "client", "since", "of_client")
     )
@@ -186,6 +209,22 @@ def _query() -> CompoundSelect[Any]:
             | (fact.client == client)
             | fact.body.contains('"client":null')
             | fact.body.like(of_client, escape="\\"),
+        ),
+        select(
+            literal("evidence"),
+            evidence.evidence_id,
+            evidence.pack_digest,
+            no_text,
+            evidence.body,
+            evidence.signature,
+            no_text,
+            no_bytes,
+            evidence.recorded_at,
+            evidence.ended_at,
+        ).where(
+            (evidence.ended_at == null())
+            | (evidence.ended_at > since)
+            | evidence.body.contains('"ended_at":null'),
         ),
         select(
             literal("attester"),

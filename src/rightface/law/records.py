@@ -14,18 +14,21 @@ from sqlalchemy.orm import Session
 from rightface.errors import LicenceError
 from rightface.keys import KeyRing
 from rightface.law import consents, suppressions
-from rightface.law.findings import Searched, trace
+from rightface.law.evidence import Evidence
+from rightface.law.findings import SEARCHES, Searched, trace
 from rightface.law.licences import Licence, by_id, of_client
 from rightface.law.on_record import on_record
 from rightface.law.operation import Operation
 from rightface.law.provenance import Provenance
 from rightface.law.suppressions import Suppression
 from rightface.law.warrant_records import find as find_warrant
-from rightface.law.world import FACELESS, SEALED, Evidence, Records
+from rightface.law.world import FACELESS, SEALED, Records
 
 Reviewers = Callable[[Session, str, str | None], int]
 """How many people may review what this client searches for; of a review that is named, with those
 who have finished their part of it, and may have left since."""
+Faces = Callable[[Session, str, str], int]
+"""How many faces a client's gallery holds; 0: there is none."""
 
 
 def read_records(
@@ -33,9 +36,10 @@ def read_records(
     keyring: KeyRing,
     operation: Operation,
     at: datetime,
-    evidence: Callable[[], Evidence | None],
+    evidence: Callable[[], tuple[Evidence, ...]],
     searched: Searched = lambda *_: False,
     reviewers: Reviewers = lambda *_: 0,
+    faces: Faces = lambda *_: 0,
     *,
     live: bool = False,
 ) -> Records:
@@ -43,7 +47,8 @@ def read_records(
 
     A question that names no licence gets the client's newest one that holds at `at`. `searched`
     asks the ledger whether a search took place; `reviewers` counts those who may review what a
-    client searches for. `live`: a permit is asked for.
+    client searches for, `faces` those of a gallery. `evidence`: what ships with the pack in use;
+    what is on record of the same pack counts with it. `live`: a permit is asked for.
     """
     licence, broken = find_licence(
         session, keyring, operation.client or "", operation.licence_id, at
@@ -69,6 +74,8 @@ def read_records(
     withdrew, stopped = _suppressed(session, keyring, operation, people)
     client, named = operation.client or "", operation.warrant_id
     warrant = None if named is None else find_warrant(session, keyring, named)
+    shipped = evidence()
+    searched_in = operation.gallery if operation.action in SEARCHES else None
     provenance = Provenance()
     if operation.findings:
         provenance = trace(session, keyring, client, operation.findings, searched)
@@ -82,7 +89,9 @@ def read_records(
         consents=people.covering,
         suppressed=people.suppressed | withdrew,
         suppressions=stopped,
-        evidence=evidence(),
+        evidence=(*shipped, *_of_pack(stands.evidence, shipped)),
+        evidence_damaged=stands.evidence_damaged,
+        faces=0 if searched_in is None else faces(session, client, searched_in),
         warrant=None if warrant is None else warrant.warrant,
         warrant_damaged=warrant is not None and warrant.warrant is None,
         provenance=provenance,
@@ -93,6 +102,12 @@ def read_records(
             else 0
         ),
     )
+
+
+def _of_pack(recorded: tuple[Evidence, ...], shipped: tuple[Evidence, ...]) -> tuple[Evidence, ...]:
+    # What ships says which pack is in use, and how it compares.
+    in_use = {(one.pack_digest, one.comparison_digest) for one in shipped}
+    return tuple(one for one in recorded if (one.pack_digest, one.comparison_digest) in in_use)
 
 
 def _suppressed(

@@ -117,7 +117,7 @@ def _first_verdict(
             refused = refused or any(
                 _origin(f, operation, records) == "" for f in operation.findings
             )
-        if not _evidence_suffices(operation, as_of, records):
+        if not _evidence_suffices(operation, as_of, records, words):
             missing.add("accuracy-evidence")
 
     applying = list(_applying(operation, as_of, instruments, adopted, records, live))
@@ -364,6 +364,7 @@ def _facts(
             facts["hours_since_start"] = 1_000_000
         for name, value in records.standing.items():
             facts[name] = value
+        _add_measured(facts, records)
         if live or operation.warrant_id is not None:
             facts["warrant"] = "none"
             if records.warrant is not None and _warrant_covers(
@@ -402,6 +403,16 @@ def _facts(
     facts["offence_violent"] = words.offences[facts["offence"]].violent
     facts["offence_felony"] = words.offences[facts["offence"]].felony
     return facts
+
+
+def _add_measured(facts: dict[str, Any], records: Records) -> None:
+    lowest, worst = "lowest_group_true_positive_permille", "worst_group_false_match_times"
+    for one in records.evidence:
+        if one.lowest_tmr is not None:
+            permille = int(1000 * one.lowest_tmr + 1e-9)
+            facts[lowest] = permille if facts[lowest] < 0 else min(facts[lowest], permille)
+        if one.differential is not None:
+            facts[worst] = max(facts[worst], -int(-one.differential.high // 1))
 
 
 # ---------------------------------------------------------------- warrant
@@ -549,16 +560,64 @@ def _consent_covers(operation: Operation, records: Records, words: Vocabulary) -
     return True
 
 
-def _evidence_suffices(operation: Operation, as_of: datetime, records: Records) -> bool:
-    if operation.action not in ("identify-1toN", "identify-live"):
-        return True
-    evidence = records.evidence
-    if evidence is None or evidence.impostor_pairs < 100_000:
-        return False
+def _evidence_suffices(
+    operation: Operation, as_of: datetime, records: Records, words: Vocabulary
+) -> bool:
     today = as_of.astimezone(UTC).date()
-    measured = evidence.measured_on
-    if (measured.month, measured.day) == (2, 29):  # two years on there is no such day
-        last = date(measured.year + 2, 3, 1) - timedelta(days=1)
+    pairs, per_face, years, groups, limit = _asked_of_evidence(operation, records, words)
+    if pairs == 0:
+        return True
+    if records.evidence_damaged:
+        return False
+    recent = [one for one in records.evidence if _is_recent(one.measured_on, today, years)]
+    if not any(
+        one.impostor_pairs >= pairs and one.impostor_pairs >= per_face * records.faces
+        for one in recent
+    ):
+        return False
+    if records.licence is not None and records.licence.differential_limit is not None:
+        limit = min(limit, records.licence.differential_limit)
+        groups = max(groups, 2)
+    if limit == _NO_LIMIT:
+        return True
+    shown = False
+    for one in recent:
+        told = one.differential
+        if told is None or told.fmr_target > 1e-3:
+            continue
+        if told.low > limit:
+            return False
+        if told.high <= limit and told.groups >= groups:
+            shown = True
+    return shown
+
+
+_NO_LIMIT = 10.0**300
+
+
+def _asked_of_evidence(
+    operation: Operation, records: Records, words: Vocabulary
+) -> tuple[int, int, int, int, float]:
+    """Impostor pairs, pairs per face, years, groups, limit; no pairs: nothing is asked."""
+    police = any("law-enforcement" in words.groups_of(one) for one in _chain(operation, records))
+    if operation.action == "verify-1to1":
+        return 3_000, 0, 3, 0, _NO_LIMIT
+    if operation.action == "identify-live":
+        return 10_000_000, 100, 1, 8, 2.0
+    if operation.action != "identify-1toN":
+        return 0, 0, 0, 0, _NO_LIMIT
+    if police:
+        return 10_000_000, 100, 1, 8, 2.0
+    if _basis(operation, records) != "consent-warranted":
+        return 10_000_000, 100, 2, 8, 3.0
+    if records.faces > 1_000:
+        return 1_000_000, 100, 2, 4, 10.0
+    return 100_000, 0, 2, 0, _NO_LIMIT
+
+
+def _is_recent(measured: date, today: date, years: int) -> bool:
+    if (measured.month, measured.day) == (2, 29):  # so many years on there may be no such day
+        last = date(measured.year + years, 3, 1) - timedelta(days=1)
     else:
-        last = date(measured.year + 2, measured.month, measured.day)
+        last = date(measured.year + years, measured.month, measured.day)
     return measured <= today <= last

@@ -198,6 +198,20 @@ class FindingRow(Base):
     recorded_at: Mapped[str] = mapped_column(String(TIME))
 
 
+class EvidenceRow(Base):
+    """One measurement of a model pack: the signed text and what is looked up by."""
+
+    __tablename__ = "evidence_on_record"
+
+    evidence_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    pack_digest: Mapped[str] = mapped_column(String(64))
+    body: Mapped[str] = mapped_column(Text)
+    """The figures as canonical JSON, with data set, dates and signer; what is signed."""
+    signature: Mapped[bytes] = mapped_column(LargeBinary(64))
+    recorded_at: Mapped[str] = mapped_column(String(TIME))
+    ended_at: Mapped[str | None] = mapped_column(String(TIME))
+
+
 class SuppressionRow(Base):
     """Who was erased where, and must not come back without a newer consent (suppressions.py)."""
 

@@ -16,14 +16,15 @@ from itertools import combinations
 from typing import Any
 
 from rightface.law.consents import Consent
+from rightface.law.evidence import DIFFERENTIAL_FMR, Differential, Evidence, pairs_needed
 from rightface.law.gate import judge
 from rightface.law.library import InstrumentLibrary
 from rightface.law.licences import Licence
 from rightface.law.ruling import Outcome, Ruling
 from rightface.law.status import reaches
-from rightface.law.steps.evidence import FEWEST_PAIRS
+from rightface.law.steps.evidence import needed
 from rightface.law.vocabulary import SETS, Fact
-from rightface.law.world import FACELESS, STATED_ELSEWHERE, Evidence, Records, World
+from rightface.law.world import FACELESS, STATED_ELSEWHERE, Records, World
 
 _RANK: dict[Outcome, int] = {"deny": 0, "require-duty": 1, "allow": 2}
 _TOGETHER = 4  # how many changes are tried together
@@ -455,14 +456,24 @@ def _release(world: World) -> Consent:
 
 def _with_evidence(world: World) -> World:
     assert world.records is not None
+    row = needed(world)
+    pairs = 0 if row is None else pairs_needed(row, world.records.faces)
     good = Evidence(
         pack_digest="",
         measured_on=world.day,
-        impostor_pairs=FEWEST_PAIRS,
-        genuine_pairs=FEWEST_PAIRS,
+        impostor_pairs=pairs,
+        genuine_pairs=pairs,
         smallest_fmr=1e-4,
+        differential=Differential(
+            value=1.0,
+            low=1.0,
+            high=1.0,
+            fmr_target=DIFFERENTIAL_FMR,
+            groups=max(2, 0 if row is None else row.groups),
+        ),
     )
-    return replace(world, records=replace(world.records, evidence=good))
+    records = replace(world.records, evidence=(good,), evidence_damaged=())
+    return replace(world, records=records)
 
 
 def _with_licence(change: Callable[[Licence], Licence]) -> Callable[[World], World]:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from rightface.errors import LawError
 from rightface.law.consents import Consent
+from rightface.law.evidence import Evidence, measured_facts
 from rightface.law.library import InstrumentLibrary
 from rightface.law.licences import Licence
 from rightface.law.operation import Operation
@@ -31,17 +32,6 @@ SEALED = frozenset({"identify-1toN"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """A measurement of the model pack in use: when, and on how many pairs of photographs."""
-
-    pack_digest: str
-    measured_on: date
-    impostor_pairs: int
-    genuine_pairs: int
-    smallest_fmr: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class Records:
     """What the instance has on record for one operation, as of now."""
 
@@ -56,7 +46,12 @@ class Records:
     """Subjects who withdrew and have not consented anew."""
     suppressions: Mapping[str, tuple[Suppression, ...]] = field(default_factory=dict)
     """Subject → what was erased of them here for other reasons. A later consent lifts it."""
-    evidence: Evidence | None = None
+    evidence: tuple[Evidence, ...] = ()
+    """What was measured of the pack in use, and stands: shipped with it, and put on record."""
+    evidence_damaged: tuple[str, ...] = ()
+    """Ids of records of measurements whose signature is broken."""
+    faces: int = 0
+    """How many the gallery holds that is searched; more than a thousand: as of a minute ago."""
     warrant: Warrant | None = None
     """The warrant that the operation relies on, if it is on record and its signature is good."""
     warrant_damaged: bool = False
@@ -195,6 +190,7 @@ class World:
                 # This instance runs the search. Without a record nobody knows when a use began.
                 facts |= {"channel": "own-system", "hours_since_start": NEVER_STARTED}
             facts |= self.records.standing
+            facts |= measured_facts(self.records.evidence, facts)
             if self.warrant is not None:
                 facts |= self.warrant.facts(self.as_of)
             facts |= {

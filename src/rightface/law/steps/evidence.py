@@ -1,8 +1,15 @@
 """Step 5: whether the model's error rates were measured, and the findings cited are on record.
 
-Identification rests on error rates: without a measurement of this model pack, recent and on enough
-pairs, nobody is identified. An act on a match rests on findings: one that cannot be traced to its
-origin counts as none, and refuses.
+What is needed stands in one table (`law/evidence.py`); a licence may set a stricter limit on how
+unequal the groups are. Of all evidence that stands for the pack in use:
+
+    1. One is recent and large enough for this operation and this gallery.
+    2. Where the differential has a limit: one recent measurement, over enough groups, lies inside
+       it with its whole interval; and none lies outside it with its whole interval. A better
+       measurement hides no bad one.
+
+An act on a match rests on findings: one that cannot be traced to its origin counts as none, and
+refuses.
 """
 
 from __future__ import annotations
@@ -10,24 +17,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
+from rightface.law.evidence import (
+    DIFFERENTIAL_FMR,
+    Differential,
+    Evidence,
+    Requirement,
+    last_day,
+    pairs_needed,
+    requirement,
+)
 from rightface.law.findings import shown
 from rightface.law.ruling import Reason, StepResult
 from rightface.law.steps.reasons import outcome_of, own_reason
-from rightface.law.world import Evidence, Records, World
+from rightface.law.world import CONSENT, Records, World
 
-NEEDS_EVIDENCE = frozenset({"identify-1toN", "identify-live"})
-OLDEST_YEARS = 2
-FEWEST_PAIRS = 100_000
-"""Pairs of different persons. If none of them matches, the false match rate lies below 3e-5 with
-95 % confidence (rule of three, ISO/IEC 19795-1)."""
+LAW_ENFORCEMENT = "law-enforcement"
+_ADD = "rightface evidence add ASSAY.json --data DIR"
 
 
 def check(world: World) -> StepResult:
-    """The evidence behind an identification, or behind an act on one."""
+    """The evidence behind a comparison or an identification, or behind an act on a match."""
     operation, records = world.operation, world.records
-    searching = operation.action in NEEDS_EVIDENCE
-    if operation.action == "erase" or (not searching and not operation.findings):
-        return StepResult(step=5, outcome="pass", note="None is needed: nobody is searched for.")
+    row = needed(world)
+    if operation.action == "erase" or (row is None and not operation.findings):
+        return StepResult(step=5, outcome="pass", note="None is needed: nobody is compared.")
     if records is None:
         return StepResult(
             step=5, outcome="left-out", note="No client is named: evidence is left out."
@@ -36,23 +49,23 @@ def check(world: World) -> StepResult:
     notes = []
     if operation.findings:
         notes.append(f"The findings cited amount to: {records.other_evidence}.")
-    if searching:
-        notes.append("The model was measured well enough.")
-        problem = _problem(records.evidence, world.day)
-        if problem:
-            reasons.append(
-                own_reason(
-                    5,
-                    "evidence",
-                    "accuracy",
-                    problem,
-                    f"Measure the model in use on at least {FEWEST_PAIRS:,} pairs, every"
-                    f" {OLDEST_YEARS} years.",
-                    citation="ISO/IEC 19795-1",
-                    duty="accuracy-evidence",
-                )
-            )
+    if row is not None:
+        notes.append(f"The model was measured well enough: {row.name}.")
+        reasons += _measured(row, records, world.day)
     return outcome_of(5, reasons, " ".join(notes))
+
+
+def needed(world: World) -> Requirement | None:
+    """The row of the table that applies to the operation; None: it needs no evidence."""
+    words = world.library.vocabulary
+    return requirement(
+        world.operation.action,
+        law_enforcement=any(
+            LAW_ENFORCEMENT in words.groups_of(judged.actor) for judged in world.chain
+        ),
+        by_consent=world.basis == CONSENT,
+        faces=0 if world.records is None else world.records.faces,
+    )
 
 
 def _untraced(records: Records) -> Iterator[Reason]:
@@ -68,20 +81,105 @@ def _untraced(records: Records) -> Iterator[Reason]:
         )
 
 
-def _problem(evidence: Evidence | None, day: date) -> str:
-    if evidence is None:
+def _measured(row: Requirement, records: Records, day: date) -> Iterator[Reason]:
+    if records.evidence_damaged:  # it may have been one that tells against it
+        yield _reason(
+            row,
+            "damaged",
+            f"A record of a measurement is damaged: {records.evidence_damaged[0]}.",
+            f"End it, then add it anew: rightface evidence end {records.evidence_damaged[0]}",
+        )
+    least = pairs_needed(row, records.faces)
+    if not any(
+        _is_recent(one, row, day) and one.impostor_pairs >= least for one in records.evidence
+    ):
+        yield _reason(
+            row,
+            "accuracy",
+            _too_little(row, records.evidence, least, day),
+            f"Measure the model in use on at least {least:,} impostor pairs, every"
+            f" {row.oldest_years} years, and put it on record: {_ADD}",
+        )
+    limits = [row.limit, None if records.licence is None else records.licence.differential_limit]
+    stated = [limit for limit in limits if limit is not None]
+    if stated:
+        recent = [one for one in records.evidence if _is_recent(one, row, day)]
+        yield from _differential(row, recent, min(stated))
+
+
+def _differential(row: Requirement, recent: list[Evidence], limit: float) -> Iterator[Reason]:
+    found = [
+        (one.differential, one.source)
+        for one in recent
+        if one.differential is not None and one.differential.fmr_target <= DIFFERENTIAL_FMR
+    ]
+    groups = max(row.groups, 2)
+    enough = [each for each, _ in found if each.groups >= groups]
+    bad = [(each, source) for each, source in found if each.low > limit]
+    if bad:
+        worst, source = max(bad, key=lambda each: each[0].value)
+        yield _reason(
+            row,
+            "differential",
+            f"Different people of one group match {_times(worst)} as often as those of another"
+            f" ({source}); at most {limit:g} times is allowed here.",
+            "Use a pack, a score normalisation or a threshold that treats groups more alike"
+            f" (rightface assay equalise), measure it, and put it on record: {_ADD}",
+        )
+    elif not enough:
+        yield _reason(
+            row,
+            "differential",
+            "How unequally the model treats groups was not measured lately, over at least"
+            f" {groups} groups of enough people; at most {limit:g} times is allowed here.",
+            "Measure people of several groups (rightface assay run --cohort COLUMN), and put it"
+            f" on record: {_ADD}",
+        )
+    elif all(each.high > limit for each in enough):
+        best = min(enough, key=lambda each: each.high)
+        yield _reason(
+            row,
+            "differential",
+            f"Different people of one group match {_times(best)} as often as those of another; that"
+            f" this is at most {limit:g} times, as is allowed here, is not shown.",
+            f"Measure more people of each group, and put it on record: {_ADD}",
+        )
+
+
+def _times(told: Differential) -> str:
+    return f"{told.value:.3g} times (95 %: {told.low:.3g} to {told.high:.3g})"
+
+
+def _is_recent(one: Evidence, row: Requirement, day: date) -> bool:
+    return one.measured_on <= day <= last_day(one.measured_on, row.oldest_years)
+
+
+def _too_little(row: Requirement, evidence: tuple[Evidence, ...], least: int, day: date) -> str:
+    if not evidence:
         return "The error rates of the model in use are not on record."
-    if evidence.measured_on > day:
-        return f"The error rates were measured on {evidence.measured_on} only."
-    if day > _years_after(evidence.measured_on, OLDEST_YEARS):
-        return f"The error rates were measured on {evidence.measured_on}; that is too long ago."
-    if evidence.impostor_pairs < FEWEST_PAIRS:
-        return f"The error rates rest on {evidence.impostor_pairs:,} pairs; that is too few."
-    return ""
+    recent = [one for one in evidence if _is_recent(one, row, day)]
+    if recent:
+        most = max(one.impostor_pairs for one in recent)
+        return (
+            f"The error rates rest on {most:,} pairs of different people; that is too few:"
+            f" {least:,} are needed here."
+        )
+    newest = max(one.measured_on for one in evidence)
+    if newest > day:
+        return f"The error rates were measured on {newest} only."
+    return (
+        f"The error rates were measured on {newest}; that is too long ago: more than"
+        f" {row.oldest_years} years."
+    )
 
 
-def _years_after(day: date, years: int) -> date:
-    try:
-        return day.replace(year=day.year + years)
-    except ValueError:  # 29 February
-        return day.replace(year=day.year + years, day=28)
+def _reason(row: Requirement, rule: str, text: str, change: str) -> Reason:
+    return own_reason(
+        5,
+        "evidence",
+        rule,
+        text,
+        change,
+        citation=f"ISO/IEC 19795-1; rightface evidence rules: {row.name}",
+        duty="accuracy-evidence",
+    )

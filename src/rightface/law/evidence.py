@@ -1,0 +1,212 @@
+"""What step 5 asks of the measurements behind an operation: one table, and what is held against it.
+
+The table is `REQUIREMENTS`; the first row that applies counts. `rightface evidence rules` and
+docs/evidence.md print it. Knows figures and words; never a data set, a score or a face.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+SHIPPED = "shipped"
+"""The source of evidence that came with the model pack; all other has the id of its record."""
+SMALL_GALLERY = 1_000
+"""Faces. A consented gallery up to this size has a milder row of its own."""
+DIFFERENTIAL_FMR = 1e-3
+"""The differential counts if it was measured at a threshold of this false match rate or stricter:
+at laxer ones everybody matches everybody, and the groups look alike."""
+LOWEST_TRUE_MATCH = "lowest_group_true_positive_permille"
+WORST_OVER_BEST = "worst_group_false_match_times"
+_ROUNDING = 1e-9  # 0.98 of a thousand is 980, however a computer writes 0.98
+
+
+@dataclass(frozen=True, kw_only=True)
+class Differential:
+    """How unequal groups are: the worst group's false match rate over the best group's."""
+
+    value: float
+    low: float
+    high: float
+    """The ends of its interval at 95 %."""
+    fmr_target: float
+    """The rate over all at whose threshold it was measured."""
+    groups: int
+    """How many groups count in it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """A measurement of the model pack in use: when, on how many pairs, and how equal."""
+
+    pack_digest: str
+    measured_on: date
+    impostor_pairs: int
+    genuine_pairs: int
+    smallest_fmr: float
+    """The smallest false match rate that it can show."""
+    comparison_digest: str = ""
+    """Of the pack's score normalisation; empty: raw scores."""
+    differential: Differential | None = None
+    """None: not measured, or on too little to say."""
+    lowest_tmr: float | None = None
+    """0..1: the true match rate of the group that is recognised worst. None: not measured."""
+    source: str = SHIPPED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requirement:
+    """One row: what an operation on one kind of gallery needs."""
+
+    name: str
+    operation: str
+    gallery: str
+    """Which galleries, in words."""
+    impostor_pairs: int
+    """At least so many comparisons of different people."""
+    pairs_per_face: int
+    """And so many for each face of the gallery."""
+    oldest_years: int
+    groups: int
+    """The differential over at least so many groups; 0: it need not be measured."""
+    limit: float | None
+    """How many times as often the worst group may match falsely; None: no limit of the table's."""
+    why: str
+
+
+REQUIREMENTS = (
+    Requirement(
+        name="live",
+        operation="identify-live",
+        gallery="any",
+        impostor_pairs=10_000_000,
+        pairs_per_face=100,
+        oldest_years=1,
+        groups=8,
+        limit=2.0,
+        why="A camera searches for everybody who passes, and nobody asked to be. Whom a false alarm"
+        " stops must not hang on the group: at most twice as likely for one as for another.",
+    ),
+    Requirement(
+        name="law-enforcement",
+        operation="identify-1toN",
+        gallery="any, where law enforcement asks or stands behind who asks",
+        impostor_pairs=10_000_000,
+        pairs_per_face=100,
+        oldest_years=1,
+        groups=8,
+        limit=2.0,
+        why="A false match can cost liberty. The people whom it has cost it so far were nearly all"
+        " of the groups with the higher rates.",
+    ),
+    Requirement(
+        name="not-by-consent",
+        operation="identify-1toN",
+        gallery="on another legal basis than consent",
+        impostor_pairs=10_000_000,
+        pairs_per_face=100,
+        oldest_years=2,
+        groups=8,
+        limit=3.0,
+        why="Who did not agree cannot leave either. Three times is half a power of ten, so that one"
+        " threshold means about the same rate for everybody.",
+    ),
+    Requirement(
+        name="large-consented",
+        operation="identify-1toN",
+        gallery=f"by consent, more than {SMALL_GALLERY:,} faces",
+        impostor_pairs=1_000_000,
+        pairs_per_face=100,
+        oldest_years=2,
+        groups=4,
+        limit=10.0,
+        why="Ten times is one power of ten: what NIST IR 8280 found to be the least that many"
+        " systems differ by. Four groups are the two by two of Gender Shades.",
+    ),
+    Requirement(
+        name="small-consented",
+        operation="identify-1toN",
+        gallery=f"by consent, up to {SMALL_GALLERY:,} faces",
+        impostor_pairs=100_000,
+        pairs_per_face=0,
+        oldest_years=2,
+        groups=0,
+        limit=None,
+        why="100,000 pairs without a match show a false match rate below 3e-5 (95 %; rule of three,"
+        " ISO/IEC 19795-1): in 1,000 faces, a false candidate in at most three searches of 100.",
+    ),
+    Requirement(
+        name="verification",
+        operation="verify-1to1",
+        gallery="none: one face against one",
+        impostor_pairs=3_000,
+        pairs_per_face=0,
+        oldest_years=3,
+        groups=0,
+        limit=None,
+        why="3,000 pairs without a match show a false match rate below one in a thousand, which one"
+        " comparison of a person who is there needs.",
+    ),
+)
+"""Of each operation the strictest row first. 100 pairs for each face of a gallery: by the rule of
+three a search of it then finds a false candidate in at most three of 100 searches."""
+
+
+def requirement(
+    action: str, *, law_enforcement: bool, by_consent: bool, faces: int
+) -> Requirement | None:
+    """The row that applies; None: the operation needs no evidence.
+
+    Args:
+        action: an operation of the vocabulary.
+        law_enforcement: whether anybody in the chain is.
+        by_consent: whether the legal basis is the people's consent.
+        faces: how many the gallery holds.
+    """
+    applies = {
+        "live": True,
+        "law-enforcement": law_enforcement,
+        "not-by-consent": not by_consent,
+        "large-consented": faces > SMALL_GALLERY,
+        "small-consented": True,
+        "verification": True,
+    }
+    for row in REQUIREMENTS:
+        if row.operation == action and applies[row.name]:
+            return row
+    return None
+
+
+def pairs_needed(row: Requirement, faces: int) -> int:
+    """How many impostor pairs a row asks for, for a gallery of so many faces."""
+    return max(row.impostor_pairs, row.pairs_per_face * faces)
+
+
+def last_day(measured_on: date, years: int) -> date:
+    """The last day on which a measurement is not older than so many years."""
+    try:
+        return measured_on.replace(year=measured_on.year + years)
+    except ValueError:  # 29 February
+        return measured_on.replace(year=measured_on.year + years, day=28)
+
+
+def measured_facts(evidence: Iterable[Evidence], known: Mapping[str, object]) -> dict[str, int]:
+    """What the evidence says of conditions that a rule may ask about, each at its worst.
+
+    `known`: the conditions otherwise known; a lower true match rate on record stays.
+    """
+    told = tuple(evidence)
+    facts: dict[str, int] = {}
+    lowest = [
+        math.floor(1000 * one.lowest_tmr + _ROUNDING) for one in told if one.lowest_tmr is not None
+    ]
+    if lowest:
+        recorded = known.get(LOWEST_TRUE_MATCH, -1)
+        also = [recorded] if isinstance(recorded, int) and recorded >= 0 else []
+        facts[LOWEST_TRUE_MATCH] = min([*lowest, *also])
+    highest = [math.ceil(one.differential.high) for one in told if one.differential is not None]
+    if highest:
+        facts[WORST_OVER_BEST] = max(highest)
+    return facts

@@ -1,0 +1,327 @@
+"""How measurements of the model pack are kept: signed, with data set, figures and signer.
+
+A row that was changed does not count, and refuses: it may have been one that told against the
+model. What is asked of them: `evidence.py` and `steps/evidence.py`. Never knows a data set or a
+face: it is given figures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from rightface.errors import LawError, NotOnRecord
+from rightface.keys import KeyRing
+from rightface.law.clocks import holds
+from rightface.law.evidence import Differential, Evidence
+from rightface.law.signed import opened, sealed
+from rightface.law.tables import EvidenceRow, moment, stamp
+
+KIND = "evidence"
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+MOST_GROUPS = 500
+"""Of how many groups the figures are kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupFigures:
+    """One group at the threshold that is set on everybody. Rates are shares, 0..1."""
+
+    name: str
+    columns: tuple[str, ...]
+    impostor_pairs: int
+    genuine_pairs: int
+    fmr: float | None
+    fmr_low: float | None
+    fmr_high: float | None
+    tmr: float | None
+    too_few: str = ""
+    """Why nothing can be said of it; empty: it counts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What one measurement found, as it is put on record."""
+
+    pack_digest: str
+    comparison: str
+    """`raw`, or the name of the pack's score normalisation."""
+    comparison_digest: str
+    software: str
+    data_set: str
+    data_digest: str
+    document_digest: str
+    """Hex SHA-256 of the assay's document."""
+    measured_on: date
+    images: int
+    people: int | None
+    """None: the data set does not say who is who."""
+    impostor_pairs: int
+    genuine_pairs: int
+    smallest_fmr: float
+    fmr_target: float
+    """The false match rate over all at whose threshold the groups were compared."""
+    differential: Differential | None
+    lowest_tmr: float | None
+    groups: tuple[GroupFigures, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceOnRecord:
+    """One measurement on record, its signature verified."""
+
+    evidence_id: str
+    figures: Figures
+    evidence: Evidence
+    """What step 5 looks at."""
+    recorded_at: datetime
+    by: str
+    """Who put it on record: `operator`, or a credential's id. The instance signed it."""
+    ended_at: datetime | None
+    ended_why: str
+
+    def holds(self, at: str, known: str, *, live: bool) -> bool:
+        """Whether it stands, by both clocks (time stamps). How old it may be is another matter."""
+        return holds(
+            at,
+            known,
+            live=live,
+            start="",
+            until=None,
+            recorded=stamp(self.recorded_at),
+            ended=None if self.ended_at is None else stamp(self.ended_at),
+        )
+
+
+class Listed(NamedTuple):
+    """One row: its id, the measurement if its signature is good, and whether the row is ended."""
+
+    evidence_id: str
+    found: EvidenceOnRecord | None
+    ended: bool
+
+
+def record(
+    session: Session, keyring: KeyRing, figures: Figures, *, at: datetime, by: str
+) -> EvidenceOnRecord:
+    """Write and sign a measurement. Call inside `Database.write`.
+
+    Raises:
+        LawError: figures that cannot be, a date in the future, or a malformed digest.
+    """
+    _check(figures, at)
+    told = {
+        "evidence_id": "evd-" + secrets.token_hex(12),
+        "figures": to_plain(figures),
+        "recorded_at": stamp(at),
+        "by": by,
+        "ended_at": None,
+        "ended_why": "",
+    }
+    body, signature = sealed(keyring, KIND, told)
+    row = EvidenceRow(
+        evidence_id=told["evidence_id"],
+        pack_digest=figures.pack_digest,
+        body=body,
+        signature=signature,
+        recorded_at=told["recorded_at"],
+    )
+    session.add(row)
+    session.flush()
+    return _verified(keyring, row)
+
+
+def end(
+    session: Session, keyring: KeyRing, evidence_id: str, *, at: datetime, why: str
+) -> EvidenceOnRecord | None:
+    """End a measurement at `at`, for good. A second time changes nothing. Call in `Database.write`.
+
+    A damaged one ends as well: a signed record takes its place that never held. None is returned
+    of it, for nothing of its text is believed.
+
+    Raises:
+        NotOnRecord: there is none of that id.
+        LawError: no reason is given.
+    """
+    if not why.strip() or len(why) > 1000 or not why.isprintable():
+        raise LawError("Why it ends is not said, or not in one line.", mend="Give --reason.")
+    row = session.get(EvidenceRow, evidence_id)
+    if row is None:
+        raise NotOnRecord("There is no evidence of that id.", mend="rightface evidence list")
+    found = _of_row(keyring, row)
+    if found is not None and found.ended_at is not None:
+        return found
+    told = {
+        "evidence_id": evidence_id,
+        "figures": None,
+        "was": hashlib.sha256(str(row.body).encode()).hexdigest(),
+        "recorded_at": stamp(at),
+        "by": "nobody: the record was damaged",
+    }
+    if found is None:
+        row.pack_digest, row.recorded_at = "", stamp(at)
+    else:
+        told = dict(opened(keyring, KIND, row.body, row.signature) or {})
+    row.ended_at = stamp(at)
+    row.body, row.signature = sealed(
+        keyring, KIND, {**told, "ended_at": stamp(at), "ended_why": why}
+    )
+    session.flush()
+    return _of_row(keyring, row)
+
+
+def all_evidence(session: Session, keyring: KeyRing) -> list[Listed]:
+    """Every measurement, oldest first, ended and damaged ones included."""
+    rows = session.scalars(
+        select(EvidenceRow).order_by(EvidenceRow.recorded_at, EvidenceRow.evidence_id)
+    )
+    return [
+        Listed(row.evidence_id, _of_row(keyring, row), row.ended_at is not None) for row in rows
+    ]
+
+
+def find(session: Session, keyring: KeyRing, evidence_id: str) -> EvidenceOnRecord:
+    """The measurement of that id.
+
+    Raises:
+        NotOnRecord: there is none of that id.
+        LawError: its signature is broken.
+    """
+    row = session.get(EvidenceRow, evidence_id)
+    if row is None:
+        raise NotOnRecord("There is no evidence of that id.", mend="rightface evidence list")
+    return _verified(keyring, row)
+
+
+def read_row(
+    keyring: KeyRing,
+    evidence_id: str,
+    pack_digest: str,
+    body: str,
+    signature: bytes,
+    recorded_at: str,
+    ended_at: str | None,
+) -> EvidenceOnRecord | None:
+    """What a row's columns say; None: the signature is broken, or text and columns disagree."""
+    told = opened(keyring, KIND, body, signature)
+    if told is None or told["figures"] is None:
+        return None
+    columns = (evidence_id, pack_digest, recorded_at, ended_at)
+    signed = (
+        told["evidence_id"],
+        told["figures"]["pack_digest"],
+        told["recorded_at"],
+        told["ended_at"],
+    )
+    return _read(body) if signed == columns else None
+
+
+def to_plain(figures: Figures) -> dict[str, Any]:
+    """The figures as plain values, ready for JSON."""
+    return {**asdict(figures), "measured_on": figures.measured_on.isoformat()}
+
+
+def from_plain(told: Mapping[str, Any]) -> Figures:
+    """The inverse of `to_plain`, for JSON's lists too.
+
+    Raises:
+        LawError: fields are missing or unknown, or of the wrong type.
+    """
+    try:
+        differential = told["differential"]
+        return Figures(
+            **{
+                **told,
+                "measured_on": date.fromisoformat(told["measured_on"]),
+                "differential": None if differential is None else Differential(**differential),
+                "groups": tuple(
+                    GroupFigures(**{**one, "columns": tuple(one["columns"])})
+                    for one in told["groups"]
+                ),
+            }
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise LawError(
+            "The figures of a measurement cannot be read.", why=type(error).__name__
+        ) from error
+
+
+def evidence_of(figures: Figures, source: str) -> Evidence:
+    """What step 5 looks at."""
+    return Evidence(
+        pack_digest=figures.pack_digest,
+        measured_on=figures.measured_on,
+        impostor_pairs=figures.impostor_pairs,
+        genuine_pairs=figures.genuine_pairs,
+        smallest_fmr=figures.smallest_fmr,
+        comparison_digest=figures.comparison_digest,
+        differential=figures.differential,
+        lowest_tmr=figures.lowest_tmr,
+        source=source,
+    )
+
+
+def _check(figures: Figures, at: datetime) -> None:
+    for digest in (figures.pack_digest, figures.data_digest, figures.document_digest):
+        if not _DIGEST.fullmatch(digest):
+            raise LawError("A digest of the measurement is not a hexadecimal SHA-256.")
+    if figures.measured_on > at.astimezone(UTC).date():
+        raise LawError("It would be measured in the future.", mend="Look at this machine's clock.")
+    told = figures.differential
+    if told is not None and not 0 <= told.low <= told.value <= told.high < math.inf:
+        raise LawError("The differential lies outside its own interval.")
+    if len(figures.groups) > MOST_GROUPS:
+        raise LawError(
+            f"There are more than {MOST_GROUPS} groups.",
+            mend="Cross fewer columns, or fewer values.",
+        )
+
+
+def _of_row(keyring: KeyRing, row: EvidenceRow) -> EvidenceOnRecord | None:
+    return read_row(
+        keyring,
+        row.evidence_id,
+        row.pack_digest,
+        row.body,
+        row.signature,
+        row.recorded_at,
+        row.ended_at,
+    )
+
+
+def _verified(keyring: KeyRing, row: EvidenceRow) -> EvidenceOnRecord:
+    found = _of_row(keyring, row)
+    if found is None:
+        raise LawError(
+            f"The record of {row.evidence_id} does not bear this instance's signature.",
+            why="It was changed, or it was made with other keys. It does not count.",
+            mend=f"End it, and add the assay again: rightface evidence end {row.evidence_id}",
+        )
+    return found
+
+
+@lru_cache(maxsize=256)
+def _read(body: str) -> EvidenceOnRecord:
+    told = json.loads(body)
+    figures = from_plain(told["figures"])
+    ended = told["ended_at"]
+    return EvidenceOnRecord(
+        evidence_id=told["evidence_id"],
+        figures=figures,
+        evidence=evidence_of(figures, told["evidence_id"]),
+        recorded_at=moment(told["recorded_at"]),
+        by=told["by"],
+        ended_at=None if ended is None else moment(ended),
+        ended_why=told["ended_why"],
+    )
