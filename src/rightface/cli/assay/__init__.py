@@ -11,4 +11,10 @@ app = typer.Typer(
 
 def complete() -> typer.Typer:
     """The group with all of its commands."""
+    from rightface.cli.assay import report
+
+    report.add_to(app)
+    from rightface.cli.assay import run
+
+    run.add_to(app)
     return app

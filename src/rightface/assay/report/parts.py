@@ -1,0 +1,477 @@
+"""The report's chapters as pictures and tables: what the page lays out. Never knows markup."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rightface.assay.report import explorer, heat, pictures, tables, words
+from rightface.assay.report.headline import (
+    differential,
+    matrix_at,
+    most_unequal,
+    near,
+    point_at,
+    weak,
+)
+from rightface.assay.report.pictures import Bar, Picture, Point, Series, Tradeoff
+from rightface.assay.report.tables import Table
+from rightface.assay.result import Assay, Group, OperatingPoint, Partition, Stress
+
+MOST_LINES = 7
+"""Groups in one picture of lines, beside everybody."""
+MOST_ROWS = 24
+"""Groups in one picture of rows."""
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """Pictures and tables of one subject; `said` are sentences before them."""
+
+    title: str
+    said: tuple[str, ...]
+    pictures: tuple[Picture, ...]
+    tables: tuple[Table, ...]
+    folded: tuple[Table, ...] = ()
+    """Tables that a reader opens."""
+    heat: heat.HeatMap | None = None
+
+
+def everybody(assay: Assay) -> Chapter:
+    """All together."""
+    one = assay.verification
+    said = []
+    if one.eer.value is not None:
+        said.append(f"Equal error rate: {_share(one.eer.value, one.eer.low, one.eer.high)}.")
+    if one.ten_fold is not None:
+        fold = one.ten_fold
+        said.append(
+            f"Accuracy by LFW's protocol: {words.percent(fold.accuracy)} ± "
+            f"{words.percent(fold.standard_error)} (standard error of {fold.folds} folds, "
+            f"{fold.pairs:,} pairs; {fold.without_face:,} more had no face found and count as "
+            "told to be different people)."
+        )
+    if assay.failures is not None:
+        said.append(f"No face found: {words.told(assay.failures)}.")
+    lines = [Tradeoff(words.EVERYBODY, one.curve, one.at, everybody=True)]
+    return Chapter(
+        "Everybody",
+        tuple(said),
+        _kept(pictures.det("False non-match rate over false match rate, everybody", lines)),
+        (tables.operating_points(one.at),),
+    )
+
+
+def _share(value: float, low: float | None, high: float | None) -> str:
+    spread = ""
+    if low is not None and high is not None:
+        spread = f" (95 %: {words.between(low, high)})"
+    return words.percent(value) + spread
+
+
+# ---------------------------------------------------------------- groups
+def partition(assay: Assay, part: Partition, target: float | None) -> Chapter:
+    """One split of the people: pictures, heat map, tables."""
+    by = words.columns(part.columns)
+    ordered = in_order(part.groups, target)
+    said = [f"{words.counted(len(part.groups), 'groups')}."]
+    if part.unlabelled:
+        said.append(
+            f"{words.counted(part.unlabelled, 'photographs')} without a label are in no group here."
+        )
+    matrix = matrix_at(part, target)
+    map_ = heat.heat_map(matrix, by) if matrix else None
+    if len(ordered) > MOST_ROWS:
+        said.append(
+            f"The pictures show {MOST_ROWS} groups with the highest and lowest false match rates; "
+            "the table has all."
+        )
+    folded = [
+        tables.groups(part, at.fmr_target)
+        for at in assay.verification.at
+        if at.threshold is not None and not (target is not None and near(at.fmr_target, target))
+    ]
+    shown = [
+        *(_beside(by, ordered, target) if target is not None else ()),
+        _det(by, assay, ordered, target),
+    ]
+    return Chapter(
+        f"By {by}",
+        tuple(said),
+        tuple(one for one in shown if one is not None),
+        _shown(part, target),
+        (*folded, *((tables.differentials(part),) if part.differentials else ())),
+        map_,
+    )
+
+
+def _shown(part: Partition, target: float | None) -> tuple[Table, ...]:
+    if target is None:
+        return (tables.differentials(part),) if part.differentials else ()
+    measures = tables.differentials(part, target)
+    return (tables.groups(part, target), *((measures,) if measures.rows else ()))
+
+
+def in_order(groups: Sequence[Group], target: float | None) -> list[Group]:
+    """The highest false match rate first; what says little last."""
+
+    def place(group: Group) -> tuple[bool, float]:
+        at = point_at(group.at, target)
+        return bool(weak(group, target)), -((at.fmr.rate if at else None) or 0.0)
+
+    return sorted(groups, key=place)
+
+
+def some(ordered: Sequence[Group], most: int) -> list[Group]:
+    """The first and the last few, where there are too many to show."""
+    if len(ordered) <= most:
+        return list(ordered)
+    first = most - most // 3
+    return [*ordered[:first], *ordered[first - most :]]
+
+
+def _beside(by: str, ordered: list[Group], target: float) -> list[Picture | None]:
+    found: list[Picture | None] = []
+    chosen = some(ordered, MOST_ROWS)
+    fmr = [
+        Bar(group.name, at.fmr, bool(weak(group, target)))
+        for group in chosen
+        if (at := point_at(group.at, target)) is not None
+    ]
+    found.append(pictures.beside(f"False match rate by {by}", fmr, kind="fmr", target=target))
+    fnmr = [
+        Bar(group.name, at.fnmr, bool(group.too_few or at.fnmr.too_few))
+        for group in chosen
+        if (at := point_at(group.at, target)) is not None
+    ]
+    found.append(pictures.beside(f"False non-match rate by {by}", fnmr, kind="fnmr"))
+    return found
+
+
+def _det(by: str, assay: Assay, ordered: list[Group], target: float | None) -> Picture | None:
+    solid = [group for group in ordered if not group.too_few]
+
+    def marked(group: Group) -> tuple[OperatingPoint, ...]:
+        at = point_at(group.at, target)
+        return () if at is None else (at,)
+
+    lines = [
+        Tradeoff(words.EVERYBODY, assay.verification.curve, assay.verification.at, everybody=True),
+        *(Tradeoff(group.name, group.curve, marked(group)) for group in some(solid, MOST_LINES)),
+    ]
+    if len(lines) == 1:
+        return None
+    return pictures.det(f"False non-match rate over false match rate by {by}", lines)
+
+
+# ---------------------------------------------------------------- before and after
+def change(before: Assay, after: Assay, target: float | None) -> tuple[Chapter, ...]:
+    """Every partition that both have, at the same target: one chapter each."""
+    if target is None:
+        return ()
+    found = []
+    for part in after.partitions:
+        earlier = next((one for one in before.partitions if one.columns == part.columns), None)
+        if earlier is not None and (chapter := _changed(earlier, part, target)) is not None:
+            found.append(chapter)
+    return tuple(found)
+
+
+def _changed(earlier: Partition, part: Partition, target: float) -> Chapter | None:
+    by = words.columns(part.columns)
+    was = {group.name: group for group in earlier.groups}
+    bars, misses, rows = [], [], []
+    for group in in_order(part.groups, target):
+        now = point_at(group.at, target)
+        then = point_at(was[group.name].at, target) if group.name in was else None
+        if now is None or then is None:
+            continue
+        little = bool(weak(group, target) or weak(was[group.name], target))
+        bars.append(Bar(group.name, now.fmr, little, then.fmr))
+        little = bool(group.too_few or now.fnmr.too_few or then.fnmr.too_few)
+        misses.append(Bar(group.name, now.fnmr, little, then.fnmr))
+        rows.append(
+            (group.name, *(words.told(rate) for rate in (then.fmr, now.fmr, then.fnmr, now.fnmr)))
+        )
+    if not rows:
+        return None
+    said = []
+    for of, kind in (("fmr", "False match rates"), ("fnmr", "False non-match rates")):
+        old, new = (differential(one, target, of) for one in (earlier, part))
+        if old is not None and new is not None:
+            said.append(
+                f"{kind}, worst over best: {words.value(old.value)} before, "
+                f"{words.value(new.value)} after."
+            )
+    title = f"By {by}, before and after"
+    shown = (
+        pictures.beside(f"False match rate by {by}, before and after", bars[:MOST_ROWS],
+                        kind="fmr", target=target),
+        pictures.beside(f"False non-match rate by {by}, before and after", misses[:MOST_ROWS],
+                        kind="fnmr"),
+    )  # fmt: skip
+    return Chapter(
+        title,
+        tuple(said),
+        tuple(one for one in shown if one is not None),
+        (
+            tables.table(
+                f"{title}, each at the threshold where {words.odds(target)} of all impostor "
+                "comparisons match",
+                ("group", "FMR before", "FMR after", "FNMR before", "FNMR after"),
+                rows,
+            ),
+        ),
+    )
+
+
+# ---------------------------------------------------------------- searches
+def searches(assay: Assay) -> Chapter | None:
+    """One against many: by gallery size, with what larger ones would do."""
+    if not assay.identification and not assay.predictions:
+        return None
+    said = []
+    beyond = [one.gallery_size for one in assay.predictions if not one.held_back]
+    if beyond:
+        said.append(
+            f"Sizes up to {max(beyond):,} were not measured: they are predicted from smaller "
+            "galleries. The predictions for sizes that were measured too show how far off that is."
+        )
+    shown = (
+        _found_wrongly(assay),
+        _not_found(assay),
+    )
+    largest = max(assay.identification, key=lambda one: one.gallery_size, default=None)
+    ranks = [largest] if largest is not None and largest.ranks else []
+    listed = (
+        *((tables.predictions(assay),) if assay.predictions else ()),
+        *((tables.ranks(ranks),) if ranks else ()),
+    )
+    return Chapter(
+        "Searching many people",
+        tuple(said),
+        tuple(one for one in shown if one is not None),
+        listed,
+        (tables.searches(assay.identification),) if assay.identification else (),
+    )
+
+
+def _found_wrongly(assay: Assay) -> Picture | None:
+    series = []
+    for target in _targets(assay):
+        series.append(
+            Series(
+                f"threshold's FMR {words.odds(target)}",
+                tuple(
+                    Point(size.gallery_size, at.fpir.rate, at.fpir.low, at.fpir.high)
+                    for size in assay.identification
+                    for at in size.at
+                    if at.fmr_target is not None
+                    and near(at.fmr_target, target)
+                    and at.fpir.rate is not None
+                ),
+                band=tuple(
+                    Point(one.gallery_size, one.fpir.value, one.fpir.low, one.fpir.high)
+                    for one in assay.predictions
+                    if near(one.fmr_target, target) and one.fpir.value is not None
+                ),
+            )
+        )
+    return pictures.curves(
+        "False positive identification rate by gallery size",
+        series,
+        along="people enrolled",
+        up="FPIR: somebody found who is not there",
+        caption="Both scales go by factors of ten. Dots: measured, with intervals (95 %). Thin "
+        "lines without dots: predicted, with the interval as a band.",
+        tell_x=pictures.large,
+        x_kind="log",
+        y_kind="log",
+    )
+
+
+def _not_found(assay: Assay) -> Picture | None:
+    series = [
+        Series(
+            f"threshold's FMR {words.odds(target)}",
+            tuple(
+                Point(size.gallery_size, at.fnir.rate, at.fnir.low, at.fnir.high)
+                for size in assay.identification
+                for at in size.at
+                if at.fmr_target is not None
+                and near(at.fmr_target, target)
+                and at.fnir.rate is not None
+            ),
+        )
+        for target in _targets(assay)
+    ]
+    return pictures.curves(
+        "False negative identification rate by gallery size",
+        [one for one in series if one.points],
+        along="people enrolled",
+        up="FNIR: somebody there not found",
+        caption="Searches for people who are enrolled that do not return them at this threshold. "
+        "The sizes go by factors of ten. Lines are intervals (95 %).",
+        tell_x=pictures.large,
+        x_kind="log",
+    )
+
+
+def _targets(assay: Assay) -> list[float]:
+    found = {at.fmr_target for size in assay.identification for at in size.at if at.fmr_target}
+    return sorted(found | {one.fmr_target for one in assay.predictions}, reverse=True)[:4]
+
+
+# ---------------------------------------------------------------- stress
+def stress(assay: Assay, target: float | None) -> Chapter | None:
+    """What changes to the photographs do: one picture per kind of change."""
+    if not assay.stress:
+        return None
+    part = most_unequal(assay, target)
+    chosen = set()
+    if part is not None:
+        solid = [one for one in in_order(part.groups, target) if not weak(one, target)]
+        chosen = {one.name for one in some(solid, MOST_LINES - 1)}
+    columns = part.columns if part is not None else ()
+    kinds: dict[str, list[Stress]] = {}
+    for one in assay.stress:
+        kinds.setdefault(one.kind, []).append(one)
+    shown = [_degrading(kind, levels, columns, chosen) for kind, levels in kinds.items()]
+    return Chapter(
+        "Harder photographs",
+        (
+            "The same photographs, changed, were compared with unchanged ones at the unchanged "
+            "threshold. Photographs in which no face was found any more are counted apart: they "
+            "are in no comparison.",
+        ),
+        tuple(one for one in shown if one is not None),
+        (),
+        (tables.stress(assay),),
+    )
+
+
+def _degrading(
+    kind: str, levels: list[Stress], columns: tuple[str, ...], chosen: set[str]
+) -> Picture | None:
+    by = f" Groups by {words.columns(columns)}." if chosen else ""
+    if len(levels) == 1:
+        return _one_level(kind, levels[0], columns, chosen)
+    names: dict[str, list[Point]] = {}
+    for one in levels:
+        for group in one.groups:
+            everyone = not group.name
+            if not everyone and (group.columns != columns or group.name not in chosen):
+                continue
+            if group.fnmr.rate is not None:
+                names.setdefault(group.name, []).append(
+                    Point(one.level, group.fnmr.rate, group.fnmr.low, group.fnmr.high)
+                )
+    return pictures.curves(
+        f"False non-match rate by {kind}",
+        [
+            Series(name or words.EVERYBODY, tuple(points), everybody=not name)
+            for name, points in names.items()
+        ],
+        along=levels[0].unit or "level",
+        up=f"{kind}: FNMR",
+        caption=f"{words.sentence(kind)} Lines are intervals (95 %).{by}",
+    )
+
+
+def _one_level(
+    kind: str, only: Stress, columns: tuple[str, ...], chosen: set[str]
+) -> Picture | None:
+    bars = [
+        Bar(group.name or words.EVERYBODY, group.fnmr, bool(group.fnmr.too_few))
+        for group in only.groups
+        if not group.name or (group.columns == columns and group.name in chosen)
+    ]
+    about = words.sentence(f"{kind} ({words.plain(only.level)} {only.unit})".replace(" )", ")"))
+    return pictures.beside(f"False non-match rate by {kind}", bars, kind="fnmr", about=about)
+
+
+# ---------------------------------------------------------------- quality
+def quality(assay: Assay) -> Chapter | None:
+    """Error versus discard."""
+    if not assay.discards:
+        return None
+    series = [
+        Series(
+            one.quality,
+            tuple(
+                Point(point.discarded, point.fnmr.rate, point.fnmr.low, point.fnmr.high)
+                for point in one.points
+                if point.fnmr.rate is not None
+            ),
+        )
+        for one in assay.discards[: MOST_LINES + 1]
+    ]
+    picture = pictures.curves(
+        "False non-match rate by the share of photographs left out",
+        [one for one in series if one.points],
+        along="share of photographs left out",
+        up="FNMR of the rest",
+        caption="A quality measure that is worth its name lets misses fall fast as the worst "
+        "photographs are left out (Grother and Tabassi 2007). Lines are intervals (95 %).",
+        tell_x=words.tick,
+    )
+    return Chapter("Quality of the photographs", (), _kept(picture), (), (tables.discards(assay),))
+
+
+# ---------------------------------------------------------------- explorer
+@dataclass(frozen=True)
+class Step:
+    """One group at the step that stands on the page before anybody moves the slider."""
+
+    row: int
+    name: str
+    too_few: bool
+    fmr: str
+    fnmr: str
+    fmr_bar: float
+    fnmr_bar: float
+    """Of 100."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The rows of one partition; `title` is empty for everybody."""
+
+    title: str
+    rows: tuple[Step, ...]
+
+
+def first_step(ladder: explorer.Ladder) -> tuple[Steps, ...]:
+    """The explorer's table as it stands without a script."""
+    at = ladder["start"]
+    most_fmr = max((row["fmr"][at] or 0.0 for row in ladder["rows"]), default=0.0)
+    most_fnmr = max((row["fnmr"][at] or 0.0 for row in ladder["rows"]), default=0.0)
+    parts: dict[str, list[Step]] = {}
+    for place, row in enumerate(ladder["rows"]):
+        fmr, fnmr = row["fmr"][at], row["fnmr"][at]
+        parts.setdefault(row["part"], []).append(
+            Step(
+                place,
+                row["name"],
+                row["too_few"],
+                _none_in(fmr, row["impostor"]) or words.odds(fmr),
+                _none_in(fnmr, row["genuine"]) or words.percent(fnmr),
+                _of_100(fmr, most_fmr),
+                _of_100(fnmr, most_fnmr),
+            )
+        )
+    return tuple(Steps(title, tuple(rows)) for title, rows in parts.items())
+
+
+def _none_in(rate: float | None, trials: int) -> str:
+    if rate is None or trials == 0:
+        return words.NOTHING
+    return f"none in {trials:,}" if rate == 0 else ""
+
+
+def _of_100(rate: float | None, most: float) -> float:
+    return round(100 * (rate or 0.0) / most, 2) if most else 0.0
+
+
+def _kept(picture: Picture | None) -> tuple[Picture, ...]:
+    return () if picture is None else (picture,)

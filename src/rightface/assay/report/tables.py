@@ -1,0 +1,253 @@
+"""The report's tables as plain cells: captions, headings, rows. A model card has the same ones.
+
+Never knows markup; every cell is text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rightface.assay.report import words
+from rightface.assay.report.headline import near, point_at, weak
+from rightface.assay.result import (
+    Assay,
+    Differential,
+    Identification,
+    OperatingPoint,
+    Partition,
+    Rate,
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows all as long as `columns`; `numbers` says which columns are numbers."""
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numbers: frozenset[int] = frozenset()
+
+
+def table(
+    caption: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    numbers: Iterable[int] = (),
+) -> Table:
+    """A table; every row must have every column."""
+    kept = tuple(tuple(row) for row in rows)
+    if any(len(row) != len(columns) for row in kept):
+        raise AssertionError(f"a row of '{caption}' has not as many cells as the heading")
+    return Table(caption, tuple(columns), kept, frozenset(numbers))
+
+
+def rate_cells(rate: Rate) -> tuple[str, str, str]:
+    """The rate, its interval, its counts."""
+    if rate.rate is None:
+        return words.NOTHING, words.NOTHING, "0 of 0"
+    return (
+        words.percent(rate.rate),
+        words.interval(rate) or words.NOTHING,
+        f"{rate.errors:,} of {rate.trials:,}",
+    )
+
+
+def operating_points(points: Sequence[OperatingPoint]) -> Table:
+    """Both error rates of everybody at every threshold that was looked at."""
+    rows = []
+    for at in points:
+        fmr, fnmr = rate_cells(at.fmr), rate_cells(at.fnmr)
+        match = words.NOTHING if at.fnmr.rate is None else words.percent(1 - at.fnmr.rate)
+        note = at.fmr.too_few or at.fnmr.too_few
+        if at.threshold is None:
+            note = note or "too few comparisons for this rate"
+        rows.append(
+            (words.odds(at.fmr_target), words.figure(at.threshold), *fmr[:2], match, *fnmr, note)
+        )
+    return table(
+        "Everybody: error rates at each threshold",
+        ("asked for: FMR", "score", "FMR", "95 %", "matches found (TAR)", "FNMR", "95 %",
+         "missed", "note"),
+        rows,
+        range(1, 8),
+    )  # fmt: skip
+
+
+def groups(part: Partition, target: float) -> Table:
+    """Every group at everybody's threshold for one target."""
+    rows = []
+    for group in part.groups:
+        at = point_at(group.at, target)
+        fmr = rate_cells(at.fmr) if at else (words.NOTHING,) * 3
+        fnmr = rate_cells(at.fnmr) if at else (words.NOTHING,) * 3
+        failures = words.NOTHING
+        if group.failures is not None and group.failures.rate is not None:
+            share, _, many = rate_cells(group.failures)
+            failures = f"{share} ({many})"
+        note = weak(group, target) or (at.fnmr.too_few if at else "")
+        people = (words.count(group.subjects), words.count(group.images))
+        rows.append((group.name, *people, *fmr, *fnmr, failures, note))
+    return table(
+        f"By {words.columns(part.columns)}, at the threshold where {words.odds(target)} of all "
+        "impostor comparisons match",
+        ("group", "people", "photographs", "FMR", "95 %", "matched", "FNMR", "95 %", "missed",
+         "no face found", "note"),
+        rows,
+        range(1, 9),
+    )  # fmt: skip
+
+
+def differentials(part: Partition, target: float | None = None) -> Table:
+    """How unequal the groups are, by every measure; at every target, or at one."""
+    return table(
+        f"By {words.columns(part.columns)}: how unequal"
+        + ("" if target is not None else ", at every threshold"),
+        ("measure", "of", "at FMR", "value (95 %)", "highest", "lowest", "note"),
+        (
+            _differential(one)
+            for one in part.differentials
+            if target is None or near(one.fmr_target, target)
+        ),
+    )
+
+
+def _differential(one: Differential) -> tuple[str, ...]:
+    note = one.value.note
+    if one.left_out:
+        note = f"{words.sentence(note)} Left out: {words.listed(one.left_out, 8)}.".strip()
+    return (
+        words.MEASURES[one.measure][0],
+        words.ERRORS[one.of],
+        words.odds(one.fmr_target),
+        words.value(one.value),
+        one.worst or words.NOTHING,
+        one.best or words.NOTHING,
+        note,
+    )
+
+
+def searches(found: Sequence[Identification]) -> Table:
+    """Identification at each gallery size and threshold."""
+    rows = [
+        (
+            words.count(size.gallery_size),
+            words.NOTHING if at.fmr_target is None else words.odds(at.fmr_target),
+            words.told(at.fpir),
+            words.told(at.fnir),
+        )
+        for size in found
+        for at in size.at
+    ]
+    return table(
+        "Searches by gallery size",
+        ("people enrolled", "threshold's FMR", "FPIR: somebody found who is not there",
+         "FNIR: somebody there not found"),
+        rows,
+        (0,),
+    )  # fmt: skip
+
+
+def ranks(found: Sequence[Identification]) -> Table:
+    """How often the right person is among the first candidates."""
+    rows = [
+        (words.count(size.gallery_size), words.count(one.rank), words.told(one.hit))
+        for size in found
+        for one in size.ranks
+    ]
+    return table(
+        "The right person among the first candidates, whatever the score",
+        ("people enrolled", "first", "share of searches"),
+        rows,
+        (0, 1),
+    )
+
+
+def predictions(assay: Assay) -> Table:
+    """What larger galleries would do; sizes that were measured too show how far off it is."""
+    rows = []
+    for one in assay.predictions:
+        value = one.fpir
+        ends = words.between(value.low, value.high)
+        kind = "measured too, to check" if one.held_back else "beyond the data"
+        rows.append(
+            (
+                words.count(one.gallery_size),
+                words.odds(one.fmr_target),
+                words.percent(value.value),
+                ends,
+                words.percent(one.measured) if one.held_back else "not measured",
+                f"{kind}. {words.sentence(value.note)}" if value.note else kind,
+            )
+        )
+    return table(
+        "Predicted for larger galleries",
+        ("people enrolled", "threshold's FMR", "FPIR predicted", "95 %", "FPIR measured", "note"),
+        rows,
+        range(5),
+    )
+
+
+def stress(assay: Assay) -> Table:
+    """What changes to the photographs do, to everybody and to each group."""
+    rows = [
+        (
+            one.kind,
+            f"{words.figure(one.level)} {one.unit}".strip(),
+            group.name or words.EVERYBODY,
+            words.told(group.failures),
+            words.told(group.fnmr),
+            words.told(group.fmr),
+        )
+        for one in assay.stress
+        for group in one.groups
+    ]
+    return table(
+        "Changed photographs, at the unchanged threshold",
+        ("change", "level", "group", "no face found", "FNMR", "FMR"),
+        rows,
+    )
+
+
+def discards(assay: Assay) -> Table:
+    """Error versus discard."""
+    rows = [
+        (one.quality, words.odds(one.fmr_target), words.percent(point.discarded),
+         words.told(point.fnmr))
+        for one in assay.discards
+        for point in one.points
+    ]  # fmt: skip
+    return table(
+        "Misses when the worst photographs are left out",
+        ("quality measure", "threshold's FMR", "left out", "FNMR of the rest"),
+        rows,
+        (2,),
+    )
+
+
+def exclusions(assay: Assay) -> Table:
+    """Every row of the data set: used, or left out for a reason."""
+    data = assay.data
+    rows = [("rows in the data set", words.count(data.rows), "")]
+    for one in data.exclusions:
+        which = words.listed(tuple(f"{row:,}" for row in one.rows), 10)
+        rows.append((f"left out: {one.reason}", f"−{one.count:,}", which))
+    rows.append(("photographs used", words.count(data.images), ""))
+    return table("Rows, less what was left out", ("what", "rows", "which (the first)"), rows, (1,))
+
+
+def adds_up(assay: Assay) -> bool:
+    """Whether rows less exclusions are the images."""
+    left_out = sum(one.count for one in assay.data.exclusions)
+    return assay.data.rows - left_out == assay.data.images
+
+
+def labels(assay: Assay) -> Table:
+    """Who is in the data set, by its own labels."""
+    rows = [
+        (column, value or "no value", words.count(images))
+        for column, values in assay.data.columns.items()
+        for value, images in values.items()
+    ]
+    return table("Labels of the data set", ("column", "value", "photographs"), rows, (2,))
