@@ -37,9 +37,12 @@ ACTS = {
     "credential-issue": Act("lost", "credential"),
     "duty-end": Act("again"),
     "duty-record": Act("lost"),
+    "evidence-end": Act("again", "evidence", ends=True),
+    "evidence-record": Act("lost", "evidence"),
     "fact-end": Act("again", "fact", ends=True),
     "fact-record": Act("lost", "fact"),
     "finding-record": Act("lost", "finding"),
+    "gallery-target": Act("again"),
     "instance-create": Act("lost"),
     "job-cancel": Act("lost"),  # no job comes back
     "key-rotate": Act("lost"),

@@ -4,12 +4,13 @@ The signature of a row shows that this instance wrote it, not that it is the las
 writes to the database can put an earlier signed row back, or delete one. The ledger has the last
 word: it is append-only, and what was signed of it binds. So it is replayed in memory:
 
-    1. What ended stays ended: licences, credentials, warrants, facts, attesters, duties.
+    1. What ended stays ended: licences, credentials, warrants, facts, evidence, attesters, duties.
     2. What was adopted and not withdrawn since stands.
     3. Who withdrew has no consent from before that stands. Whom an act suppressed is suppressed,
        at that place, for that reason, and since no earlier moment.
-    4. What was put on record is there: licences, warrants, findings, facts, credentials.
-    5. What was erased is gone: faces, users, collections (unless made anew; then none of the old
+    4. What was put on record is there: licences, warrants, findings, facts, evidence, credentials.
+    5. A gallery's target is the one that was stated last.
+    6. What was erased is gone: faces, users, collections (unless made anew; then none of the old
        faces is in it). Where entries of earlier releases name no face, nothing can be held.
 
 After a restore from a backup (its act in the ledger), 4 speaks of later acts only: the backup
@@ -34,13 +35,15 @@ from rightface.act_words import ACTS
 from rightface.credentials import CredentialRow
 from rightface.erased import Erased
 from rightface.errors import LedgerError
-from rightface.gallery.rows import FaceRow
+from rightface.gallery import targets as gallery_targets
+from rightface.gallery.rows import CollectionRow, FaceRow
 from rightface.instance import OPERATOR, SUPPRESS, Instance
 from rightface.law import adoptions, consents, suppressions
 from rightface.law.tables import (
     AttesterRow,
     ConsentRow,
     DutyRow,
+    EvidenceRow,
     FactRow,
     FindingRow,
     LicenceRow,
@@ -134,6 +137,7 @@ class _Replay:
         yield from self._duties()
         yield from self._adoptions()
         yield from self._withdrawals()
+        yield from self._targets()
         yield from self._erasures()
 
     # ------------------------------------------------------------ by id
@@ -145,6 +149,7 @@ class _Replay:
             ("warrant-request", WarrantRow.warrant_id, WarrantRow.requested_at),
             ("warrant-report", WarrantRow.warrant_id, WarrantRow.reported_at),
             ("fact", FactRow.fact_id, FactRow.ended_at),
+            ("evidence", EvidenceRow.evidence_id, EvidenceRow.ended_at),
             ("finding", FindingRow.finding_id, FindingRow.recorded_at),
             ("credential", CredentialRow.credential_id, CredentialRow.ended_at),
         )
@@ -248,6 +253,24 @@ class _Replay:
             index, time = withdrew.get(suppressions.person(keyring, subject), (-1, ""))
             if obtained_at <= time:
                 yield f"Entry {index}, {SUPPRESS}: a withdrawal was undone."
+
+    # ------------------------------------------------------------ targets of galleries
+    def _targets(self) -> Iterator[str]:
+        stated = {
+            act["gallery"]: (index, gallery_targets.stated_in(act.get("counts", {})))
+            for index, act in self._acts
+            if act["operation"] == gallery_targets.ACT
+        }
+        if not stated:
+            return
+        rows = self._session.execute(
+            select(CollectionRow.client, CollectionRow.name, CollectionRow.fpir_target)
+        )
+        for client, name, target in rows:
+            gallery = self._instance.gallery_commitment(client, name)
+            index, last = stated.get(gallery, (-1, target))
+            if target != last and not self._made_anew(gallery, index):
+                yield f"Entry {index}, {gallery_targets.ACT}: it was undone."
 
     # ------------------------------------------------------------ what was erased
     def _erasures(self) -> Iterator[str]:

@@ -27,7 +27,9 @@ from rightface.law.decide import Desk
 from rightface.law.licences import IssuedLicence, Licence
 from rightface.law.operation import Party
 from rightface.permit import Permit
+from rightface.registrar_evidence import EvidenceDesk
 from rightface.registrar_findings import FindingDesk
+from rightface.registrar_galleries import GalleryDesk
 from rightface.registrar_jobs import JobDesk
 from rightface.registrar_law import LawDesk
 from rightface.registrar_subjects import SubjectDesk
@@ -56,6 +58,9 @@ class LicenceTerms:
     """Requests per second; None: as many as the server has room for."""
     per_day: int | None = None
     """Requests per day (UTC); None: no such limit."""
+    differential_limit: float | None = None
+    """How many times as often the worst group may match falsely as the best; None: no limit of
+    its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +127,7 @@ class Registrar:
                 valid_until=until,
                 per_second=terms.per_second,
                 per_day=terms.per_day,
+                differential_limit=terms.differential_limit,
             )
             licence_id = issued.licence.licence_id
             instance.record_act(session, "licence-issue", client=terms.client, licence=licence_id)
@@ -274,6 +280,12 @@ class Registrar:
         """Jobs on stored videos."""
         return JobDesk(self._instance)
 
+    # ------------------------------------------------------------ galleries
+    @property
+    def galleries(self) -> GalleryDesk:
+        """What searches of galleries may get wrong."""
+        return GalleryDesk(self._instance)
+
     # ------------------------------------------------------------ people
     @property
     def subjects(self) -> SubjectDesk:
@@ -290,6 +302,12 @@ class Registrar:
     def findings(self) -> FindingDesk:
         """Findings on record, and acts on a match."""
         return FindingDesk(self._instance)
+
+    # ------------------------------------------------------------ evidence
+    @property
+    def evidence(self) -> EvidenceDesk:
+        """What was measured of the model pack, on record."""
+        return EvidenceDesk(self._instance)
 
     # ------------------------------------------------------------ the ledger
     def audit_ledger(self) -> int:

@@ -6,7 +6,8 @@
     3. Sort them: what is replayed, what is lost without harm, and what nothing can bring back. Of
        the last, the operator confirms each kind by its name.
     4. Take the entries over into the database; from here on the ledger goes on from its true end.
-    5. Replay the acts: suppressions, withdrawals, licences, credentials, warrants, duties, facts.
+    5. Replay the acts: suppressions, withdrawals, licences, credentials, warrants, evidence,
+       duties, facts.
     6. Erase the collections, faces and users that were erased; drop the working records (jobs, open
        reviews, kept answers): nobody knows what became of them; then erase whatever is due by now.
     7. Look again. Record the restore. Publish. Only then take the mark away.
@@ -33,12 +34,14 @@ from rightface.act_words import ACTS
 from rightface.db import Base
 from rightface.erased import Erased
 from rightface.errors import BackupError, CredentialError, KeysError, LawError, LedgerError
+from rightface.gallery import targets
 from rightface.gallery.erasure import Erasure, Record, erase_collection, erase_faces
 from rightface.gallery.review_rows import ReviewRow
 from rightface.gallery.rows import CollectionRow, FaceRow, SubjectRow, UserRow
 from rightface.gallery.store import Collection
 from rightface.instance import OPERATOR, RESTORED, SUPPRESS, Instance
 from rightface.law import adoptions, attesters, consents, duties, facts, licences, suppressions
+from rightface.law import evidence_records as evidence
 from rightface.law import warrant_records as warrants
 from rightface.law.suppressions import Entry
 from rightface.law.tables import ConsentRow, SuppressionRow, stamp
@@ -79,8 +82,8 @@ class Replayed:
     consents: int
     """Consents withdrawn again."""
     ended: int
-    """Licences, credentials, warrants, duties, facts and attesters ended again; and commitments
-    adopted again."""
+    """Licences, credentials, warrants, evidence, duties, facts and attesters ended again; and
+    commitments adopted again."""
     dropped: int
     """Jobs, sealed reviews and kept answers of the backup, which do not come back."""
     due: int
@@ -297,6 +300,8 @@ class _Replay:
                         by=OPERATOR,
                     )
                     self._ended += 1
+            elif leaf.operation == targets.ACT:
+                self._aim(session, leaf)
             else:
                 self._end(session, leaf)
         if withdrew:
@@ -318,6 +323,13 @@ class _Replay:
                         .values(retain_until=leaf.time)
                         .execution_options(synchronize_session=False)
                     )
+
+    def _aim(self, session: Session, leaf: Leaf) -> None:
+        # A gallery made after the backup is gone; one of its name may be another's.
+        for row in session.scalars(select(CollectionRow)):
+            if self._instance.gallery_commitment(row.client, row.name) == leaf.gallery:
+                row.fpir_target = targets.stated_in(leaf.counts)
+        session.flush()
 
     def _withdraw(self, session: Session, withdrew: Mapping[str, datetime]) -> None:
         keyring = self._instance.keyring
@@ -344,6 +356,8 @@ class _Replay:
                 duties.end_duty(session, keyring, leaf.reasons[0], at=at)
             elif leaf.operation == "fact-end":
                 facts.end_fact(session, keyring, named, at=at)
+            elif leaf.operation == "evidence-end":
+                evidence.end(session, keyring, named, at=at, why=f"{RESTORE}: it was ended before")
             elif leaf.operation == "attester-end":
                 for one in attesters.all_attesters(session, keyring):
                     if keyring.commitment("attester", one.name) in leaf.subjects:

@@ -52,6 +52,18 @@ class Caller:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Floor:
+    """The threshold that was applied to a comparison or a search."""
+
+    fmr: float
+    """The false match rate that it stands for, over all comparisons."""
+    fpir_target: float | None = None
+    """The gallery's: the share of searches that may find somebody wrongly. None: it has none."""
+    extrapolated: bool = False
+    """Whether the threshold for that target lies beyond what was measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Answer(Generic[T_co]):
     """What an allowed operation gives, with the proof that it was allowed."""
 
@@ -61,6 +73,8 @@ class Answer(Generic[T_co]):
     """The index of the decision's leaf."""
     fmr: float | None = None
     """The false match rate that the threshold applied stands for; None where none applies."""
+    floor: Floor | None = None
+    """More of that threshold, where a gallery was searched."""
     obligations: tuple[Any, ...] = ()
     review: str | None = None
     """The id of the review that the candidates are sealed for; then none are told here."""
@@ -317,6 +331,42 @@ class Comparison:
     unmatched: Sequence[DetectedFace]
     best: Match | None
     """The nearest face of the target, whether it matches or not; None: the target has no face."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """A tester's photograph: the largest face in it, or why there is none to measure."""
+
+    face: DetectedFace | None = None
+    failure: str = ""
+    """`no-face`, or the code of what is wrong with the image; empty: a face was acquired."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleComparison:
+    """One photograph against another; without figures where one of them has no face."""
+
+    probe: int
+    """Places in the request, from 0."""
+    reference: int
+    score: float | None = None
+    """−log₁₀ of `fmr`: higher is more alike."""
+    similarity: float | None = None
+    fmr: float | None = None
+    extrapolated: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleResult:
+    """What a tester is told, and of which model pack it speaks."""
+
+    pack: str
+    pack_digest: str
+    comparison: str
+    """`raw`, or the name of the score normalisation."""
+    comparison_digest: str
+    samples: Sequence[Sample]
+    comparisons: Sequence[SampleComparison]
 
 
 @dataclass(frozen=True, kw_only=True)

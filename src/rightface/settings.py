@@ -64,6 +64,10 @@ class Settings:
     """Whether a newer schema may come where no copy of the database can be made before."""
     traces: str = ""
     """Where OpenTelemetry traces go: an OTLP endpoint over HTTP; empty: nowhere."""
+    fpir_target: float = 0.0
+    """The share of searches of people who are not enrolled that may find somebody, in any gallery:
+    thresholds follow the galleries' sizes, for the worst measured cohort. 0: no such target. A
+    gallery may have a stricter one."""
     strict_law: bool = False
     """Whether to refuse wherever the answer rests on a rule that was not read at its source."""
 
@@ -130,6 +134,12 @@ class Settings:
             raise SettingsError(
                 "review_hours must be 1 or more.", why="Nobody could decide in no time."
             )
+        if not 0 <= told.get("fpir_target", 0.0) < 1:
+            raise SettingsError(
+                "fpir_target must lie between 0 and 1.",
+                why="It is a share of searches; 0 sets none.",
+                mend="For example 0.001.",
+            )
         return cls(data=data, **told)
 
     def write(self) -> None:
@@ -146,7 +156,7 @@ class Settings:
         path.write_text("".join(lines), "utf-8")
 
 
-def _typed(name: str, text: str, kind: type) -> str | int | bool:
+def _typed(name: str, text: str, kind: type) -> str | int | float | bool:
     if kind is bool:
         if text.lower() not in ("true", "false"):
             raise SettingsError(f"RIGHTFACE_{name.upper()} must be true or false.")
@@ -156,13 +166,18 @@ def _typed(name: str, text: str, kind: type) -> str | int | bool:
             return int(text)
         except ValueError:
             raise SettingsError(f"RIGHTFACE_{name.upper()} must be a whole number.") from None
+    if kind is float:
+        try:
+            return float(text)
+        except ValueError:
+            raise SettingsError(f"RIGHTFACE_{name.upper()} must be a number.") from None
     return text
 
 
 def _toml(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int):
+    if isinstance(value, int | float):
         return str(value)
     text = str(value).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{text}"'

@@ -103,12 +103,59 @@ def test_the_table_says_what_is_extrapolated() -> None:
 
 def test_the_shipped_table_is_small_and_tells_its_provenance() -> None:
     told = SHIPPED.provenance
-    assert len(SHIPPED._scores) <= 100
+    assert len(SHIPPED.table) <= 100
     assert told.impostor_pairs > 10_000_000
     assert told.genuine_pairs > 1000
     assert told.smallest_fmr < 1e-5
     assert told.data_sets
     assert any("not equal" in caveat for caveat in told.caveats)
+
+
+NEW: dict[str, Any] = {name: value for name, value in TOLD.items() if name != "tail_slope"} | {
+    "tail": {"shape": 0.1, "scale": 0.01},
+    "comparison": "equalised",
+    "comparison_digest": "ab",
+    "band": [[0.8, 0.05, 0.2], [0.9, 0.005, 0.02]],
+    "cohorts": [
+        {
+            "name": "a · b (set)",
+            "images": 9,
+            "impostor_pairs": 99,
+            "tail": {"shape": 0.0, "scale": 0.02},
+            "table": [[0.6, 1.0], [0.9, 0.1]],
+            "extended": [[0.95, 0.01]],
+        }
+    ],
+    "too_small": ["c · d (set)"],
+}
+
+
+def test_a_calibration_with_bands_and_cohorts() -> None:
+    made = Calibration.from_json(NEW)
+    told = made.provenance
+    assert (told.comparison, told.comparison_digest) == ("equalised", "ab")
+    assert told.too_small == ("c · d (set)",)
+    (cohort,) = made.cohorts
+    assert (cohort.name, cohort.images, cohort.impostor_pairs) == ("a · b (set)", 9, 99)
+    assert made.band(0.9) == pytest.approx((0.005, 0.02))
+    assert made.band(0.85) == pytest.approx((10**-1.80103, 10**-1.19897), rel=1e-3)
+    assert made.band(0.7) is None
+    assert made.band(math.nan) is None
+    assert made.worst_rate(0.9).fmr == pytest.approx(0.1)
+    assert made.worst_rate(math.nan).fmr == 1
+    assert made.worst_threshold(1.0).score == -math.inf
+    assert not made.worst_threshold(0.1).extrapolated
+    beyond = made.worst_threshold(0.01)
+    assert beyond.score == pytest.approx(0.95)
+    assert beyond.extrapolated
+
+
+def test_a_calibration_of_an_earlier_release_loads() -> None:
+    made = Calibration.from_json(TOLD)
+    assert made.provenance.comparison == "raw"
+    assert made.cohorts == ()
+    assert made.band(0.8) is None
+    assert made.worst_threshold(1e-2).score == made.score_at(1e-2)
 
 
 def damaged(**changes: object) -> dict[str, Any]:
@@ -134,6 +181,17 @@ def damaged(**changes: object) -> dict[str, Any]:
         damaged(tail_slope=float("nan")),
         damaged(measured_on="yesterday"),
         damaged(impostor_pairs="many"),
+        damaged(impostor_pairs=math.inf),
+        NEW | {"tail": {"shape": 0.1, "scale": 0.0}},
+        NEW | {"tail": {"shape": -0.1, "scale": 0.1}},
+        NEW | {"extended": [[0.95, 0.1]]},
+        NEW | {"tail": {"shape": 1.0, "scale": 0.1}},
+        NEW | {"tail": {"shape": math.nan, "scale": 0.1}},
+        NEW | {"tail": {}},
+        NEW | {"tail": 3},
+        NEW | {"band": [[0.5]]},
+        NEW | {"cohorts": [{"name": "without a table"}]},
+        NEW | {"cohorts": "none"},
     ],
 )
 def test_a_damaged_table_is_refused(told: object) -> None:

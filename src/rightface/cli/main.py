@@ -59,8 +59,10 @@ def complete() -> typer.Typer:
         backup,
         consent,
         credential,
+        evidence,
         faces,
         finding,
+        gallery,
         health,
         instance,
         job,
@@ -84,6 +86,8 @@ def complete() -> typer.Typer:
     app.add_typer(credential.app, name="credential")
     app.add_typer(warrant.app, name="warrant")
     app.add_typer(finding.app, name="finding")
+    app.add_typer(evidence.app, name="evidence")
+    app.add_typer(gallery.app, name="gallery")
     app.add_typer(retention.app, name="retention")
     app.add_typer(key.app, name="key")
     app.add_typer(review.app, name="review")

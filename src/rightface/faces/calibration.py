@@ -1,8 +1,9 @@
 """What a comparison score means: the false match rate (FMR) that it stands for, and where from.
 
 A table made from comparisons of different people (see `rightface.assay.calibrate`) turns a score
-into the share of such comparisons that score at least as high. Beyond what the pairs can show the
-rate is extrapolated, and says so. Similarity, 0..100, is what the wire shows:
+into the share of such comparisons that score at least as high; one for everybody, and one for each
+cohort that was measured. Beyond what the pairs can show the rate is extrapolated, and says so.
+Similarity, 0..100, is what the wire shows:
 
     similarity = 100 · (1 − FMR^(1/4))        80 ↔ 1.6e-3    90 ↔ 1e-4    99 ↔ 1e-8
 
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from rightface.errors import WeightsError
+from rightface.faces.rate_table import LEAST_LOG_RATE, RateTable, Tail
 
 FalseMatchRate = float
 """0..1: the share of comparisons of different people that would match."""
@@ -28,8 +30,6 @@ Similarity = float
 """0..100; see the module's text."""
 
 FILE = "calibration.json"
-LEAST_LOG_RATE = -300.0
-"""Rates are never smaller than 10 to this, so that they stay positive numbers."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,38 @@ class MatchRate:
 
     fmr: FalseMatchRate
     extrapolated: bool
-    """Beyond what the calibration's pairs can show: an estimate from the tail's slope."""
+    """Beyond what the calibration's pairs can show: an estimate from the tail."""
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """The score from which on two faces match."""
+
+    score: float
+    extrapolated: bool
+    """Beyond what the calibration's pairs can show."""
+    cohort: str = ""
+    """The measured cohort that sets it; empty: all comparisons together do."""
+
+
+@dataclass(frozen=True)
+class BandRow:
+    """The interval, at 95 %, of the false match rate at one score."""
+
+    score: float
+    low: FalseMatchRate
+    high: FalseMatchRate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cohort:
+    """What scores mean between different people of one group."""
+
+    name: str
+    """`asian · female (utkface)`: values of a data set's columns, and which data set."""
+    images: int
+    impostor_pairs: int
+    table: RateTable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,35 +85,29 @@ class Provenance:
     """The smallest rate that the pairs can show; below it rates are extrapolated."""
     caveats: tuple[str, ...]
     """What is known to be wrong with these figures, in sentences."""
+    comparison: str = "raw"
+    """Of which comparison the scores are: `raw`, or the name of a score normalisation."""
+    comparison_digest: str = ""
+    """Hex SHA-256 of that normalisation; empty: raw."""
+    too_small: tuple[str, ...] = ()
+    """Cohorts with too few comparisons for a table of their own."""
 
 
 class Calibration:
-    """A monotone map between scores and false match rates. Immutable."""
+    """What scores stand for: for everybody, and for each cohort that was measured. Immutable."""
 
     def __init__(
-        self, scores: list[float], rates: list[float], tail_slope: float, provenance: Provenance
+        self,
+        table: RateTable,
+        provenance: Provenance,
+        *,
+        band: tuple[BandRow, ...] = (),
+        cohorts: tuple[Cohort, ...] = (),
     ) -> None:
-        """Scores ascending with their rates, from 1 downwards, and log₁₀(rate) per score beyond.
-
-        Raises:
-            WeightsError: the table is not strictly monotone, or not of numbers in range.
-        """
-        self._scores = np.asarray(scores, np.float64)
-        self._logs = np.log10(np.maximum(np.asarray(rates, np.float64), 10**LEAST_LOG_RATE))
-        self._slope = float(tail_slope)
+        self.table = table
         self.provenance = provenance
-        sound = (
-            self._scores.size == self._logs.size >= 2
-            and np.isfinite(self._scores).all()
-            and np.isfinite(self._logs).all()
-            and (np.diff(self._scores) > 0).all()
-            and (np.diff(self._logs) < 0).all()
-            and self._logs[0] == 0
-            and math.isfinite(self._slope)
-            and self._slope < 0
-        )
-        if not sound:
-            raise WeightsError("The calibration table is not monotone.")
+        self.bands = band
+        self.cohorts = cohorts
 
     @classmethod
     def shipped(cls) -> Calibration:
@@ -102,7 +127,7 @@ class Calibration:
 
     @classmethod
     def from_json(cls, told: Any) -> Calibration:
-        """From the parsed content of `calibration.json`.
+        """From the parsed content of `calibration.json`, of this release or an earlier one.
 
         Raises:
             WeightsError: fields are missing, of the wrong type, or not monotone.
@@ -116,36 +141,86 @@ class Calibration:
                 measured_on=date.fromisoformat(told["measured_on"]),
                 smallest_fmr=float(told["smallest_fmr"]),
                 caveats=tuple(str(caveat) for caveat in told["caveats"]),
+                comparison=str(told.get("comparison", "raw")),
+                comparison_digest=str(told.get("comparison_digest", "")),
+                too_small=tuple(str(name) for name in told.get("too_small", ())),
             )
-            scores = [float(row[0]) for row in told["table"]]
-            rates = [float(row[1]) for row in told["table"]]
-            return cls(scores, rates, float(told["tail_slope"]), provenance)
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+            return cls(
+                _table(told),
+                provenance,
+                band=tuple(BandRow(*map(float, row)) for row in told.get("band", ())),
+                cohorts=tuple(
+                    Cohort(
+                        name=str(one["name"]),
+                        images=int(one["images"]),
+                        impostor_pairs=int(one["impostor_pairs"]),
+                        table=_table(one),
+                    )
+                    for one in told.get("cohorts", ())
+                ),
+            )
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise WeightsError("The calibration table is damaged.") from error
 
+    # ------------------------------------------------------------ for everybody
     def rate(self, score: float) -> MatchRate:
         """The rate at which different people score at least `score`. Not a number counts as 1."""
         if math.isnan(score):
             return MatchRate(1.0, extrapolated=False)
-        beyond = score - float(self._scores[-1])
-        if beyond <= 0:
-            log = float(np.interp(score, self._scores, self._logs))
-            return MatchRate(float(10**log), extrapolated=False)
-        log = max(LEAST_LOG_RATE, float(self._logs[-1]) + self._slope * min(beyond, 1e6))
-        return MatchRate(float(10**log), extrapolated=True)
+        log = self.table.log_rate(score)
+        return MatchRate(float(10**log), extrapolated=score > self.table.last_score)
 
     def score_at(self, fmr: FalseMatchRate) -> float:
         """The least score whose rate is at most `fmr`: the threshold for that rate.
 
         At a rate of 1 (or more, or not a number) this is minus infinity: everything matches.
         """
-        if math.isnan(fmr) or fmr >= 1:
-            return -math.inf
-        log = math.log10(max(fmr, 10**LEAST_LOG_RATE))
-        last = float(self._logs[-1])
-        if log >= last:
-            return float(np.interp(-log, -self._logs, self._scores))
-        return float(self._scores[-1]) + (log - last) / self._slope
+        return self.table.score_at(fmr)
+
+    def band(self, score: float) -> tuple[FalseMatchRate, FalseMatchRate] | None:
+        """The interval, at 95 %, of the rate at `score`; None where none was measured."""
+        rows = self.bands
+        if not rows or not rows[0].score <= score <= rows[-1].score:
+            return None
+        scores = [row.score for row in rows]
+        low, high = (
+            10 ** float(np.interp(score, scores, np.log10(np.maximum(ends, 10**LEAST_LOG_RATE))))
+            for ends in ([row.low for row in rows], [row.high for row in rows])
+        )
+        return low, high
+
+    # ------------------------------------------------------------ for the worst cohort
+    def worst_threshold(self, fmr: FalseMatchRate) -> Threshold:
+        """The score at which no measured cohort, nor everybody together, has more than `fmr`."""
+        best = Threshold(self.score_at(fmr), self.rate(self.score_at(fmr)).extrapolated)
+        for cohort in self.cohorts:
+            score = cohort.table.score_at(fmr)
+            if score > best.score:
+                best = Threshold(score, score > cohort.table.last_score, cohort.name)
+        return best
+
+    def worst_rate(self, score: float) -> MatchRate:
+        """The highest rate at `score` of any measured cohort, or of everybody together."""
+        worst = self.rate(score)
+        if math.isnan(score):
+            return worst
+        for cohort in self.cohorts:
+            fmr = float(10 ** cohort.table.log_rate(score))
+            if fmr > worst.fmr:
+                worst = MatchRate(fmr, extrapolated=score > cohort.table.last_score)
+        return worst
+
+
+def _table(told: Any) -> RateTable:
+    if "tail" in told:
+        tail = Tail(float(told["tail"]["shape"]), float(told["tail"]["scale"]))
+    else:  # until release 0.1 the tail was a line: log₁₀(rate) for each unit of score
+        tail = Tail(0.0, -1 / (float(told["tail_slope"]) * math.log(10)))
+    rows, extended = (
+        [(float(row[0]), float(row[1])) for row in some]
+        for some in (told["table"], told.get("extended", ()))
+    )
+    return RateTable(rows, tail, extended)
 
 
 def similarity(fmr: FalseMatchRate) -> Similarity:

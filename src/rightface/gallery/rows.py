@@ -82,6 +82,9 @@ class CollectionRow(Base):
     """The last number of the collection that was trimmed from `gallery_log`; see change_log.py."""
     tags: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
     created_at: Mapped[datetime] = mapped_column(Moment)
+    fpir_target: Mapped[float | None] = mapped_column(Float)
+    """The share of searches of people who are not enrolled that may find somebody; None: the
+    instance's, if it has one."""
 
 
 class UserRow(Base):

@@ -42,6 +42,8 @@ class Collection:
     pack_digest: str
     tags: Mapping[str, str]
     created_at: datetime
+    fpir_target: float | None = None
+    """The share of searches that may find somebody wrongly; None: none of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +110,7 @@ class Page(Generic[T]):
 
 
 def _collections() -> Select[Any]:
-    columns = ("id", "client", "name", "pack_digest", "tags", "created_at")
+    columns = ("id", "client", "name", "pack_digest", "tags", "created_at", "fpir_target")
     return select(*(getattr(CollectionRow, name) for name in columns))
 
 
@@ -232,6 +234,12 @@ class Store:
         """Give a collection these tags and no others (inside `Database.write`)."""
         session.execute(
             update(CollectionRow).where(CollectionRow.id == collection.id).values(tags=dict(tags))
+        )
+
+    def set_target(self, session: Session, collection: Collection, fpir: float | None) -> None:
+        """Give a collection this target for its searches (inside `Database.write`)."""
+        session.execute(
+            update(CollectionRow).where(CollectionRow.id == collection.id).values(fpir_target=fpir)
         )
 
     # ------------------------------------------------------------ faces

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from rightface.db import Database
 from rightface.errors import StorageError
 
-HEAD = "0008"
+HEAD = "0010"
 
 
 def migrate(

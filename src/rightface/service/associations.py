@@ -13,14 +13,14 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from rightface.errors import FaceNotFound, LimitReached, UserChanged
-from rightface.faces.calibration import fmr_of_similarity
 from rightface.faces.calibration import similarity as similarity_of
 from rightface.faces.face import Template
 from rightface.gallery.request_tokens import Kept
 from rightface.gallery.store import Collection, StoredFace
 from rightface.gallery.users import MOST_FACES, User
 from rightface.permit import Permit
-from rightface.service.desk import answer, strictest
+from rightface.service.desk import answer
+from rightface.service.floors import floor_of
 from rightface.service.users import REFUSED, Users
 from rightface.service_types import Answer, Association, Caller, LeftOut
 
@@ -171,8 +171,7 @@ class Associations(Users):
         templates = self.instance.store.open_templates(
             session, gallery.id, [*usable, *coming], permit=permit
         )
-        floor = strictest(permit).get("similarity-floor", 1.0)
-        fmr = min(fmr_of_similarity(similarity), floor)
+        fmr = floor_of(permit, self.instance.pack.calibration, similarity).fmr
         moved: list[str] = []
         left_out: dict[str, tuple[str | None, float | None]] = {
             one: (UNLIKE, None)

@@ -39,6 +39,7 @@ from rightface.service_types import (
     Caller,
     CollectionInfo,
     FaceRecord,
+    Floor,
     Picture,
     StoredObject,
     arn_suffix,
@@ -283,14 +284,20 @@ def _log_failure(recorded: Future[int]) -> None:
 
 
 def answer(
-    permit: Permit, value: T, *, fmr: float | None = None, receipt: str | None = None
+    permit: Permit,
+    value: T,
+    *,
+    fmr: float | None = None,
+    floor: Floor | None = None,
+    receipt: str | None = None,
 ) -> Answer[T]:
     """A value with the proof that it was allowed."""
     return Answer(
         value=value,
         permit_id=permit.permit_id,
         ledger_index=permit.ledger_index,
-        fmr=fmr,
+        fmr=fmr if floor is None else floor.fmr,
+        floor=floor,
         obligations=permit.obligations,
         receipt=receipt,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rightface.errors import FaceNotFound
-from rightface.faces.calibration import fmr_of_similarity
 from rightface.faces.calibration import similarity as similarity_of
 from rightface.faces.face import Template
 from rightface.gallery.store import Collection, StoredFace
@@ -17,10 +16,19 @@ from rightface.service.desk import (
     strictest,
     template_of,
 )
+from rightface.service.floors import floor_of
 from rightface.service.leads import MOST_CANDIDATES
 from rightface.service.review import Reviews
 from rightface.service.sight import seen
-from rightface.service_types import Answer, Caller, Candidate, DetectedFace, Picture, SearchResult
+from rightface.service_types import (
+    Answer,
+    Caller,
+    Candidate,
+    DetectedFace,
+    Floor,
+    Picture,
+    SearchResult,
+)
 
 
 class Identification(Reviews):
@@ -47,14 +55,14 @@ class Identification(Reviews):
                 shown = self.enrolled_probe(session, found[face_id], permit)
             if template is None:
                 raise FaceNotFound("There is no such face that may be used here and now.")
-            candidates, fmr = self._search(
+            candidates, floor = self._search(
                 caller, permit, gallery, template, limit, similarity, probe=found[face_id]
             )
             sealed = self.seal_if_asked(caller, permit, gallery, candidates, probe=shown)
             if sealed is not None:
-                return self.sealed_answer(permit, self._result(None, ()), sealed, fmr=fmr)
+                return self.sealed_answer(permit, self._result(None, ()), sealed, floor=floor)
             self._searched(permit, candidates, probe=found[face_id])
-            return answer(permit, self._result(None, candidates), fmr=fmr)
+            return answer(permit, self._result(None, candidates), floor=floor)
 
     def search_faces_by_image(
         self,
@@ -75,16 +83,16 @@ class Identification(Reviews):
                 self.require_reviewable(session, permit, gallery)
             pixels = self.decode(image, permit)
             face = self.one_face(pixels, permit, quality_filter)
-            candidates, fmr = self._search(
+            candidates, floor = self._search(
                 caller, permit, gallery, template_of(face), limit, similarity
             )
             looked_at = seen(face, pixels)
             shown = self.probe_of(pixels, face, permit)
             sealed = self.seal_if_asked(caller, permit, gallery, candidates, probe=shown)
             if sealed is not None:
-                return self.sealed_answer(permit, self._result(looked_at, ()), sealed, fmr=fmr)
+                return self.sealed_answer(permit, self._result(looked_at, ()), sealed, floor=floor)
             self._searched(permit, candidates)
-            return answer(permit, self._result(looked_at, candidates), fmr=fmr)
+            return answer(permit, self._result(looked_at, candidates), floor=floor)
 
     def _search(
         self,
@@ -95,24 +103,25 @@ class Identification(Reviews):
         limit: int,
         similarity: float,
         probe: StoredFace | None = None,
-    ) -> tuple[list[Candidate], float]:
+    ) -> tuple[list[Candidate], Floor]:
         instance = self.instance
         obligations = strictest(permit)
         limit = int(min(limit, obligations.get("max-candidates", MOST_CANDIDATES)))
-        fmr = min(fmr_of_similarity(similarity), obligations.get("similarity-floor", 1.0))
         calibration = instance.pack.calibration
-        least = calibration.score_at(fmr) - 1e-6  # a little less: the rate itself decides
         vectors = instance.pack.probe_vectors(template[None], permit=permit)
         but = None if probe is None else probe.face_id
         candidates: list[Candidate] = []
         with self.times.of("search"), instance.database.read() as session:
+            aim = self.aim_of(session, gallery)
+            floor = floor_of(permit, calibration, similarity, aim)
+            least = calibration.score_at(floor.fmr) - 1e-6  # a little less: the rate itself decides
             # Some of the nearest may have no standing consent: then look further.
             for depth in (2 * limit + 8, MOST_CANDIDATES):
                 k = min(depth, MOST_CANDIDATES)
                 hits = instance.indexes.search(session, gallery.id, vectors, k, permit=permit)[0]
                 close = [hit for hit in hits if hit.score >= least and hit.id != but]
                 rates = {hit.id: calibration.rate(hit.score) for hit in close}
-                near = [face_id for face_id, rate in rates.items() if rate.fmr <= fmr]
+                near = [face_id for face_id, rate in rates.items() if rate.fmr <= floor.fmr]
                 found = instance.store.fetch_faces(session, gallery.id, near, permit=permit)
                 usable = self.usable(session, caller, gallery.name, found)
                 candidates = [
@@ -128,7 +137,7 @@ class Identification(Reviews):
                 nothing_further = len(hits) < k or hits[-1].score < least or k == MOST_CANDIDATES
                 if len(candidates) == limit or nothing_further:
                     break
-        return candidates, fmr
+        return candidates, floor
 
     def _searched(
         self, permit: Permit, candidates: Sequence[Candidate], probe: StoredFace | None = None

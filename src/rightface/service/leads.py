@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
-from rightface.gallery.store import StoredFace
+from rightface.gallery.store import Collection, StoredFace
 from rightface.law import consents
 from rightface.law.world import CONSENT
 from rightface.service.desk import Desk, purpose_of
+from rightface.service.floors import Aim
 from rightface.service_types import Caller
 
 MOST_CANDIDATES = 4096
@@ -22,6 +23,18 @@ MOST_CANDIDATES = 4096
 
 class Leads(Desk):
     """What all searches share."""
+
+    def aim_of(self, session: Session, gallery: Collection, probes: int = 1) -> Aim | None:
+        """What the gallery aims at in one search, at the size that `session` sees; None: nothing.
+
+        The stricter of its own target and the instance's.
+        """
+        stated = (self.instance.settings.fpir_target, gallery.fpir_target)
+        targets = [target for target in stated if target]
+        if not targets:
+            return None
+        faces = len(self.instance.indexes.catch_up(session, gallery.id))
+        return Aim(min(targets), probes * faces)
 
     def usable(
         self, session: Session, caller: Caller, gallery: str, faces: Mapping[str, StoredFace]

@@ -36,6 +36,7 @@ from rightface.service_types import (
     Answer,
     Caller,
     Candidate,
+    Floor,
     OpenedReview,
     OpenSeat,
     ReviewFigure,
@@ -272,9 +273,9 @@ class Reviews(Leads):
             crop=picture,
         )
 
-    def sealed_answer(self, permit: Permit, value: T, sealed: Sealed, *, fmr: float) -> Answer[T]:
+    def sealed_answer(self, permit: Permit, value: T, sealed: Sealed, *, floor: Floor) -> Answer[T]:
         """An answer without candidates that names the review they went to."""
-        told = answer(permit, value, fmr=fmr)
+        told = answer(permit, value, floor=floor)
         return replace(told, review=sealed.review_id, review_expires=sealed.expires_at)
 
     # ------------------------------------------------------------ for the client

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from rightface.errors import FaceNotFound
-from rightface.faces.calibration import MatchRate, fmr_of_similarity
+from rightface.faces.calibration import MatchRate
 from rightface.faces.calibration import similarity as similarity_of
 from rightface.faces.face import Face, Template
 from rightface.gallery.index import GroupHit
@@ -21,6 +21,7 @@ from rightface.gallery.store import Collection, StoredFace
 from rightface.gallery.users import MOST_FACES
 from rightface.permit import Permit
 from rightface.service.desk import answer, named, record_of, strictest, template_of
+from rightface.service.floors import floor_of
 from rightface.service.leads import MOST_CANDIDATES
 from rightface.service.review import Reviews
 from rightface.service.sight import fit, seen
@@ -28,6 +29,7 @@ from rightface.service_types import (
     Answer,
     Caller,
     DetectedFace,
+    Floor,
     Picture,
     UserCandidate,
     UserRecord,
@@ -79,14 +81,14 @@ class UserSearches(Reviews):
                     raise FaceNotFound("There is no such face that may be used here and now.")
                 probe = probes[next(iter(templates))]
                 shown = self.enrolled_probe(session, probe, permit)
-            candidates, fmr = self._search_users(
+            candidates, floor = self._search_users(
                 caller, permit, gallery, list(templates.values()), limit, similarity, own
             )
             sealed = self.seal_if_asked(caller, permit, gallery, candidates, probe=shown)
             if sealed is not None:
-                return self.sealed_answer(permit, self._found(None, (), ()), sealed, fmr=fmr)
+                return self.sealed_answer(permit, self._found(None, (), ()), sealed, floor=floor)
             self._searched_users(permit, candidates, probe)
-            return answer(permit, self._found(None, candidates, ()), fmr=fmr)
+            return answer(permit, self._found(None, candidates, ()), floor=floor)
 
     def search_users_by_image(
         self,
@@ -123,7 +125,7 @@ class UserSearches(Reviews):
                 self._searched_users(permit, ())
                 return answer(permit, self._found(None, (), others))
             template = template_of(self.with_template(pixels, chosen, permit))
-            candidates, fmr = self._search_users(
+            candidates, floor = self._search_users(
                 caller, permit, gallery, [template], limit, similarity
             )
             looked_at = seen(chosen, pixels)
@@ -131,9 +133,9 @@ class UserSearches(Reviews):
             sealed = self.seal_if_asked(caller, permit, gallery, candidates, probe=shown)
             if sealed is not None:
                 told = self._found(looked_at, (), others)
-                return self.sealed_answer(permit, told, sealed, fmr=fmr)
+                return self.sealed_answer(permit, told, sealed, floor=floor)
             self._searched_users(permit, candidates)
-            return answer(permit, self._found(looked_at, candidates, others), fmr=fmr)
+            return answer(permit, self._found(looked_at, candidates, others), floor=floor)
 
     def _search_users(
         self,
@@ -144,31 +146,32 @@ class UserSearches(Reviews):
         limit: int,
         similarity: float,
         without: Iterable[str] = (),
-    ) -> tuple[list[UserCandidate], float]:
+    ) -> tuple[list[UserCandidate], Floor]:
         instance = self.instance
         obligations = strictest(permit)
         limit = int(min(limit, obligations.get("max-candidates", MOST_CANDIDATES)))
-        fmr = min(fmr_of_similarity(similarity), obligations.get("similarity-floor", 1.0))
         calibration = instance.pack.calibration
-        least = calibration.score_at(fmr) - 1e-6  # a little less: the rate itself decides
         vectors = instance.pack.probe_vectors(np.stack(templates), permit=permit)
         absent = set(without)
         unusable: set[str] = set()
         depth = min(2 * limit + 8, MOST_CANDIDATES)
         with self.times.of("search"), instance.database.read() as session:
+            aim = self.aim_of(session, gallery, probes=len(templates))
+            floor = floor_of(permit, calibration, similarity, aim)
+            least = calibration.score_at(floor.fmr) - 1e-6  # a little less: the rate itself decides
             while True:
                 near = self._nearest_users(
                     session, gallery, vectors, depth, absent | unusable, permit
                 )
                 rated = [(hit, calibration.rate(hit.score)) for hit in near if hit.score >= least]
-                rated = [(hit, rate) for hit, rate in rated if rate.fmr <= fmr]
+                rated = [(hit, rate) for hit, rate in rated if rate.fmr <= floor.fmr]
                 found = instance.store.fetch_faces(
                     session, gallery.id, [hit.id for hit, _ in rated], permit=permit
                 )
                 usable = self.usable(session, caller, gallery.name, found)
                 candidates, passed = _split(rated, usable, limit)
                 if not passed or len(unusable) > MOST_CANDIDATES:
-                    return candidates, fmr
+                    return candidates, floor
                 # Whose best face may not be used now is searched again by the others.
                 unusable.update(hit.id for hit in passed)
                 unusable |= self._unusable(session, caller, gallery, passed, permit)

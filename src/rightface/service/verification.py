@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rightface.faces.calibration import fmr_of_similarity
 from rightface.faces.calibration import similarity as similarity_of
 from rightface.faces.face import Face
 from rightface.faces.image import Pixels
 from rightface.permit import Permit
-from rightface.service.desk import Desk, answer, named, strictest, template_of
+from rightface.service.desk import Desk, answer, named, template_of
+from rightface.service.floors import floor_of
 from rightface.service.sight import fit, seen
 from rightface.service_types import Answer, Caller, Comparison, DetectedFace, Match, Picture
 
@@ -41,8 +41,7 @@ class Verification(Desk):
             faces = [
                 face for face in self.analyze([pixels], permit)[0] if fit(face, quality_filter)
             ]
-            floor = strictest(permit).get("similarity-floor", 1.0)
-            fmr = min(fmr_of_similarity(similarity), floor)
+            fmr = floor_of(permit, self.instance.pack.calibration, similarity).fmr
             compared = [self._match(probe, face, pixels, permit) for face in faces]
             compared.sort(key=lambda match: match.fmr)
             matches = [match for match in compared if match.fmr <= fmr]

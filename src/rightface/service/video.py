@@ -21,7 +21,6 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from rightface.errors import CollectionNotFound, RequestError, ReviewError, VideoTooLarge
-from rightface.faces.calibration import fmr_of_similarity
 from rightface.faces.calibration import similarity as similarity_of
 from rightface.gallery import reviews
 from rightface.gallery.jobs import DETECTION, SEARCH, SUCCEEDED, Asked, Job, Match
@@ -30,11 +29,13 @@ from rightface.instance import Instance
 from rightface.permit import Permit
 from rightface.service import sightings
 from rightface.service.desk import answer, purpose_of, record_of, strictest
+from rightface.service.floors import floor_of
 from rightface.service.video_work import MOST_LEADS, VideoWork
 from rightface.service_types import (
     Answer,
     Caller,
     Candidate,
+    Floor,
     JobStatus,
     Sighting,
     StoredObject,
@@ -220,10 +221,11 @@ class Video(VideoWork):
             order = "index" if by_index else "time"
             start = self._position(job, order, after)
             told: list[Sighting] = []
-            total, fmr, waiting = 0, None, Waiting((), None)
+            total, waiting = 0, Waiting((), None)
+            floor: Floor | None = None
             if job.state == SUCCEEDED:
                 with self.instance.database.read() as session:
-                    leads, fmr = self._usable_leads(session, caller, permit, job, asked)
+                    leads, floor = self._usable_leads(session, caller, permit, job, asked)
                     sealed = self.jobs.reviews(session, job_id)
                     leads |= {part: [] for part in sealed}
                     parts = self.jobs.open_parts(session, job_id, list(leads), permit=permit)
@@ -253,7 +255,7 @@ class Video(VideoWork):
                 next=self._next(job, order, start + limit, total),
             )
             return replace(
-                answer(permit, value, fmr=fmr),
+                answer(permit, value, floor=floor),
                 reviews=waiting.reviews,
                 review_expires=waiting.expires_at,
             )
@@ -266,14 +268,15 @@ class Video(VideoWork):
 
     def _usable_leads(
         self, session: Session, caller: Caller, permit: Permit, job: Job, asked: Asked
-    ) -> tuple[dict[int, list[Candidate]], float]:
+    ) -> tuple[dict[int, list[Candidate]], Floor]:
         """By track, the leads that may be told here and now; and the rate that they are within."""
         assert asked.collection is not None  # a search has one
         gallery = self.searchable(session, caller, asked.collection)
         if gallery.id != job.collection_id:
             raise CollectionNotFound("The collection was deleted after the job had started.")
         obligations = strictest(permit)
-        fmr = min(fmr_of_similarity(asked.similarity), obligations.get("similarity-floor", 1.0))
+        aim = self.aim_of(session, gallery)
+        floor = floor_of(permit, self.instance.pack.calibration, asked.similarity, aim)
         most = int(min(MOST_LEADS, obligations.get("max-candidates", MOST_LEADS)))
         kept = self.jobs.open_matches(session, job.id, permit=permit)
         if kept and self.to_review(permit):
@@ -281,7 +284,7 @@ class Video(VideoWork):
                 "The law asks for human review of what this job found, and did not when it ran.",
                 mend="Start the job again: then its leads are sealed for reviewers.",
             )
-        matches = [one for one in kept if one.fmr <= fmr]
+        matches = [one for one in kept if one.fmr <= floor.fmr]
         ids = list(dict.fromkeys(one.face_id for one in matches))
         found = self.instance.store.fetch_faces(session, gallery.id, ids, permit=permit)
         usable = self.usable(session, caller, gallery.name, found)
@@ -290,7 +293,7 @@ class Video(VideoWork):
             mine = leads.get(one.part, [])
             if one.face_id in usable and len(mine) < most:
                 leads[one.part] = [*mine, _candidate(one, usable[one.face_id])]
-        return leads, fmr
+        return leads, floor
 
     # ------------------------------------------------------------ jobs and pages
     def _job(self, caller: Caller, kind: str, job_id: str) -> tuple[Job, Asked]:

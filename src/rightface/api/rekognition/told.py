@@ -1,7 +1,8 @@
 """The x-rightface-* headers: the proof and the reasons that Amazon's shapes have no place for.
 
 On answers and refusals alike: `x-rightface-permit`, `-ledger-index`, `-reasons`, `-fmr`; `none`
-where one does not apply. A search that people must review first is answered without matches, and
+where one does not apply. A search of a gallery that has a target tells that too:
+`-fpir-target`. A search that people must review first is answered without matches, and
 with `x-rightface-review` (of a video, one for each person, comma separated) and `-review-expires`.
 Never a subject reference.
 """
@@ -33,6 +34,9 @@ def of_answer(answer: Answer[Any]) -> dict[str, str]:
         "x-rightface-reasons": NONE,
         "x-rightface-fmr": NONE if answer.fmr is None else rate(answer.fmr),
     }
+    if answer.floor is not None and answer.floor.fpir_target is not None:
+        mark = "*" if answer.floor.extrapolated else ""
+        headers["x-rightface-fpir-target"] = rate(answer.floor.fpir_target) + mark
     reviews = answer.reviews or ([] if answer.review is None else [answer.review])
     if reviews:
         headers["x-rightface-review"] = ",".join(reviews)

@@ -1,0 +1,142 @@
+"""The calibration of a model pack as a document: from comparisons to `calibration.json`.
+
+Numbers of scores and counts only: no template, no name, no file. Never knows where it is written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from rightface.assay.calibrate import CalibrationError, Curve, Rows, cohort_curve, curve
+from rightface.assay.impostors import Compared
+
+FORMAT = 2
+SMALLEST_UNKNOWN = 1e-3
+"""Where nobody knows who is who a cohort's table ends here: below, people who recur in the set come
+to be a good part of what is counted as different people."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredSet:
+    """One data set, in words."""
+
+    name: str
+    images: int
+    """Photographs of which there is a template."""
+    without_face: int
+    people: int | None
+    """None where nobody knows who is who."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackTold:
+    """What was measured."""
+
+    id: str
+    digest: str
+    comparison: str
+    comparison_digest: str
+
+
+def document(
+    pack: PackTold,
+    sets: Sequence[MeasuredSet],
+    compared: Compared,
+    *,
+    on: date,
+    caveats: Sequence[str],
+    seed: int = 0,
+) -> dict[str, Any]:
+    """What `Calibration.from_json` reads.
+
+    Raises:
+        CalibrationError: the comparisons are too few, or all alike.
+    """
+    overall = curve(compared.impostors, compared.highest, seed=seed)
+    unknown = {one.name for one in sets if one.people is None}
+    cohorts, too_small = [], []
+    for cohort in compared.cohorts:
+        smallest = SMALLEST_UNKNOWN if cohort.data_set in unknown else 0.0
+        try:
+            made = cohort_curve(cohort.impostors, overall, smallest=smallest)
+        except CalibrationError:
+            too_small.append(cohort.name)
+            continue
+        cohorts.append({"name": cohort.name, "images": cohort.images} | _told(made))
+    return {
+        "format": FORMAT,
+        "pack": pack.id,
+        "pack_digest": pack.digest,
+        "comparison": pack.comparison,
+        "comparison_digest": pack.comparison_digest,
+        "data_sets": [_words(one) for one in sets],
+        "genuine_pairs": len(compared.genuine),
+        "measured_on": on.isoformat(),
+        "caveats": list(caveats),
+        **_told(overall),
+        "band": [[round(score, 6), _short(low), _short(high)] for score, low, high in overall.band],
+        "cohorts": cohorts,
+        "too_small": too_small,
+    }
+
+
+def written(told: dict[str, Any]) -> str:
+    """The document as text: one line for each row of a table."""
+    return _indented(told, 0) + "\n"
+
+
+def _words(one: MeasuredSet) -> str:
+    who = "of nobody knows whom" if one.people is None else f"of {one.people} people"
+    return f"{one.name}: {one.images} photographs {who}"
+
+
+def _told(made: Curve) -> dict[str, Any]:
+    tail: dict[str, Any] = {
+        "shape": round(made.tail.shape, 6),
+        "scale": _short(made.tail.scale),
+    }
+    if made.fit is not None:
+        tail["fitted_from"] = round(made.fit.start, 6)
+        tail["exceedances"] = made.fit.exceedances
+        tail["fitted_shape"] = round(made.fit.tail.shape, 4)
+    if made.shape_interval is not None:
+        tail["shape_interval"] = [round(end, 4) for end in made.shape_interval]
+    return {
+        "impostor_pairs": made.impostor_pairs,
+        "smallest_fmr": float(f"{made.smallest_fmr:.4g}"),
+        "tail": tail,
+        "table": _rows(made.rows),
+        **({"extended": _rows(made.extended)} if made.extended else {}),
+    }
+
+
+def _rows(rows: Rows) -> list[list[float]]:
+    return [[round(score, 6), _short(rate)] for score, rate in rows]
+
+
+def _short(number: float) -> float:
+    return float(f"{number:.6g}")
+
+
+def _indented(value: Any, depth: int) -> str:
+    """JSON with a line for each member, but one for each row of numbers and each small object."""
+    flat = json.dumps(value, ensure_ascii=False)
+    plain = not isinstance(value, dict | list) or not any(
+        isinstance(each, dict | list | str)
+        for each in (value.values() if isinstance(value, dict) else value)
+    )
+    if plain or not value:
+        return flat
+    inner, outer = " " * (depth + 1), " " * depth
+    if isinstance(value, dict):
+        members = [
+            f"{inner}{json.dumps(name, ensure_ascii=False)}: {_indented(each, depth + 1)}"
+            for name, each in value.items()
+        ]
+        return "{\n" + ",\n".join(members) + f"\n{outer}}}"
+    members = [inner + _indented(each, depth + 1) for each in value]
+    return "[\n" + ",\n".join(members) + f"\n{outer}]"
