@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from rightface.assay import manifest, pairs
 from rightface.assay.cohorts import JOINT
 from rightface.assay.errors import AssayError, ManifestError, TableError
+from rightface.assay.exclusions import HEADING_AGAIN, UNREADABLE
 from rightface.assay.labels import bin_names, parse_bins
 from rightface.assay.manifest import Manifest, read_manifest
 from rightface.assay.statement import Statement
@@ -130,8 +131,8 @@ def test_every_kind_of_bad_row_is_counted(folder: Path) -> None:
     (folder / "sub").mkdir()
     made = read_manifest(written(folder, GOOD.encode() + rows))
     assert reasons(made) == {
-        manifest.UNREADABLE: (2, (7, 8)),
-        manifest.HEADING_AGAIN: (1, (10,)),
+        UNREADABLE: (2, (7, 8)),
+        HEADING_AGAIN: (1, (10,)),
         manifest.NO_IMAGE: (1, (6,)),
         manifest.AGAIN: (1, (9,)),
         manifest.MISSING: (2, (5, 11)),
@@ -344,7 +345,7 @@ def test_pairs_are_places_of_images(folder: Path) -> None:
         pairs.NOT_LISTED: (1, (6,)),
         pairs.LEFT_OUT: (1, (7,)),
         pairs.NOT_SAID: (2, (8, 9)),
-        pairs.UNREADABLE: (1, (10,)),
+        UNREADABLE: (1, (10,)),
     }
     assert made.rows == len(made) + sum(one.count for one in made.exclusions)
 

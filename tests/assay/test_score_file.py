@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from rightface.assay import score_file
 from rightface.assay.errors import ScoreFileError, TableError
+from rightface.assay.exclusions import HEADING_AGAIN, UNREADABLE
 from rightface.assay.score_file import ScoreBlock, read_scores
 
 GOOD = "score,same\n0.9,1\n0.2,0\n0.8,1\n0.3,0\n"
@@ -63,8 +64,8 @@ def test_what_cannot_be_read_is_left_out_with_its_reason(tmp_path: Path) -> None
             score_file.NO_SCORE: (3, (5, 6, 7)),
             score_file.INFINITE: (1, (8,)),
             score_file.NOT_SAID: (1, (9,)),
-            score_file.UNREADABLE: (2, (10, 11)),
-            score_file.HEADING_AGAIN: (1, (12,)),
+            UNREADABLE: (2, (10, 11)),
+            HEADING_AGAIN: (1, (12,)),
         }
         assert (scores.rows, scores.genuine, scores.impostor) == (13, 3, 2)
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from rightface.assay.result import Exclusion
 
+UNREADABLE = "The row has more or fewer fields than the heading, or is not UTF-8."
+HEADING_AGAIN = "The heading again."
 FIRST_ROWS = 20
 """So many row numbers are named for each reason."""
 

@@ -50,7 +50,7 @@ class Coding(dict[Cell, int]):
 
     def encode(self, cells: Sequence[Cell]) -> NDArray[np.int32]:
         """(k,): of each cell its label's number, or UNKNOWN."""
-        return np.array([self[cell] for cell in cells], np.int32)
+        return np.fromiter(map(self.__getitem__, cells), np.int32, len(cells))
 
 
 class Labels:

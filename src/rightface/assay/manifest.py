@@ -26,9 +26,9 @@ from rightface.assay import manifest_columns
 from rightface.assay.cohorts import UNKNOWN, Column
 from rightface.assay.data_digest import digest_of_rows
 from rightface.assay.errors import ManifestError, TableError
-from rightface.assay.exclusions import Excluded, in_words, named
+from rightface.assay.exclusions import HEADING_AGAIN, UNREADABLE, Excluded, in_words, named
 from rightface.assay.labels import GIVEN_UP, Edges, Labels
-from rightface.assay.pairs import GONE, HEADING_AGAIN, UNREADABLE, Pairs, image_name, read_pairs
+from rightface.assay.pairs import GONE, Pairs, image_name, read_pairs
 from rightface.assay.result import DataSet, Exclusion, Suspicion
 from rightface.assay.same_bytes import same_bytes
 from rightface.assay.statement import Statement, WhichFace, read_statement

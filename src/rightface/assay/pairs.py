@@ -15,13 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rightface.assay.errors import ManifestError
-from rightface.assay.exclusions import Excluded, in_words, named
+from rightface.assay.exclusions import HEADING_AGAIN, UNREADABLE, Excluded, in_words, named
 from rightface.assay.labels import is_same
 from rightface.assay.result import Exclusion
 from rightface.assay.table_file import Block, Cell, open_table, text
 
-UNREADABLE = "The row has more or fewer fields than the heading, or is not UTF-8."
-HEADING_AGAIN = "The heading again."
 NOT_SAID = "`same` or `fold` cannot be read."
 NOT_LISTED = "An image is not in the manifest."
 LEFT_OUT = "An image was left out of the manifest."

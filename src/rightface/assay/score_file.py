@@ -21,9 +21,8 @@ from numpy.typing import NDArray
 
 from rightface.assay.cohorts import UNKNOWN, Codes
 from rightface.assay.errors import ScoreFileError
-from rightface.assay.exclusions import Excluded, in_words
+from rightface.assay.exclusions import HEADING_AGAIN, UNREADABLE, Excluded, in_words
 from rightface.assay.labels import FEW_VALUES, MOST_VALUES, Coding, is_same
-from rightface.assay.pairs import HEADING_AGAIN, UNREADABLE
 from rightface.assay.result import DataSet, Exclusion
 from rightface.assay.table_file import BLOCK_ROWS, Block, Cell, TableFile, open_table
 
@@ -247,7 +246,7 @@ def _read(
         read.excluded.add(UNREADABLE, block.unreadable)
         read.excluded.add(HEADING_AGAIN, block.heading_again)
         scores = _numbers(block.columns[0])
-        same = np.array([said[cell] for cell in block.columns[1]], np.int8)
+        same = np.fromiter(map(said.__getitem__, block.columns[1]), np.int8, len(scores))
         nothing, infinite = np.isnan(scores), np.isinf(scores)
         read.excluded.add(NO_SCORE, block.numbers[nothing])
         read.excluded.add(INFINITE, block.numbers[infinite])
@@ -281,7 +280,7 @@ class _Same(dict[Cell, int]):
 def _numbers(cells: Sequence[Cell]) -> NDArray[np.float64]:
     """The cells as numbers; not-a-number where one is none."""
     try:
-        return np.array(list(map(float, cells)), np.float64)  # type: ignore[arg-type]
+        return np.fromiter(map(float, cells), np.float64, len(cells))  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return np.array([_number(cell) for cell in cells], np.float64)
 
