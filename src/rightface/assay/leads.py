@@ -1,0 +1,85 @@
+"""The highest impostor comparisons, one by one, in bounded memory.
+
+Whatever the order they come in, the same ones are kept: all that scored at least `above`, where
+`above` is as low as the bound allows. Values only: never knows templates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.int32]
+Scores = NDArray[np.float32]
+LOWEST = float(np.finfo(np.float32).min)
+"""From here all finite scores are kept."""
+
+
+@dataclass(frozen=True, eq=False)
+class Leads:
+    """Every impostor comparison that scored at least `above`; by rows, a < b."""
+
+    scores: Scores
+    """(k,)"""
+    a: Rows
+    b: Rows
+    above: float
+    """They are complete from this score up; a float32, LOWEST if all are here."""
+
+
+class Highest:
+    """Collects, and forgets the lowest when there are twice too many."""
+
+    def __init__(self, limit: int, above: float = LOWEST) -> None:
+        self.limit = limit
+        """How many may be kept."""
+        self.above = above
+        self._parts: list[tuple[Scores, Rows, Rows]] = []
+        self._count = 0
+
+    def add(self, scores: Scores, a: Rows, b: Rows) -> None:
+        """Some comparisons; those below `above` are not kept."""
+        self._parts.append((scores, a, b))
+        self._count += len(scores)
+        if self._count > 2 * self.limit:
+            self._compact()
+
+    def join(self, other: Highest) -> None:
+        """Take over what another has collected among other comparisons."""
+        if other.above > self.above:
+            self._raise_to(other.above)
+        for part in other._parts:
+            self.add(*part)
+
+    def result(self) -> Leads:
+        """What was kept, in the order of the rows."""
+        self._compact()
+        scores, a, b = self._joined()
+        order = np.lexsort((b, a))
+        return Leads(scores[order], a[order], b[order], self.above)
+
+    def _joined(self) -> tuple[Scores, Rows, Rows]:
+        if not self._parts:
+            return np.empty(0, np.float32), np.empty(0, np.int32), np.empty(0, np.int32)
+        scores, a, b = (np.concatenate(each) for each in zip(*self._parts, strict=True))
+        return scores, a, b
+
+    def _compact(self) -> None:
+        scores, a, b = self._joined()
+        kept = scores >= self.above
+        if int(kept.sum()) > self.limit:
+            # The lowest score that may stay; if too many have it, none of those may.
+            place = len(scores) - self.limit
+            cut = np.partition(scores, place)[place] if self.limit else np.max(scores)
+            if self.limit == 0 or int((scores >= cut).sum()) > self.limit:
+                cut = np.nextafter(cut, np.float32(np.inf))
+            self.above = max(self.above, float(cut))
+            kept = scores >= self.above
+        self._parts = [(scores[kept], a[kept], b[kept])]
+        self._count = int(kept.sum())
+
+    def _raise_to(self, above: float) -> None:
+        self.above = above
+        self._compact()
