@@ -22,7 +22,7 @@ class Column:
     names: tuple[str, ...]
     """The manifest's column; several for a cross."""
     values: tuple[str, ...]
-    """Sorted; of a cross joined by JOINT in the order of `names`."""
+    """Sorted, bins ascending; of a cross joined by JOINT in the order of `names`."""
     codes: Codes
 
     @property
