@@ -441,6 +441,39 @@ class Client:
         """How reviewed candidates came out."""
         return self._get(shapes.ReviewFigures, "/review-figures")
 
+    # ------------------------------------------------------------ evidence, and testing
+    def list_evidence(self, *, after: str | None = None, limit: int = 100) -> Page[shapes.Evidence]:
+        """What was measured of the model pack: what ships with it, then every record."""
+        return self._get(Page[shapes.Evidence], "/evidence", after=after, limit=limit)
+
+    def show_evidence(self, evidence_id: str) -> shapes.Evidence:
+        """One measurement on record, with every group."""
+        return self._get(shapes.Evidence, f"/evidence/{_part(evidence_id)}")
+
+    def evidence_rules(self) -> shapes.EvidenceRules:
+        """What each operation needs of the evidence."""
+        return self._get(shapes.EvidenceRules, "/evidence-rules")
+
+    def compare_samples(
+        self,
+        images: Sequence[bytes],
+        *,
+        pairs: Sequence[tuple[int, int]] | None = None,
+        purpose: str | None = None,
+    ) -> shapes.SampleResult:
+        """Compare photographs of one's own, for testing. Nothing is enrolled, nothing is kept.
+
+        `pairs`: probe and reference by their places in `images`; None: each with each, once. Needs
+        an access key whose licence grants measure-accuracy and says how much it may ask.
+        """
+        asked = _of(
+            asks.SamplesAsked,
+            images=[base64.b64encode(image) for image in images],
+            pairs=None if pairs is None else list(pairs),
+            purpose=purpose,
+        )
+        return self._post(shapes.SampleResult, "/assay/comparisons", asked)
+
     # ------------------------------------------------------------ retention and reports
     def list_due(self, *, within_days: int = 0) -> shapes.DueList:
         """What is overdue, or due within so many days."""

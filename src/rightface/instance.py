@@ -8,6 +8,7 @@ know: a wire format, a command line.
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import shutil
 import tempfile
@@ -18,6 +19,7 @@ from contextvars import ContextVar
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 from typing import Self
 
@@ -28,6 +30,7 @@ from rightface.act_words import ACTS
 from rightface.db import Database
 from rightface.errors import (
     BackupError,
+    LawError,
     LedgerError,
     Refused,
     RightfaceError,
@@ -41,12 +44,14 @@ from rightface.gallery import review_seats
 from rightface.gallery.erasure import Erasure
 from rightface.gallery.request_tokens import RequestTokens
 from rightface.gallery.room import IndexRoom
+from rightface.gallery.sizes import Sizes
 from rightface.gallery.store import Store
 from rightface.gallery.users import Users
 from rightface.gallery.vault import Vault
 from rightface.keys import KeyRing
 from rightface.law import consents, duties, licences
-from rightface.law.evidence import Evidence
+from rightface.law.evidence import SHIPPED, Evidence
+from rightface.law.evidence_records import evidence_of, from_plain
 from rightface.law.findings import SEARCHES
 from rightface.law.gate import Gate, Judged
 from rightface.law.operation import Operation
@@ -71,6 +76,9 @@ RESTORED = "restored.json"
 SUPPRESS = "suppress"
 """The act of the ledger that says who is suppressed where."""
 POLICY_FILE = "policy.md"
+SHIPPED_EVIDENCE = "evidence.json"
+"""Beside the model pack's calibration: assays of the pack, as `law/evidence_records.to_plain`
+writes them."""
 RETENTION_POLICY = "public-retention-policy"
 """The duty of 740 ILCS 14/15(a) that the instance meets by publishing its policy."""
 
@@ -124,6 +132,7 @@ class Instance:
         self.vault = Vault(keyring)
         self.store = Store(keyring, self.vault)
         self.users = Users(keyring)
+        self.sizes = Sizes()
         self.request_tokens = RequestTokens(keyring)
         self.objects = ObjectStore.of(settings)
         self.publisher = Publisher(
@@ -138,9 +147,10 @@ class Instance:
             keyring,
             self.library,
             recorder=self._record_decision,
-            evidence=self._evidence,
+            evidence=self.shipped_evidence,
             searched=self.searched,
             reviewers=self.reviewers,
+            faces=self.sizes.of,
             strict=settings.strict_law,
         )
         database.on_forget(partial(sweep_leftovers, settings))
@@ -149,6 +159,7 @@ class Instance:
         self.sole: SoleServer | None = None  # held while it serves
         self.trouble: RightfaceError | None = None  # what it must not go on with
         self._pack: ModelPack | None = None
+        self._shipped: tuple[Evidence, ...] | None = None
         self._engine: Engine | None = None
         self._indexes: IndexRoom | None = None
 
@@ -378,24 +389,43 @@ class Instance:
             yield permit
             self.database.submit(lambda session: self.record_outcome(session, permit, "rebuilt"))
 
-    def _evidence(self) -> tuple[Evidence, ...]:
-        # What ships with the pack in use; it says which pack that is.
+    @property
+    def comparison_digest(self) -> str:
+        """Of the pack's score normalisation, hex; empty: raw scores."""
+        return self.pack.calibration.provenance.comparison_digest
+
+    def shipped_evidence(self) -> tuple[Evidence, ...]:
+        """What was measured of the pack in use and came with it; the first is its calibration.
+
+        Empty where the calibration cannot be read: then nobody is identified. Figures of another
+        pack or another normalisation are left aside.
+        """
+        if self._shipped is not None:
+            return self._shipped
         try:
             measured = self.pack.calibration.provenance
+            in_use = self.pack.digest, measured.comparison_digest
         except WeightsError as error:
             _log.error("there is no evidence: %s", error.what)
             return ()
         calibration = Evidence(
-            pack_digest=self.pack.digest,
+            pack_digest=in_use[0],
             measured_on=measured.measured_on,
             impostor_pairs=measured.impostor_pairs,
             genuine_pairs=measured.genuine_pairs,
             smallest_fmr=measured.smallest_fmr,
+            comparison_digest=in_use[1],
         )
-        return (calibration,)
+        more = tuple(
+            each
+            for each in _shipped_differentials()
+            if (each.pack_digest, each.comparison_digest) == in_use
+        )
+        self._shipped = (calibration, *more)
+        return self._shipped
 
     def _record_decision(self, operation: Operation, judged: Judged) -> int:
-        evidence = self._evidence()
+        evidence = self.shipped_evidence()
         words = self.library.vocabulary  # a caller's own words never enter the ledger
 
         def work(session: Session) -> int:
@@ -599,6 +629,17 @@ class Instance:
     def policy(self) -> str:
         """The public retention policy."""
         return (self.settings.data / POLICY_FILE).read_text("utf-8")
+
+
+def _shipped_differentials() -> tuple[Evidence, ...]:
+    try:
+        told = json.loads((files("rightface.faces") / SHIPPED_EVIDENCE).read_text("utf-8"))
+        return tuple(evidence_of(from_plain(each), SHIPPED) for each in told)
+    except FileNotFoundError:
+        return ()
+    except (OSError, ValueError, TypeError, LawError) as error:
+        _log.error("the evidence that ships cannot be read: %s", type(error).__name__)
+        return ()
 
 
 def _copy_first(settings: Settings, database: Database, known: str) -> None:

@@ -25,6 +25,7 @@ from rightface.ledger.log import entries, size
 from rightface.registrar import LicenceTerms, Registrar
 from rightface.service import Service
 from rightface.settings import Settings
+from tests.evidence import of_pack
 from tests.portraits import degraded, grace_hopper
 
 RULES = Path(__file__).parents[1] / "instruments"
@@ -121,6 +122,7 @@ def station(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         service.prepare()
         with running(create_app(service)) as url:
             made = Station(instance, url)
+            made.registrar.evidence.add(of_pack(instance.pack))
             client = made.client()
             client.create_collection(CollectionId="morgue")
             client.index_faces(

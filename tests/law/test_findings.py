@@ -44,7 +44,7 @@ def police(instance: Instance) -> Licence:
         instance.keyring,
         InstrumentLibrary.load(RULE),
         instance.record,
-        lambda: instance.evidence,
+        lambda: () if instance.evidence is None else (instance.evidence,),
         lambda: instance.now,
         searched=searched,
     )

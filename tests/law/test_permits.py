@@ -261,7 +261,7 @@ def test_a_gate_that_records_nothing_still_needs_an_index(instance: Instance) ->
         instance.keyring,
         instance.library,
         lambda asked, judged: None,  # type: ignore[arg-type,return-value]
-        lambda: instance.evidence,
+        lambda: (),
         lambda: instance.now,
     )
     with pytest.raises(Exception, match="no place in the ledger"):

@@ -125,9 +125,9 @@ def test_losing_a_record_never_allows_more(world: World, what: str) -> None:
         return
     # A true match rate that was measured can tell against it: Virginia asks for 98 % of each group.
     told = tuple(replace(one, lowest_tmr=None) for one in world.records.evidence)
-    world = replace(world, records=replace(world.records, evidence=told))
-    poorer = replace(world, records=replace(world.records, **{what: empty[what]}))
-    assert rank(judge(poorer)) <= rank(judge(world))
+    records = replace(world.records, evidence=told)
+    poorer = replace(world, records=replace(records, **{what: empty[what]}))
+    assert rank(judge(poorer)) <= rank(judge(replace(world, records=records)))
 
 
 @settings(max_examples=500, deadline=None)

@@ -273,7 +273,7 @@ def _read(
         known_at=hour(known_at),
     )
     with instance.database.read() as session:
-        return read_records(session, instance.keyring, asked, hour(as_of), lambda: None, live=live)
+        return read_records(session, instance.keyring, asked, hour(as_of), lambda: (), live=live)
 
 
 @settings(

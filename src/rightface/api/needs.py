@@ -27,6 +27,7 @@ from rightface.service_types import (
     Picture,
     ReviewFigure,
     ReviewOutcome,
+    SampleResult,
     SearchResult,
     StoredObject,
     UserPage,
@@ -152,6 +153,14 @@ class FaceService(Protocol):
         quality_filter: str,
     ) -> Answer[Comparison]:
         """Compare the largest face of one image with each face of another."""
+
+    def compare_samples(
+        self,
+        caller: Caller,
+        images: Sequence[bytes],
+        pairs: Sequence[tuple[int, int]] | None = None,
+    ) -> Answer[SampleResult]:
+        """Compare a tester's own photographs; nothing is kept."""
 
     # ------------------------------------------------------------ users and tags
     def create_user(

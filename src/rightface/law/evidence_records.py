@@ -306,7 +306,8 @@ def _verified(keyring: KeyRing, row: EvidenceRow) -> EvidenceOnRecord:
         raise LawError(
             f"The record of {row.evidence_id} does not bear this instance's signature.",
             why="It was changed, or it was made with other keys. It does not count.",
-            mend=f"End it, and add the assay again: rightface evidence end {row.evidence_id}",
+            mend=f"End it, and add the assay again: rightface evidence end {row.evidence_id}"
+            " --reason damaged",
         )
     return found
 

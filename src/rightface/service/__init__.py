@@ -29,6 +29,7 @@ from rightface.service.enrolment import Enrolment
 from rightface.service.identification import Identification
 from rightface.service.keeper import Keeper
 from rightface.service.tags import Tags
+from rightface.service.testing import IndependentTests
 from rightface.service.user_search import UserSearches
 from rightface.service.verification import Verification
 from rightface.service.video import Video
@@ -48,6 +49,7 @@ class Service(
     Video,
     UserSearches,
     Identification,
+    IndependentTests,
 ):
     """The operations of one instance. Thread-safe; use it in a `with` block."""
 

@@ -20,6 +20,7 @@ from rightface.api.admission import Admission
 from rightface.api.figures import Figures
 from rightface.api.native import (
     consents,
+    evidence,
     findings,
     jobs,
     law,
@@ -31,6 +32,7 @@ from rightface.api.native import (
     retention,
     reviews,
     subjects,
+    testing,
     warrants,
 )
 from rightface.api.native.errors import MEDIA_TYPE, problem
@@ -52,6 +54,8 @@ SUBJECTS = (
     reviews,
     retention,
     reports,
+    evidence,
+    testing,
     ledger,
 )
 _ABOUT = """What Amazon has no words for: licences, consents, warrants, questions about the law,

@@ -28,6 +28,7 @@ from rightface.api.native.words import (
 Words = Annotated[list[Word], Field(min_length=1, max_length=64)]
 Patterns = Annotated[list[Pattern], Field(max_length=64)]
 Verdict = Literal["same", "not-this-person", "cannot-tell"]
+Position = Annotated[int, Field(ge=0, le=63)]
 Conditions = Annotated[dict[Word, Value], Field(max_length=64)]
 
 
@@ -53,6 +54,10 @@ class LicenceTerms(Asked):
     valid_until: Moment = Field(description="The first moment at which it no longer holds.")
     per_second: Annotated[int, Field(ge=1, le=10**6)] | None = None
     per_day: Annotated[int, Field(ge=1, le=10**12)] | None = None
+    differential_limit: Annotated[float, Field(ge=1, le=10**6)] | None = Field(
+        default=None,
+        description="How many times as often the worst group may match falsely as the best.",
+    )
 
 
 class ConsentTerms(Asked):
@@ -241,6 +246,18 @@ class OutcomeAsked(Asked):
     purpose: Word | None = Field(
         default=None, description="That of the search; null: the licence's only."
     )
+
+
+class SamplesAsked(Asked):
+    """Photographs of a tester's own, and which of them shall be compared."""
+
+    images: Annotated[list[Base64Bytes], Field(min_length=1, max_length=64)] = Field(
+        description="Base64. Compared, and not kept."
+    )
+    pairs: Annotated[list[tuple[Position, Position]], Field(max_length=2016)] | None = Field(
+        default=None, description="Probe and reference by their places, from 0; null: all pairs."
+    )
+    purpose: Word | None = Field(default=None, description="Null: the licence's only one.")
 
 
 class CredentialTerms(Asked):

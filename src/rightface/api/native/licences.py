@@ -35,6 +35,7 @@ def issue_licence(house: In, who: By, asked: asks.LicenceTerms) -> shapes.NewLic
             valid_until=asked.valid_until,
             per_second=asked.per_second,
             per_day=asked.per_day,
+            differential_limit=asked.differential_limit,
         )
     )
     return shapes.NewLicence(

@@ -107,6 +107,7 @@ class Licence(Told):
     revoked_at: Moment | None
     per_second: int | None = None
     per_day: int | None = None
+    differential_limit: float | None = None
 
 
 class NewLicence(Told):
@@ -482,6 +483,124 @@ class ReviewFigures(Told):
     """How reviewed candidates came out. Nobody is in them."""
 
     figures: list[ReviewFigure]
+
+
+# ---------------------------------------------------------------- evidence, and testing
+class Unequal(Told):
+    """How unequal groups were found to be: the worst group's false match rate over the best's."""
+
+    value: float
+    low: float
+    high: float = Field(description="The interval's end at 95 %.")
+    fmr_target: float
+    groups: int = Field(description="How many groups count in it.")
+
+
+class GroupMeasured(Told):
+    """One group at the threshold that is set on everybody."""
+
+    name: str
+    columns: list[str]
+    impostor_pairs: int
+    genuine_pairs: int
+    fmr: float | None
+    fmr_low: float | None
+    fmr_high: float | None
+    tmr: float | None
+    too_few: str
+
+
+EvidenceState = Literal["counts", "of-another-pack", "ended", "damaged"]
+
+
+class Evidence(Told):
+    """A measurement of a model pack; `shipped`: it came with the pack."""
+
+    evidence_id: str
+    state: EvidenceState
+    pack_digest: str = ""
+    comparison: str = ""
+    software: str = ""
+    data_set: str = ""
+    data_digest: str = ""
+    document_digest: str = ""
+    measured_on: date | None = None
+    people: int | None = None
+    impostor_pairs: int | None = None
+    genuine_pairs: int | None = None
+    fmr_target: float | None = None
+    differential: Unequal | None = Field(default=None, description="Null: not measured.")
+    lowest_tmr: float | None = None
+    groups: list[GroupMeasured] = Field(default_factory=list)
+    recorded_at: Moment | None = None
+    recorded_by: str = ""
+    ended_at: Moment | None = None
+    ended_why: str = ""
+
+
+class EvidenceRule(Told):
+    """What one kind of operation needs."""
+
+    name: str
+    operation: str
+    gallery: str
+    impostor_pairs: int
+    pairs_per_face: int
+    oldest_years: int
+    groups: int
+    limit: float | None = Field(description="Worst over best; null: no limit of the table's.")
+    why: str
+
+
+class EvidenceRules(Told):
+    """The table; of each operation the first row that applies counts."""
+
+    rules: list[EvidenceRule]
+
+
+class SampleFace(Told):
+    """The largest face of a photograph: where, and of which quality. Ratios of its sides."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+    confidence: float
+    sharpness: float
+    brightness: float
+    yaw: float
+    pitch: float
+    roll: float
+
+
+class Sample(Told):
+    """One photograph."""
+
+    face: SampleFace | None
+    failure: str = Field(description="Why there is no face to measure; empty: there is one.")
+
+
+class SampleComparison(Told):
+    """One comparison; without figures where a photograph has no face."""
+
+    probe: int
+    reference: int
+    score: float | None = Field(description="−log10 of the false match rate: higher is more alike.")
+    similarity: float | None
+    fmr: float | None
+    extrapolated: bool
+
+
+class SampleResult(Told):
+    """What a tester is told."""
+
+    pack: str
+    pack_digest: str
+    comparison: str
+    comparison_digest: str
+    ledger_index: int = Field(description="Where the decision is recorded.")
+    samples: list[Sample]
+    comparisons: list[SampleComparison]
 
 
 # ---------------------------------------------------------------- retention and reports

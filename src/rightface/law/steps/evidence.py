@@ -87,7 +87,8 @@ def _measured(row: Requirement, records: Records, day: date) -> Iterator[Reason]
             row,
             "damaged",
             f"A record of a measurement is damaged: {records.evidence_damaged[0]}.",
-            f"End it, then add it anew: rightface evidence end {records.evidence_damaged[0]}",
+            f"End it, then add it anew: rightface evidence end {records.evidence_damaged[0]}"
+            " --reason damaged",
         )
     least = pairs_needed(row, records.faces)
     if not any(

@@ -1,0 +1,238 @@
+"""From an assay's document to the figures that go on record as evidence; checked on the way.
+
+A document is believed as far as it agrees with itself: rows and exclusions add up, groups and those
+in none add up to all, a rate is its errors over its trials. Never knows where the record goes, nor
+who signs it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Iterator
+from datetime import UTC
+
+from pydantic import ValidationError
+
+from rightface.assay.errors import AssayError
+from rightface.assay.result import FORMAT, Assay, Group, OperatingPoint, Partition, Rate
+from rightface.law.evidence import Differential
+from rightface.law.evidence_records import MOST_GROUPS, Figures, GroupFigures
+
+RULE_OF_30 = 30
+"""Errors that a rate needs to be known to within 30 % at 90 % confidence (Doddington et al. 2000;
+ISO/IEC 19795-1): so many over the pairs is the smallest rate that they show."""
+_CLOSE = 1e-9
+
+
+class EvidenceError(AssayError):
+    """An assay's document cannot be evidence as it stands."""
+
+    code = "evidence"
+    exit_status = 2
+
+
+def read_document(content: bytes) -> Assay:
+    """The assay of a document's bytes.
+
+    Raises:
+        EvidenceError: it is no assay's document, or of another format.
+    """
+    try:
+        return Assay.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise EvidenceError(
+            "The file is no assay's document of this format.",
+            why=f"Format {FORMAT} is read. {place}: {first['msg']}.",
+            mend="Give the assay.json that `rightface assay run` wrote.",
+        ) from error
+
+
+def figures_of(
+    content: bytes, *, pack_digest: str, comparison_digest: str = "", fmr_target: float = 1e-3
+) -> Figures:
+    """What an assay's document says of the model pack in use.
+
+    Args:
+        content: the document's bytes; their SHA-256 goes on record.
+        pack_digest: of the pack in use, hex.
+        comparison_digest: of its score normalisation; empty: raw scores.
+        fmr_target: the false match rate over all at whose threshold the groups are compared.
+
+    Raises:
+        EvidenceError: it is no document of this format, is about something else, does not add up,
+            or has no figures at that rate.
+    """
+    assay = read_document(content)
+    _require_pack(assay, pack_digest, comparison_digest)
+    for problem in _contradictions(assay):
+        raise EvidenceError(
+            "The document does not add up; nothing was put on record.",
+            why=problem,
+            mend="Run the assay again; a document is never edited.",
+        )
+    if _point(assay.verification.at, fmr_target) is None:
+        measured = ", ".join(f"{point.fmr_target:g}" for point in assay.verification.at)
+        raise EvidenceError(
+            f"The assay has no figures at a false match rate of {fmr_target:g}.",
+            why=f"It has them at: {measured or 'none'}.",
+            mend="Give --fmr one of these.",
+        )
+    told = assay.verification
+    return Figures(
+        pack_digest=pack_digest,
+        comparison=assay.measured.comparison or "raw",
+        comparison_digest=comparison_digest,
+        software=assay.software,
+        data_set=assay.data.name,
+        data_digest=assay.data.digest,
+        document_digest=hashlib.sha256(content).hexdigest(),
+        measured_on=assay.made_at.astimezone(UTC).date(),
+        images=assay.data.images,
+        people=assay.data.subjects,
+        impostor_pairs=told.impostor,
+        genuine_pairs=told.genuine,
+        smallest_fmr=min(1.0, RULE_OF_30 / told.impostor),
+        fmr_target=fmr_target,
+        differential=_differential(assay.partitions, fmr_target),
+        lowest_tmr=_lowest_tmr(assay.partitions, fmr_target),
+        groups=tuple(_groups(assay.partitions, fmr_target))[:MOST_GROUPS],
+    )
+
+
+def _require_pack(assay: Assay, pack_digest: str, comparison_digest: str) -> None:
+    measured = assay.measured
+    if measured.kind != "model-pack":
+        raise EvidenceError(
+            "The assay is not about a model pack of rightface.",
+            why=f"It measured: {measured.kind}. The gate relies on the pack that is in use.",
+        )
+    if measured.pack_digest != pack_digest:
+        raise EvidenceError(
+            "The assay measured another model pack than the one in use.",
+            why=f"Measured: {measured.pack_digest[:16]}…; in use: {pack_digest[:16]}….",
+            mend="Run the assay with this release.",
+        )
+    if measured.comparison_digest != comparison_digest:
+        raise EvidenceError(
+            "The assay measured scores that are normalised otherwise than those in use.",
+            why=f"Measured: {measured.comparison_digest[:16] or 'raw'};"
+            f" in use: {comparison_digest[:16] or 'raw'}.",
+            mend="Run the assay with the normalisation that is in use.",
+        )
+
+
+# ---------------------------------------------------------------- does it add up
+def _contradictions(assay: Assay) -> Iterator[str]:
+    data, told = assay.data, assay.verification
+    left_out = sum(one.count for one in data.exclusions)
+    if data.images + left_out != data.rows:
+        yield f"{data.images} images and {left_out} left out are not {data.rows} rows."
+    for number, values in enumerate(data.columns.values(), 1):
+        if sum(values.values()) != data.images:
+            yield f"Column {number}: its values do not count {data.images} images."
+    if told.impostor == 0:
+        yield "No different people were compared."
+    if told.impostor + told.genuine > data.images * (data.images - 1) // 2:
+        yield f"There are more comparisons than pairs of {data.images} images."
+    yield from _of_points("all", told.at, told.impostor, told.genuine)
+    for number, partition in enumerate(assay.partitions, 1):
+        inside = sum(group.images for group in partition.groups)
+        if inside + partition.unlabelled != data.images:
+            yield f"Partition {number}: its groups do not count {data.images} images."
+        if sum(group.impostor for group in partition.groups) > told.impostor:
+            yield f"Partition {number}: its groups have more comparisons than all together."
+        for place, group in enumerate(partition.groups, 1):
+            name = f"partition {number}, group {place}"
+            yield from _of_points(name, group.at, group.impostor, group.genuine)
+
+
+def _of_points(
+    name: str, points: Iterable[OperatingPoint], impostor: int, genuine: int
+) -> Iterator[str]:
+    for point in points:
+        at = f"{name}, at {point.fmr_target:g}"
+        if point.threshold is None:
+            continue
+        for what, rate, trials in (("FMR", point.fmr, impostor), ("FNMR", point.fnmr, genuine)):
+            if rate.trials != trials:
+                yield f"{at}: {what} has {rate.trials} trials, and {trials} were made."
+            yield from _of_rate(f"{at}: {what}", rate)
+
+
+def _of_rate(name: str, rate: Rate) -> Iterator[str]:
+    if rate.errors > rate.trials:
+        yield f"{name} has more errors than trials."
+    elif rate.trials and (rate.rate is None or abs(rate.rate - rate.errors / rate.trials) > _CLOSE):
+        yield f"{name} is not its errors over its trials."
+    elif rate.rate is not None:
+        low = rate.rate if rate.low is None else rate.low
+        high = rate.rate if rate.high is None else rate.high
+        if not low - _CLOSE <= rate.rate <= high + _CLOSE:
+            yield f"{name} lies outside its interval."
+
+
+# ---------------------------------------------------------------- what goes on record
+def _differential(partitions: Iterable[Partition], target: float) -> Differential | None:
+    """The worst of all partitions: whichever way the people are split, it is no more."""
+    found = [
+        (told.value.low, told.value.value, told.value.high, len(told.groups))
+        for partition in partitions
+        for told in partition.differentials
+        if (told.measure, told.of) == ("worst-over-best", "fmr")
+        and math.isclose(told.fmr_target, target)
+        and len(told.groups) > 1
+    ]
+    whole = [
+        (low, value, high, groups)
+        for low, value, high, groups in found
+        if low is not None and value is not None and high is not None
+    ]
+    if not whole:
+        return None
+    low, value, high, groups = (max(column) for column in zip(*whole, strict=True))
+    return Differential(value=value, low=low, high=high, fmr_target=target, groups=int(groups))
+
+
+def _lowest_tmr(partitions: Iterable[Partition], target: float) -> float | None:
+    found = [
+        told.value.value
+        for partition in partitions
+        for told in partition.differentials
+        if told.measure == "lowest-true-match-rate"
+        and math.isclose(told.fmr_target, target)
+        and told.value.value is not None
+    ]
+    return min(found) if found else None
+
+
+def _groups(partitions: Iterable[Partition], target: float) -> Iterator[GroupFigures]:
+    for partition in partitions:
+        for group in partition.groups:
+            point = _point(group.at, target)
+            if point is not None:
+                yield _figures(partition, group, point)
+
+
+def _figures(partition: Partition, group: Group, point: OperatingPoint) -> GroupFigures:
+    missed = point.fnmr.rate
+    return GroupFigures(
+        name=group.name,
+        columns=partition.columns,
+        impostor_pairs=group.impostor,
+        genuine_pairs=group.genuine,
+        fmr=point.fmr.rate,
+        fmr_low=point.fmr.low,
+        fmr_high=point.fmr.high,
+        tmr=None if missed is None else 1 - missed,
+        too_few=group.too_few or point.fmr.too_few,
+    )
+
+
+def _point(points: Iterable[OperatingPoint], target: float) -> OperatingPoint | None:
+    for point in points:
+        if math.isclose(point.fmr_target, target) and point.threshold is not None:
+            return point
+    return None

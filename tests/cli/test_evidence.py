@@ -1,0 +1,127 @@
+"""`rightface evidence` as others script it; the table of its page; what a restart holds against."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from rightface.acts import require_agreement
+from rightface.cli.evidence import COLUMNS, cells
+from rightface.errors import LedgerError
+from rightface.faces.packs import load_pack
+from rightface.instance import Instance
+from rightface.law.evidence import REQUIREMENTS
+from rightface.ledger.log import entries, size
+from rightface.registrar import Registrar
+from rightface.settings import Settings
+from tests.cli.test_commands import run
+from tests.evidence import GROUPS, IMPOSTOR, document, of_pack
+
+PAGE = Path(__file__).parents[2] / "docs" / "evidence.md"
+
+
+class Desk:
+    """A data directory and the commands on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.data = folder, folder / "data"
+
+    def __call__(self, *words: str, status: int = 0) -> Any:
+        return run("evidence", *words, "--data", str(self.data), "--json", status=status)
+
+    def add(self, content: bytes, *more: str, status: int = 0) -> Any:
+        path = self.folder / "assay.json"
+        path.write_bytes(content)
+        return self("add", str(path), *more, status=status)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    run(
+        *("init", "--data", str(tmp_path / "data"), "--sector", "private-entity"),
+        *("--jurisdiction", "US-OH", "--yes"),
+    )
+    return Desk(tmp_path)
+
+
+def test_the_life_of_evidence(desk: Desk) -> None:
+    [shipped, *_] = desk("list")
+    assert (shipped["evidence_id"], shipped["state"]) == ("shipped", "counts")
+    added = desk.add(of_pack(load_pack(), ratio=(2.0, 2.5, 3.0)))
+    name = added["evidence_id"]
+    shown = desk("show", name)
+    assert shown == added
+    assert shown["figures"]["impostor_pairs"] == IMPOSTOR
+    assert shown["figures"]["differential"]["high"] == 3.0
+    assert len(shown["figures"]["groups"]) == GROUPS
+    assert shown["by"] == "operator"
+    assert desk("end", name, "--reason", "Another camera now.")["damaged"] is False
+    last = desk("list")[-1]
+    assert (last["evidence_id"], last["state"]) == (name, "ended")
+    with Registrar.open(desk.data) as registrar:
+        instance = registrar._instance
+        with instance.database.read() as session:
+            leaves = [json.loads(each) for each in entries(session, 0, size(session))]
+    acts = [each for each in leaves if each["operation"].startswith("evidence-")]
+    assert [each["operation"] for each in acts] == ["evidence-record", "evidence-end"]
+    assert [each["records"] for each in acts] == [[name], [name]]
+    assert "Another camera" not in json.dumps(leaves)
+    assert "group 0" not in json.dumps(leaves)
+
+
+def test_what_is_no_evidence(desk: Desk) -> None:
+    assert desk.add(b"{}", status=2)["error"] == "evidence"
+    assert "another model pack" in desk.add(document("00" * 32), status=2)["message"]
+    told = desk.add(of_pack(load_pack()), "--fmr", "1e-6", status=2)
+    assert "no figures" in told["message"]
+    assert desk("add", str(desk.folder / "gone.json"), status=2)["error"] == "settings"
+    assert desk("end", "evd-" + "0" * 24, "--reason", "x", status=2)["error"] == "not-on-record"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [("DELETE FROM", "the record is gone"), ("end", "it was undone")],
+)
+def test_a_restart_holds_the_ledger_against_the_records(
+    tmp_path: Path, change: str, said: str
+) -> None:
+    settings = Settings(data=tmp_path / "data", sector="private-entity", jurisdiction="US-OH")
+    with Instance.create(settings) as instance:
+        desk = Registrar(instance).evidence
+        found = desk.add(of_pack(instance.pack))
+        with instance.database.engine.connect() as connection:
+            [row] = connection.execute(text("SELECT * FROM evidence_on_record")).mappings()
+        if change == "end":
+            desk.end(found.evidence_id, why="It was wrong.")
+        require_agreement(instance)
+        with instance.database.writing_engine.begin() as connection:
+            connection.execute(text("DELETE FROM evidence_on_record"))
+            if change == "end":  # the earlier signed row put back
+                names = ", ".join(row)
+                holes = ", ".join(f":{name}" for name in row)
+                statement = f"INSERT INTO evidence_on_record ({names}) VALUES ({holes})"
+                connection.execute(text(statement), dict(row))
+        with pytest.raises(LedgerError) as error:
+            require_agreement(instance)
+        assert said in error.value.why
+
+
+def test_the_page_has_the_table() -> None:
+    rows = [line for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| ")]
+    told = [tuple(re.sub(r"`", "", cell).strip() for cell in row.split("|")[1:-1]) for row in rows]
+    first = told.index(COLUMNS)
+    assert told[first + 2 : first + 2 + len(REQUIREMENTS)] == [cells(row) for row in REQUIREMENTS]
+    page = " ".join(PAGE.read_text("utf-8").split())
+    for row in REQUIREMENTS:
+        assert row.why in page, row.name
+
+
+def test_the_rules_are_printed() -> None:
+    assert [row["name"] for row in run("evidence", "rules", "--json")] == [
+        row.name for row in REQUIREMENTS
+    ]

@@ -1,0 +1,136 @@
+"""An assay's document with made-up figures, measured on nobody, for tests."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from rightface.assay.result import (
+    Assay,
+    DataSet,
+    Differential,
+    Group,
+    Measured,
+    OperatingPoint,
+    Partition,
+    Rate,
+    Value,
+    Verification,
+)
+from rightface.faces.packs import ModelPack
+
+GROUPS = 8
+IMAGES = 10_000
+IMPOSTOR, GENUINE = 40_000_000, 5_000
+WITHIN_IMPOSTOR, WITHIN_GENUINE = 700_000, 600
+TARGET = 1e-3
+
+
+def rate(errors: int, trials: int) -> Rate:
+    """A rate with an interval of a fifth around it."""
+    share = errors / trials
+    return Rate(
+        errors=errors, trials=trials, rate=share, low=0.8 * share, high=min(1.0, 1.2 * share),
+        method="wilson",
+    )  # fmt: skip
+
+
+def point(impostor: int, genuine: int, *, false: int, missed: int) -> OperatingPoint:
+    """What happens at the threshold of the target."""
+    return OperatingPoint(
+        fmr_target=TARGET, threshold=0.9, fmr=rate(false, impostor), fnmr=rate(missed, genuine)
+    )
+
+
+def group(number: int) -> Group:
+    """One of the groups, all alike."""
+    return Group(
+        name=f"group {number}",
+        labels={"group": f"group {number}"},
+        subjects=500,
+        images=IMAGES // GROUPS,
+        failures=None,
+        genuine=WITHIN_GENUINE,
+        impostor=WITHIN_IMPOSTOR,
+        curve=(),
+        at=(point(WITHIN_IMPOSTOR, WITHIN_GENUINE, false=700, missed=6),),
+    )
+
+
+def differential(measure: str, of: str, value: float, low: float, high: float) -> Differential:
+    """One measure over all groups."""
+    return Differential.model_validate(
+        {
+            "measure": measure,
+            "of": of,
+            "fmr_target": TARGET,
+            "threshold": 0.9,
+            "value": Value(value=value, low=low, high=high),
+            "groups": tuple(f"group {number}" for number in range(GROUPS)),
+        }
+    )
+
+
+def assay(
+    pack_digest: str,
+    *,
+    comparison_digest: str = "",
+    ratio: tuple[float, float, float] = (1.2, 1.5, 1.9),
+    lowest_tmr: float = 0.99,
+    **changed: Any,
+) -> Assay:
+    """A whole document; `ratio`: low, value and high of worst over best."""
+    low, value, high = ratio
+    told: dict[str, Any] = {
+        "software": "rightface test",
+        "made_at": datetime.now(UTC),
+        "measured": Measured(
+            kind="model-pack",
+            name="a pack",
+            pack_digest=pack_digest,
+            comparison="normalised" if comparison_digest else "raw",
+            comparison_digest=comparison_digest,
+        ),
+        "data": DataSet(
+            name="nobody",
+            digest="ab" * 32,
+            rows=IMAGES + 2,
+            images=IMAGES,
+            subjects=4_000,
+            columns={"group": {f"group {n}": IMAGES // GROUPS for n in range(GROUPS)}},
+            exclusions=({"reason": "missing", "count": 2},),  # type: ignore[arg-type]
+        ),
+        "failures": None,
+        "verification": Verification(
+            genuine=GENUINE,
+            impostor=IMPOSTOR,
+            curve=(),
+            at=(point(IMPOSTOR, GENUINE, false=40_000, missed=50),),
+            eer=Value(value=0.01, low=None, high=None),
+        ),
+        "partitions": (
+            Partition(
+                columns=("group",),
+                groups=tuple(group(number) for number in range(GROUPS)),
+                unlabelled=0,
+                cross=(),
+                differentials=(
+                    differential("worst-over-best", "fmr", value, low, high),
+                    differential("worst-over-best", "fnmr", 99.0, 98.0, 100.0),
+                    differential("lowest-true-match-rate", "fnmr", lowest_tmr, 0.9, 1.0),
+                ),
+            ),
+        ),
+    }
+    return Assay.model_validate(told | changed)
+
+
+def document(pack_digest: str, **changed: Any) -> bytes:
+    """The same, as the bytes of a file."""
+    return assay(pack_digest, **changed).model_dump_json().encode()
+
+
+def of_pack(pack: ModelPack, **changed: Any) -> bytes:
+    """A document about this pack, and the way in which it compares."""
+    digest = pack.calibration.provenance.comparison_digest
+    return document(pack.digest, comparison_digest=digest, **changed)

@@ -1,0 +1,305 @@
+"""Step 5: each row of the table at its edges, what is on record, and what nothing gets around."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from rightface.errors import LawError, LicenceError, NotOnRecord
+from rightface.law import evidence_records
+from rightface.law.evidence import REQUIREMENTS, Differential, last_day, pairs_needed
+from rightface.law.evidence_records import EvidenceOnRecord, Figures
+from rightface.law.licences import Licence
+from tests.law.conftest import GOOD, NOW, Instance, keys, operation
+
+NO_LAW = "US-OH"  # no instrument binds a private entity there, but the baseline
+TODAY = NOW.date()
+ROWS = {row.name: row for row in REQUIREMENTS}
+SMALL, LARGE = 1_000, 1_001
+
+
+def figures(**changed: Any) -> Figures:
+    told: dict[str, Any] = {
+        "pack_digest": GOOD.pack_digest,
+        "comparison": "raw",
+        "comparison_digest": "",
+        "software": "rightface test",
+        "data_set": "nobody",
+        "data_digest": "ab" * 32,
+        "document_digest": "cd" * 32,
+        "measured_on": TODAY - timedelta(days=10),
+        "images": 10_000,
+        "people": 4_000,
+        "impostor_pairs": 20_000_000,
+        "genuine_pairs": 5_000,
+        "smallest_fmr": 1.5e-6,
+        "fmr_target": 1e-3,
+        "differential": Differential(value=1.5, low=1.2, high=1.9, fmr_target=1e-3, groups=8),
+        "lowest_tmr": None,
+    }
+    return Figures(**(told | changed))
+
+
+def unequal(low: float, value: float, high: float, **changed: Any) -> Differential:
+    told: dict[str, Any] = {"fmr_target": 1e-3, "groups": 8}
+    return Differential(low=low, value=value, high=high, **(told | changed))
+
+
+def put(instance: Instance, **changed: Any) -> EvidenceOnRecord:
+    return instance.database.write(
+        lambda session: evidence_records.record(
+            session, instance.keyring, figures(**changed), at=instance.now, by="operator"
+        )
+    )
+
+
+def end(instance: Instance, evidence_id: str) -> EvidenceOnRecord | None:
+    return instance.database.write(
+        lambda session: evidence_records.end(
+            session, instance.keyring, evidence_id, at=instance.now, why="It was wrong."
+        )
+    )
+
+
+def by(instance: Instance, row: str) -> tuple[Licence, str]:
+    """A licence, and the action, to which a row of the table applies."""
+    told: dict[str, Any] = {"jurisdiction": NO_LAW, "operations": ["identify-1toN"]}
+    if row == "verification":
+        return instance.licence(**told | {"operations": ["verify-1to1"]}), "verify-1to1"
+    if row == "live":
+        return instance.licence(**told | {"operations": ["identify-live"]}), "identify-live"
+    if row == "law-enforcement":
+        told |= {"sector": "law-enforcement-local", "purposes": ["identify-deceased"]}
+    if row in ("not-by-consent", "law-enforcement"):
+        told |= {"basis": "legal-obligation"}
+    instance.faces = LARGE if row == "large-consented" else SMALL
+    return instance.licence(**told), "identify-1toN"
+
+
+# ---------------------------------------------------------------- the table
+@pytest.mark.parametrize("row", ROWS)
+def test_the_edges_of_each_row(instance: Instance, row: str) -> None:
+    needed = ROWS[row]
+    licence, action = by(instance, row)
+    asked = operation(licence, action)
+    least = pairs_needed(needed, instance.faces)
+    instance.evidence = replace(GOOD, impostor_pairs=least)
+    told = instance.decide(asked)
+    before = [] if hasattr(told, "permit_id") else keys(told)
+    assert not [key for key in before if key.startswith("evidence#")]
+
+    def said(**changed: Any) -> list[str]:
+        instance.evidence = replace(GOOD, impostor_pairs=least, **changed)
+        answer = instance.decide(asked)
+        reasons = [] if hasattr(answer, "permit_id") else keys(answer)
+        return [key for key in reasons if key.startswith("evidence#")]
+
+    instance.evidence = replace(GOOD, impostor_pairs=least - 1)
+    assert "evidence#accuracy" in keys(instance.refused(asked))
+    oldest = TODAY.replace(year=TODAY.year - needed.oldest_years)
+    assert said(measured_on=oldest) == []
+    assert said(measured_on=oldest - timedelta(days=1))[:1] == ["evidence#accuracy"]
+    if needed.limit is None:
+        assert said(differential=None) == []
+        assert said(differential=unequal(150, 182, 200)) == []
+        return
+    limit = needed.limit
+    assert said(differential=None) == ["evidence#differential"]
+    assert said(differential=unequal(1, 1.5, limit, groups=needed.groups)) == []
+    wrong = [
+        unequal(1, 1.5, limit, groups=needed.groups - 1),
+        unequal(1, 1.5, limit, fmr_target=1e-2),
+        unequal(1, 1.5, limit + 0.1),
+        unequal(limit + 0.1, limit + 1, limit + 2),
+    ]
+    assert [said(differential=one) for one in wrong] == [["evidence#differential"]] * 4
+
+
+def test_every_face_of_a_large_gallery_asks_for_pairs(instance: Instance) -> None:
+    licence, _ = by(instance, "large-consented")
+    instance.evidence = replace(GOOD, impostor_pairs=20_000_000)
+    instance.faces = 200_000
+    instance.allowed(operation(licence))
+    instance.faces = 200_001
+    assert "20,000,100 are needed" in instance.refused(operation(licence)).message
+
+
+def test_whoever_stands_behind_the_client_counts(instance: Instance) -> None:
+    from rightface.law.operation import Party
+
+    instance.evidence = replace(GOOD, differential=None)
+    police = Party("Metro PD", "law-enforcement-local")
+    licence = instance.licence(jurisdiction=NO_LAW, parties=[police])
+    assert "evidence#differential" in keys(instance.refused(operation(licence)))
+
+
+def test_a_leap_day() -> None:
+    assert last_day(date(2024, 2, 29), 1) == date(2025, 2, 28)
+    assert last_day(date(2024, 2, 29), 4) == date(2028, 2, 29)
+
+
+def test_the_refusal_says_what_is_missing_and_how_to_mend_it(instance: Instance) -> None:
+    licence, _ = by(instance, "large-consented")
+    instance.evidence = replace(GOOD, differential=unequal(150, 182, 200))
+    message = instance.refused(operation(licence)).message
+    assert "182 times (95 %: 150 to 200)" in message
+    assert "at most 10 times is allowed here" in message
+    assert "rightface evidence add" in message
+
+
+# ---------------------------------------------------------------- the licence's limit
+def test_a_licence_may_be_stricter_and_never_laxer(instance: Instance) -> None:
+    for action in ("verify-1to1", "identify-1toN"):
+        strict = instance.licence(jurisdiction=NO_LAW, differential_limit=1.8)
+        assert keys(instance.refused(operation(strict, action))) == ["evidence#differential"]
+        fitting = instance.licence(jurisdiction=NO_LAW, differential_limit=1.9)
+        instance.allowed(operation(fitting, action))
+    lax = instance.licence(jurisdiction=NO_LAW, differential_limit=1000.0)
+    instance.faces = LARGE
+    instance.evidence = replace(GOOD, differential=unequal(11, 12, 13))
+    assert keys(instance.refused(operation(lax))) == ["evidence#differential"]
+
+
+@pytest.mark.parametrize("limit", [0.0, 0.99, -1.0, float("inf"), float("nan")])
+def test_a_limit_that_is_none(instance: Instance, limit: float) -> None:
+    with pytest.raises(LicenceError, match="from 1 on"):
+        instance.licence(differential_limit=limit)
+
+
+# ---------------------------------------------------------------- on record
+def test_what_is_on_record_counts_and_its_end_at_once(instance: Instance) -> None:
+    licence, _ = by(instance, "large-consented")
+    instance.evidence = replace(GOOD, differential=None)
+    asked = operation(licence)
+    assert keys(instance.refused(asked)) == ["evidence#differential"]
+    found = put(instance)
+    instance.allowed(asked)
+    ended = end(instance, found.evidence_id)
+    assert ended is not None
+    assert ended.ended_why == "It was wrong."
+    assert keys(instance.refused(asked)) == ["evidence#differential"]
+    assert end(instance, found.evidence_id) == ended, "a second time changes nothing"
+
+
+@pytest.mark.parametrize("other", [{"pack_digest": "1" * 64}, {"comparison_digest": "2" * 64}])
+def test_another_packs_evidence_does_not_count(instance: Instance, other: dict[str, str]) -> None:
+    licence, _ = by(instance, "large-consented")
+    instance.evidence = replace(GOOD, differential=None)
+    put(instance, **other)
+    assert keys(instance.refused(operation(licence))) == ["evidence#differential"]
+
+
+def test_without_a_pack_nothing_on_record_helps(instance: Instance) -> None:
+    instance.evidence = None
+    put(instance)
+    assert keys(instance.refused(operation(instance.licence(jurisdiction=NO_LAW)))) == [
+        "evidence#accuracy"
+    ]
+
+
+def test_a_bad_measurement_is_not_hidden_by_a_good_one(instance: Instance) -> None:
+    licence, _ = by(instance, "large-consented")
+    bad = put(instance, differential=unequal(150, 182, 200))
+    put(instance)
+    refusal = instance.refused(operation(licence))
+    assert bad.evidence_id in refusal.message
+    end(instance, bad.evidence_id)
+    instance.allowed(operation(licence))
+    put(instance, differential=unequal(2, 9, 40))  # too little to say: it shows nothing either way
+    instance.allowed(operation(licence))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "body = replace(body, '182', '1.5')",
+        "ended_at = recorded_at",
+        "pack_digest = 'ff'",
+        "signature = zeroblob(64)",
+    ],
+)
+@pytest.mark.sqlite_only
+def test_a_record_that_was_changed_refuses(instance: Instance, change: str) -> None:
+    licence = instance.licence(jurisdiction=NO_LAW)
+    found = put(instance, differential=unequal(150, 182, 200))
+    instance.allowed(operation(licence))
+    with instance.database.writing_engine.begin() as connection:
+        connection.execute(text(f"UPDATE evidence_on_record SET {change}"))
+    refusal = instance.refused(operation(licence))
+    assert keys(refusal) == ["evidence#damaged"]
+    assert f"rightface evidence end {found.evidence_id}" in refusal.message
+    with instance.database.read() as session, pytest.raises(LawError, match="signature"):
+        evidence_records.find(session, instance.keyring, found.evidence_id)
+    assert end(instance, found.evidence_id) is None, "nothing of it is believed"
+    instance.allowed(operation(licence))
+    with instance.database.read() as session:
+        [row] = evidence_records.all_evidence(session, instance.keyring)
+    assert (row.found, row.ended) == (None, True)
+
+
+def test_a_question_about_the_past_goes_by_what_was_known(instance: Instance) -> None:
+    licence, _ = by(instance, "large-consented")
+    instance.evidence = replace(GOOD, differential=None)
+    before = instance.now
+    instance.now += timedelta(hours=1)
+    found = put(instance)
+    instance.now += timedelta(hours=1)
+    end(instance, found.evidence_id)
+    asked = operation(licence)
+    told = [
+        instance.gate.consider(replace(asked, as_of=before + timedelta(minutes=m))).outcome
+        for m in (30, 90, 150)
+    ]
+    assert told == ["require-duty", "allow", "require-duty"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"pack_digest": "x"}, "digest"),
+        ({"document_digest": ""}, "digest"),
+        ({"measured_on": TODAY + timedelta(days=1)}, "future"),
+        ({"differential": unequal(2, 1, 3)}, "interval"),
+    ],
+)
+def test_figures_that_cannot_be(instance: Instance, changed: dict[str, Any], said: str) -> None:
+    with pytest.raises(LawError, match=said):
+        put(instance, **changed)
+
+
+def test_an_end_names_a_record_and_a_reason(instance: Instance) -> None:
+    with pytest.raises(NotOnRecord):
+        end(instance, "evd-" + "0" * 24)
+    found = put(instance)
+    with pytest.raises(LawError, match="Why"):
+        instance.database.write(
+            lambda session: evidence_records.end(
+                session, instance.keyring, found.evidence_id, at=instance.now, why=" "
+            )
+        )
+
+
+# ---------------------------------------------------------------- what instruments ask
+def virginia(instance: Instance) -> list[str]:
+    """What the police of Virginia hear while SB 741 is in force, of their model's accuracy."""
+    licence = instance.licence(
+        sector="law-enforcement-local",
+        jurisdiction="US-VA",
+        purposes=["missing-person"],
+        basis="public-task",
+    )
+    return [key for key in keys(instance.gate.consider(operation(licence))) if "va-sb741" in key]
+
+
+def test_virginia_asks_for_98_percent_of_every_group(instance: Instance) -> None:
+    instance.now = NOW.replace(year=2025)
+    instance.evidence = replace(GOOD, measured_on=instance.now.date())
+    assert "us-va-sb741-2022#accuracy" not in virginia(instance)
+    instance.evidence = replace(instance.evidence, lowest_tmr=0.98)
+    assert "us-va-sb741-2022#accuracy" not in virginia(instance)
+    instance.evidence = replace(instance.evidence, lowest_tmr=0.9799)
+    assert "us-va-sb741-2022#accuracy" in virginia(instance)
