@@ -17,6 +17,7 @@ from rightface.assay.differentials import (
     worst_over_best,
 )
 from rightface.assay.errors import AssayError
+from rightface.assay.intervals import wilson
 from rightface.assay.result import Differential
 
 FMR = np.array([0.0001, 0.001, 0.0005, 0.0002])
@@ -96,8 +97,10 @@ def test_a_group_without_comparisons_never_counts() -> None:
 def test_one_group_alone_has_no_differential() -> None:
     made = told(of([3], 1000), of([3], 1000))
     for one in made:
-        assert one.value.value is None
-        assert "two groups" in one.value.note
+        if one.measure != "lowest-true-match-rate":
+            assert one.value.value is None
+            assert "Too few groups" in one.value.note
+            assert (one.worst, one.best) == ("", "")
 
 
 def test_a_ratio_to_a_group_without_errors_is_a_lower_bound_and_says_so() -> None:
@@ -172,3 +175,17 @@ def test_groups_that_do_not_fit_are_refused() -> None:
         told(of([1, 2], 10), of([1, 2, 3], 10))
     with pytest.raises(AssayError):
         GroupRates(("A",), np.array([1, 2]), np.array([10, 10]))
+
+
+def test_the_lowest_true_match_rate_minds_small_groups_without_errors() -> None:
+    made = told(of([10, 10], 10**6), of([10, 0], [1000, 43]))
+    lowest = find(made, "lowest-true-match-rate", "fnmr").value
+    assert lowest.value == pytest.approx(0.99)
+    assert lowest.low == pytest.approx(1 - wilson(0, 43)[1])
+
+
+def test_a_discrepancy_by_chance_reaches_one_from_below() -> None:
+    made = told(of([100, 101], 10**5), of([50, 51], 1000))
+    figure = find(made, "fairness-discrepancy-rate", "both").value
+    assert figure.high == 1.0
+    assert "reach 0.9" in figure.note

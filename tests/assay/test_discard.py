@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from rightface.assay.acquire import QUALITIES
 from rightface.assay.bootstrap import SubjectBootstrap
 from rightface.assay.discard import (
     DIRECTIONS,
@@ -99,7 +100,7 @@ def test_directions() -> None:
     assert more_is_better(numbers).argmax() == 2
     assert less_is_better(numbers).argmax() == 1
     assert middle_is_best(numbers).argmax() == 1
-    assert {"sharpness", "brightness", "yaw", "score"} <= set(DIRECTIONS)
+    assert set(QUALITIES) == set(DIRECTIONS)
 
 
 def test_what_cannot_be_judged_is_refused() -> None:

@@ -80,6 +80,8 @@ def test_a_figure_that_is_not_defined_has_no_interval() -> None:
 def test_what_is_too_few() -> None:
     assert "fewer than 30" in too_few_impostors(29_999, 50, 1e-3)
     assert not too_few_impostors(30_000, 50, 1e-3)
+    assert not too_few_impostors(14_535, 50, 1e-3, errors=1417)
+    assert too_few_impostors(14_535, 50, 1e-3, errors=29)
     assert "9 people" in too_few_impostors(30_000, 9, 1e-3)
     assert "1 person" in too_few_genuine(40, 1)
     assert not too_few_impostors(30_000, None, 1e-3)

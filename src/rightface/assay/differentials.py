@@ -120,25 +120,24 @@ class _Formula:
     ratio: bool = False
     """It divides by rates, so none may be zero."""
     told_ends: bool = False
+    falls: bool = False
+    """It is lower where groups are less equal."""
 
 
 def _formulas(alpha: float) -> tuple[_Formula, ...]:
+    ratio, geometric = worst_over_best, max_over_geometric_mean
+    discrepancy = partial(fairness_discrepancy_rate, alpha=alpha)
     return (
-        _Formula("worst-over-best", "fmr", worst_over_best, 1.0, True, True),
-        _Formula("worst-over-best", "fnmr", worst_over_best, 1.0, True, True),
-        _Formula("max-over-geometric-mean", "fmr", max_over_geometric_mean, 1.0, True, True),
-        _Formula("max-over-geometric-mean", "fnmr", max_over_geometric_mean, 1.0, True, True),
+        _Formula("worst-over-best", "fmr", ratio, 1.0, ratio=True, told_ends=True),
+        _Formula("max-over-geometric-mean", "fmr", geometric, 1.0, ratio=True, told_ends=True),
         _Formula("gini", "fmr", gini, 0.0),
+        _Formula("worst-over-best", "fnmr", ratio, 1.0, ratio=True, told_ends=True),
+        _Formula("max-over-geometric-mean", "fnmr", geometric, 1.0, ratio=True, told_ends=True),
         _Formula("gini", "fnmr", gini, 0.0),
         _Formula("garbe", "both", partial(garbe, alpha=alpha), 0.0),
-        _Formula("inequity-rate", "both", partial(inequity_rate, alpha=alpha), 1.0, True),
-        _Formula(
-            "fairness-discrepancy-rate",
-            "both",
-            partial(fairness_discrepancy_rate, alpha=alpha),
-            1.0,
-        ),
-        _Formula("lowest-true-match-rate", "fnmr", lowest_true_match_rate, None, False, True),
+        _Formula("inequity-rate", "both", partial(inequity_rate, alpha=alpha), 1.0, ratio=True),
+        _Formula("fairness-discrepancy-rate", "both", discrepancy, 1.0, falls=True),
+        _Formula("lowest-true-match-rate", "fnmr", lowest_true_match_rate, None, told_ends=True),
     )
 
 
@@ -150,7 +149,8 @@ def differentials(
     Ratios take the upper end of Wilson's interval for a group without an error, though no more than
     the lowest rate of the others: the figure is then "at least", has no upper end, and its note
     says so. Where a figure is no worse than chance shows between equal groups of these sizes, its
-    interval reaches to equality, and the note says that.
+    interval reaches to equality, and the note says that. The lowest true match rate's lower end is
+    no higher than Wilson's for any group.
 
     Raises:
         AssayError: the groups of both are not the same.
@@ -164,7 +164,7 @@ def differentials(
         counted = np.logical_and.reduce([side.large for side in rates])
         names = np.array(fmr.names, np.str_)
         worst = best = ""
-        if formula.told_ends and counted.any():
+        if formula.told_ends and counted.sum() >= 2:
             shares = rates[0].errors[counted] / rates[0].trials[counted]
             worst, best = str(names[counted][shares.argmax()]), str(names[counted][shares.argmin()])
         made.append(
@@ -184,10 +184,8 @@ def differentials(
 
 
 def _value(formula: _Formula, sides: tuple[GroupRates, ...], counted: NDArray[np.bool_]) -> Value:
-    if counted.sum() < 2:
-        return Value(
-            value=None, low=None, high=None, note="Fewer than two groups are large enough."
-        )
+    if counted.sum() < (1 if formula.equal is None else 2):
+        return Value(value=None, low=None, high=None, note="Too few groups are large enough.")
     if formula.ratio and any(not side.errors[counted].any() for side in sides):
         return Value(value=None, low=None, high=None, note="No group had an error.")
     draws = max((len(side.replicates) for side in sides if side.replicates is not None), default=0)
@@ -203,8 +201,12 @@ def _value(formula: _Formula, sides: tuple[GroupRates, ...], counted: NDArray[np
         limit = float(np.quantile(chance, CONFIDENCE))
         if abs(figure - formula.equal) <= limit:
             low, high = min(low, formula.equal), max(high, formula.equal)
-            reach = formula.equal + limit if figure >= formula.equal else formula.equal - limit
+            reach = formula.equal + (-limit if formula.falls else limit)
             notes.append(f"Equal groups of these sizes reach {reach:.4g} by chance.")
+    else:
+        # Small groups without an error may still have a high rate.
+        pairs = zip(sides[0].errors[counted], sides[0].trials[counted], strict=True)
+        low = min(low, 1 - max(wilson(int(errors), int(trials))[1] for errors, trials in pairs))
     bounded = tuple(dict.fromkeys(name for d in drawn for name in d.bounded))
     if bounded:
         notes.append(

@@ -30,7 +30,7 @@ Ints: TypeAlias = NDArray[np.integer]
 
 
 def more_is_better(numbers: Floats) -> Floats:
-    """Sharpness, the distance of the eyes, the detector's score."""
+    """Sharpness, the distance of the eyes, the detector's confidence."""
     return numbers
 
 
@@ -51,7 +51,7 @@ DIRECTIONS: dict[str, Callable[[Floats], Floats]] = {
     "pitch": less_is_better,
     "roll": less_is_better,
     "eye-distance": more_is_better,
-    "score": more_is_better,
+    "confidence": more_is_better,
 }
 """How the measures that templates come with turn into qualities, of which more is better."""
 

@@ -123,17 +123,18 @@ def percentiles(replicates: Replicates) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def too_few_impostors(trials: int, subjects: int | None, fmr: float) -> str:
+def too_few_impostors(trials: int, subjects: int | None, fmr: float, *, errors: int = 0) -> str:
     """Why so many impostor comparisons cannot speak about a false match rate of `fmr`; else empty.
 
-    The rule of 30 asks for 30 errors; this asks that 30 be expected where the group is as others
-    are. `subjects`: the people compared; None where the data does not say who is who.
+    The rule of 30 is met by 30 `errors`, or where 30 would be expected of a group that is as
+    others are: then their absence tells something. `subjects`: the people compared; None where the
+    data does not say who is who.
     """
     if trials == 0:
         return "There was nothing to compare."
     if few := _too_few_people(subjects):
         return few
-    if trials * fmr < RULE_OF_30:
+    if max(errors, trials * fmr) < RULE_OF_30:
         return f"{trials:,} comparisons: fewer than {RULE_OF_30} matches are expected at {fmr:g}."
     return ""
 
