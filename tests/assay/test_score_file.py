@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import tracemalloc
 from pathlib import Path
@@ -14,9 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rightface.assay import score_file
+from rightface.assay.cohorts import JOINT
 from rightface.assay.errors import ScoreFileError, TableError
 from rightface.assay.exclusions import HEADING_AGAIN, UNREADABLE
 from rightface.assay.score_file import ScoreBlock, read_scores
+from rightface.errors import StorageError
 
 GOOD = "score,same\n0.9,1\n0.2,0\n0.8,1\n0.3,0\n"
 
@@ -162,6 +165,25 @@ def test_no_temporary_file_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with read_scores(written(tmp_path, GOOD)) as scores:
         assert len(list(scores.blocks())) == 1
         assert list(here.iterdir()) == []
+
+
+def test_a_full_temporary_folder_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("numpy.save", full)
+    with (
+        pytest.raises(StorageError, match="TMPDIR"),
+        read_scores(written(tmp_path, GOOD)),
+    ):
+        pass
+
+
+def test_a_value_that_looks_like_a_cross_is_left_out(tmp_path: Path) -> None:
+    path = written(tmp_path, f"score,same,who\n0.9,1,a{JOINT}b\n0.1,0,c\n")
+    with read_scores(path) as scores:
+        assert scores.columns == {}
+        assert "'who' is left out: a value holds" in scores.warnings[0]
 
 
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:

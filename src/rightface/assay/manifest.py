@@ -172,7 +172,7 @@ def read_manifest(
     root = path.parent if images_root is None else images_root
     wanted = _wanted(table, image_column, subject_column, cohort_columns, bins or {})
     raw = _read(table, image_column, wanted)
-    kept = _kept(raw, root, wanted.known_to_differ())
+    kept = _kept(raw, root, wanted.comparable())
     if not len(kept):
         raise ManifestError(
             "No image of the manifest can be used.",
@@ -216,7 +216,8 @@ class _Wanted:
     def all(self) -> tuple[Labels, ...]:
         return self.cohorts if self.subject is None else (self.subject, *self.cohorts)
 
-    def known_to_differ(self) -> list[Labels]:
+    def comparable(self) -> list[Labels]:
+        """What two rows of one image may differ in; what was given up is not known."""
         return [one for one in self.all() if not one.given_up]
 
 
@@ -240,7 +241,8 @@ def _wanted(
     if image_column not in known:
         raise TableError(
             f"The manifest has no column '{image_column}'.",
-            mend="Name the column that holds the images' paths.",
+            mend="Name the column that holds the images' paths; "
+            f"there are {', '.join(repr(column) for column in known)}.",
         )
     subject = Labels(subject_column) if subject_column in known else None
     if subject is None and subject_column != SUBJECT:

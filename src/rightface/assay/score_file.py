@@ -19,12 +19,13 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from rightface.assay.cohorts import UNKNOWN, Codes
+from rightface.assay.cohorts import JOINT, UNKNOWN, Codes
 from rightface.assay.errors import ScoreFileError
 from rightface.assay.exclusions import HEADING_AGAIN, UNREADABLE, Excluded, in_words
 from rightface.assay.labels import FEW_VALUES, MOST_VALUES, Coding, is_same
 from rightface.assay.result import DataSet, Exclusion
 from rightface.assay.table_file import BLOCK_ROWS, Block, Cell, TableFile, open_table
+from rightface.errors import StorageError
 
 NO_SCORE = "The score is missing, or is no number."
 INFINITE = "The score is infinite."
@@ -108,6 +109,7 @@ def read_scores(
         TableError: the table cannot be read, or a column is not in it.
         ScoreFileError: nothing to measure: no row left, one kind only, all scores alike; or genuine
             scores lie below impostors'.
+        StorageError: the temporary folder is full.
     """
     table = open_table(path)
     cohorts = _cohorts(table, (score, same), cohort_columns)
@@ -180,9 +182,20 @@ class _Spool:
     def add(
         self, scores: NDArray[np.float64], same: NDArray[np.bool_], codes: NDArray[np.int16]
     ) -> None:
-        """One block; `codes` is (columns, 2, k)."""
-        for array in (scores, same, codes):
-            np.save(self._file, array)
+        """One block; `codes` is (columns, 2, k).
+
+        Raises:
+            StorageError: the temporary folder is full.
+        """
+        try:
+            for array in (scores, same, codes):
+                np.save(self._file, array)
+        except OSError as error:
+            raise StorageError(
+                "The scores do not fit into the temporary folder.",
+                why=error.strerror or "",
+                mend="Name one with more room in the environment variable TMPDIR.",
+            ) from error
         self._blocks += 1
 
     def blocks(self) -> Iterator[ScoreBlock]:
@@ -306,6 +319,8 @@ def _settle(cohorts: Sequence[_Cohort], *, asked: bool) -> tuple[str, ...]:
             problem = f"it has more than {one.most} different values"
         elif not one.values:
             problem = "no row has a value in it"
+        elif any(JOINT in value for value in one.values):
+            problem = f"a value holds '{JOINT}', which joins the values of a cross"
         if problem and asked:
             raise ScoreFileError(f"Column '{one.name}' cannot be a cohort: {problem}.")
         if problem:

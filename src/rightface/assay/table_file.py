@@ -123,6 +123,11 @@ class _Csv:
                     read = list(islice(reader, rows))
                 except csv.Error as error:
                     raise _unclosed(number, f"near line {reader.line_num}") from error
+                except OSError as error:
+                    raise TableError(
+                        f"The table cannot be read after row {number - 1}.",
+                        why=error.strerror or "",
+                    ) from error
                 if not read:
                     return
                 if reader.line_num - line != len(read):
