@@ -126,7 +126,9 @@ class Compared:
         fnmr = self._genuine(codes, count, at)
         persons = _people_of(self.person, codes, count)
         for group, name in enumerate(column.values):
-            few = too_few_impostors(int(trials[group]), int(persons[group]), at.fmr_target)
+            few = too_few_impostors(
+                int(trials[group]), int(persons[group]), at.fmr_target, errors=int(errors[group])
+            )
             yield StressGroup(
                 columns=names,
                 name=name,
