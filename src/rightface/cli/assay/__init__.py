@@ -14,6 +14,9 @@ def complete() -> typer.Typer:
     from rightface.cli.assay import report
 
     report.add_to(app)
+    from rightface.cli.assay import calibrate
+
+    calibrate.add_to(app)
     from rightface.cli.assay import run
 
     run.add_to(app)

@@ -1,0 +1,290 @@
+"""From comparisons to the groups of a partition: rates within and across groups, with intervals.
+
+One set of drawn people serves every figure of a run, so ratios between groups have honest intervals
+too. Where a threshold lies below the scores that were kept one by one, rates come from the counts,
+and their intervals take comparisons as independent; `Judge.warnings` says so. Numbers and labels
+only: never knows templates or images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rightface.assay.bootstrap import REPLICATES, Everybody, Resampled, SubjectBootstrap
+from rightface.assay.cells import Cells, summed
+from rightface.assay.cohorts import UNKNOWN, Column
+from rightface.assay.comparisons import Comparisons
+from rightface.assay.counts import Counts
+from rightface.assay.differentials import GroupRates, differentials
+from rightface.assay.errors import AssayError
+from rightface.assay.intervals import rate, too_few_genuine, too_few_impostors
+from rightface.assay.operating import Threshold
+from rightface.assay.rates import curve
+from rightface.assay.result import (
+    CrossMatrix,
+    Differential,
+    Group,
+    OperatingPoint,
+    Partition,
+    Rate,
+)
+
+MOST_DRAWN = 400_000
+"""False matches at one threshold that are drawn again and again; more would take minutes."""
+_BOOTSTRAP_BYTES = 200_000_000
+
+
+@dataclass
+class Judge:
+    """Works out rates at thresholds for one set of comparisons."""
+
+    comparisons: Comparisons
+    subjects: NDArray[np.int32]
+    """(n,): of the rows that were compared."""
+    cells: Cells
+    warnings: list[str] = field(default_factory=list)
+    _bootstrap: SubjectBootstrap | None = None
+
+    def __post_init__(self) -> None:
+        people = max(1, len(np.unique(self.subjects)) + int((self.subjects == UNKNOWN).sum()))
+        replicates = int(np.clip(_BOOTSTRAP_BYTES // people, 100, REPLICATES))
+        try:
+            self._bootstrap = SubjectBootstrap(self.subjects, replicates=replicates)
+        except AssayError:
+            self.warnings.append("There are too few people for intervals over people.")
+
+    # ------------------------------------------------------------ everybody
+    @cached_property
+    def everybody(self) -> Counts:
+        """All impostor comparisons."""
+        compared = self.comparisons
+        return Counts(compared.axis, compared.impostor.sum(axis=(0, 1)))
+
+    def overall(self, thresholds: Sequence[Threshold]) -> list[OperatingPoint]:
+        """False matches and false non-matches of everybody."""
+        together = np.zeros(len(self.subjects), np.int16)
+        cells = np.zeros(self.cells.count, np.int16)
+        told = _Split(self, together, cells, 1)
+        people = self._people(together, 1)
+        return [told.point(0, each, int(people[0])) for each in thresholds]
+
+    # ------------------------------------------------------------ partitions
+    def partition(
+        self,
+        place: int,
+        thresholds: Sequence[Threshold],
+        *,
+        images: Column,
+        failed: NDArray[np.bool_] | None,
+    ) -> Partition:
+        """The partition at `place` of the cells, in the document's form.
+
+        Args:
+            place: which of `cells.partitions`.
+            thresholds: set on everybody.
+            images: the same partition of all images, those without a face included.
+            failed: (all images,): which gave no face; None where only scores were given.
+        """
+        column = self.cells.partitions[place]
+        count = len(column.values)
+        split = _Split(self, column.codes, self.cells.groups_of[place], count)
+        people = self._people(column.codes, count)
+        groups = tuple(
+            self._group(split, group, thresholds, images, failed, int(people[group]))
+            for group in range(count)
+        )
+        return Partition(
+            columns=column.names,
+            groups=groups,
+            unlabelled=images.unlabelled,
+            cross=tuple(_matrix(column, split, each, people) for each in thresholds),
+            differentials=tuple(
+                one
+                for each in thresholds
+                for one in self._differentials(column, split, each, people)
+            ),
+        )
+
+    def _group(
+        self,
+        split: _Split,
+        group: int,
+        thresholds: Sequence[Threshold],
+        images: Column,
+        failed: NDArray[np.bool_] | None,
+        people: int,
+    ) -> Group:
+        inside = images.codes == group
+        failures = None
+        if failed is not None:
+            failures = rate(int(failed[inside].sum()), int(inside.sum()))
+        genuine = split.genuine_scores(group)
+        counts = Counts(self.comparisons.axis, split.counts[group, group])
+        return Group(
+            name=images.values[group],
+            labels=images.labels(group),
+            subjects=people if (self.subjects != UNKNOWN).any() else None,
+            images=int(inside.sum()),
+            failures=failures,
+            genuine=len(genuine),
+            impostor=counts.total,
+            curve=curve(counts, genuine) if counts.total else (),
+            at=tuple(split.point(group, each, people) for each in thresholds),
+            too_few=_group_too_few(counts.total, people),
+        )
+
+    def _differentials(
+        self, column: Column, split: _Split, at: Threshold, people: NDArray[np.int64]
+    ) -> tuple[Differential, ...]:
+        if len(column.values) < 2:
+            return ()
+        impostor, genuine = split.impostor(at), split.genuine(at)
+        own = np.arange(len(column.values))
+        trials, errors = impostor.trials[own, own], impostor.errors[own, own]
+        fmr = GroupRates(
+            column.values,
+            errors,
+            trials,
+            impostor.replicates[:, own, own] if len(impostor.replicates) else None,
+            tuple(
+                too_few_impostors(int(n), int(p), at.fmr_target, errors=int(e))
+                for n, p, e in zip(trials, people, errors, strict=True)
+            ),
+        )
+        fnmr = GroupRates(
+            column.values,
+            genuine.errors,
+            genuine.trials,
+            genuine.replicates if len(genuine.replicates) else None,
+            tuple(
+                too_few_genuine(int(n), int(p)) for n, p in zip(genuine.trials, people, strict=True)
+            ),
+        )
+        return differentials(fmr, fnmr, fmr_target=at.fmr_target, threshold=at.score)
+
+    def _people(self, codes: NDArray[np.int16], count: int) -> NDArray[np.int64]:
+        """(count,): how many people each group has; an unknown one counts as one."""
+        known = (self.subjects != UNKNOWN) & (codes != UNKNOWN)
+        pairs = np.unique(np.stack([codes[known], self.subjects[known]], 1), axis=0)
+        unknown = codes[(self.subjects == UNKNOWN) & (codes != UNKNOWN)]
+        return np.bincount(pairs[:, 0], minlength=count) + np.bincount(unknown, minlength=count)
+
+    @property
+    def bootstrap(self) -> SubjectBootstrap | None:
+        """The people as drawn; None where there are too few."""
+        return self._bootstrap
+
+
+class _Split:
+    """The comparisons by one way of splitting the rows."""
+
+    def __init__(
+        self, judge: Judge, codes: NDArray[np.int16], cells: NDArray[np.int16], count: int
+    ) -> None:
+        self._judge, self._codes, self._count = judge, codes, count
+        compared, known = judge.comparisons, judge.cells.count
+        self.counts = summed(compared.impostor[:known, :known], cells, count)
+        self._everybody: Everybody | None = None
+        genuine = compared.genuine
+        one, other = codes[genuine.a], codes[genuine.b]
+        self._group_of_genuine = np.where(one == other, one, UNKNOWN)
+        self._impostor: dict[float, Resampled] = {}
+        self._genuine: dict[float, Resampled] = {}
+
+    def genuine_scores(self, group: int) -> NDArray[np.float32]:
+        return self._judge.comparisons.genuine.scores[self._group_of_genuine == group]
+
+    def point(self, group: int, at: Threshold, people: int) -> OperatingPoint:
+        impostor, genuine = self.impostor(at), self.genuine(at)
+        wrong, missed = impostor.trials[group, group], genuine.trials[group]
+        few = too_few_impostors(
+            int(wrong), people, at.fmr_target, errors=int(impostor.errors[group, group])
+        )
+        return OperatingPoint(
+            fmr_target=at.fmr_target,
+            threshold=at.score,
+            fmr=_rate(impostor, (group, group), few),
+            fnmr=_rate(genuine, (group,), too_few_genuine(int(missed), people)),
+        )
+
+    def impostor(self, at: Threshold) -> Resampled:
+        if at.score not in self._impostor:
+            self._impostor[at.score] = self._matches(at)
+        return self._impostor[at.score]
+
+    def genuine(self, at: Threshold) -> Resampled:
+        if at.score not in self._genuine:
+            self._genuine[at.score] = self._misses(at)
+        return self._genuine[at.score]
+
+    def _matches(self, at: Threshold) -> Resampled:
+        leads, bootstrap = self._judge.comparisons.leads, self._judge.bootstrap
+        above = leads.scores >= at.score
+        if bootstrap is None or at.score < leads.above or int(above.sum()) > MOST_DRAWN:
+            self._judge_by_counts(at)
+            return self._counted(at)
+        if self._everybody is None:
+            self._everybody = bootstrap.everybody(self._codes, self._count)
+        return self._everybody.matches(leads.a[above], leads.b[above])
+
+    def _counted(self, at: Threshold) -> Resampled:
+        axis = self._judge.comparisons.axis
+        errors = np.zeros((self._count, self._count), np.int64)
+        trials = np.zeros_like(errors)
+        for low, high in zip(*np.triu_indices(self._count), strict=True):
+            counts = Counts(axis, self.counts[low, high])
+            errors[low, high] = errors[high, low] = counts.at_least(at.score)
+            trials[low, high] = trials[high, low] = counts.total
+        return Resampled(errors, trials, np.zeros((0, self._count, self._count)))
+
+    def _judge_by_counts(self, at: Threshold) -> None:
+        told = (
+            f"At a false match rate of {at.fmr_target:g} there are too many false matches to draw "
+            "people again: those intervals take comparisons as independent, and are too narrow."
+        )
+        if self._judge.bootstrap is not None and told not in self._judge.warnings:
+            self._judge.warnings.append(told)
+
+    def _misses(self, at: Threshold) -> Resampled:
+        genuine, bootstrap = self._judge.comparisons.genuine, self._judge.bootstrap
+        missed = genuine.scores < at.score
+        if bootstrap is not None:
+            return bootstrap.listed(
+                genuine.a, genuine.b, missed, self._group_of_genuine, self._count
+            )
+        known = self._group_of_genuine != UNKNOWN
+        trials = np.bincount(self._group_of_genuine[known], minlength=self._count)
+        errors = np.bincount(self._group_of_genuine[known & missed], minlength=self._count)
+        return Resampled(errors, trials, np.zeros((0, self._count)))
+
+
+def _matrix(column: Column, split: _Split, at: Threshold, people: NDArray[np.int64]) -> CrossMatrix:
+    impostor = split.impostor(at)
+    count = len(column.values)
+
+    def cell(one: int, other: int) -> Rate:
+        fewest = int(min(people[one], people[other]))
+        trials, errors = int(impostor.trials[one, other]), int(impostor.errors[one, other])
+        few = too_few_impostors(trials, fewest, at.fmr_target, errors=errors)
+        return _rate(impostor, (one, other), few)
+
+    return CrossMatrix(
+        fmr_target=at.fmr_target,
+        threshold=at.score,
+        groups=column.values,
+        rates=tuple(tuple(cell(one, other) for other in range(count)) for one in range(count)),
+    )
+
+
+def _rate(told: Resampled, place: tuple[int, ...], too_few: str) -> Rate:
+    drawn = told.replicates[(slice(None), *place)] if len(told.replicates) else None
+    return rate(int(told.errors[place]), int(told.trials[place]), drawn, too_few=too_few)
+
+
+def _group_too_few(impostor: int, people: int) -> str:
+    return too_few_impostors(impostor, people, 1e-2)

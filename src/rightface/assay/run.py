@@ -1,0 +1,304 @@
+"""One assay from beginning to end: a data set, a model pack, a document.
+
+    1. Photographs become templates (`acquire`); copies of one photograph count once.
+    2. Everybody is compared with everybody, in counts between the finest cells (`comparisons`).
+    3. Thresholds are set on everybody, at the false match rates asked for.
+    4. Everybody, each group and each pair of groups is judged at those thresholds (`groups`).
+    5. Searches in galleries, if asked for, and what larger galleries would do.
+    6. What was asked for beyond: stress, pairs in folds, error versus discard.
+
+Never knows a command line, HTTP, or where permits come from.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rightface import __version__
+from rightface.assay.acquire import Acquired, Look, Permitted, acquire, plan_of
+from rightface.assay.cells import cells_of, partitions_of
+from rightface.assay.cohorts import UNKNOWN
+from rightface.assay.comparisons import compare_all
+from rightface.assay.counts import Axis, Counts
+from rightface.assay.errors import AssayError
+from rightface.assay.groups import Judge
+from rightface.assay.intervals import rate
+from rightface.assay.manifest import Manifest
+from rightface.assay.operating import Threshold
+from rightface.assay.rates import curve, eer, threshold_at
+from rightface.assay.result import FMR_TARGETS, Assay, Measured, OperatingPoint, Verification
+from rightface.assay.sealed_parts import Sealed
+from rightface.faces.engine import Engine
+from rightface.faces.face import Templates
+from rightface.faces.packs import ModelPack, Vectors
+from rightface.keys import KeyRing
+from rightface.permit import Permit
+
+Stage: TypeAlias = Callable[[str, int, int], None]
+"""Told what is being done, and how much of how much."""
+SOFTWARE = f"rightface {__version__}"
+FEWEST_WITH_FACE = 2
+SAMPLE = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """What measures, and who allows it."""
+
+    engine: Engine
+    pack: ModelPack
+    keyring: KeyRing
+    permitted: Permitted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What is asked of an assay."""
+
+    fmr: tuple[float, ...] = FMR_TARGETS
+    crosses: tuple[tuple[str, ...], ...] | None = None
+    """None: every two columns, if they are few."""
+    identify: bool = False
+    stress: bool = False
+    threads: int = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """A data set with its templates; all arrays speak of the images that gave a face."""
+
+    manifest: Manifest
+    """Without copies."""
+    acquired: Acquired
+    """Of the manifest's images; `rows` are their places."""
+    digest: str
+
+    @property
+    def subjects(self) -> NDArray[np.int32]:
+        """(m,)"""
+        return self.manifest.subjects[self.acquired.rows]
+
+    @property
+    def failed(self) -> NDArray[np.bool_]:
+        """(n,): which images of the manifest gave no face."""
+        told = np.ones(len(self.manifest), np.bool_)
+        told[self.acquired.rows] = False
+        return told
+
+
+def sealed_parts(manifest: Manifest, bench: Bench, directory: Path) -> Sealed:
+    """Where the templates of an unfinished run of this data set lie, or will."""
+    look = _look(manifest)
+    plan = plan_of(_paths(manifest), pack_digest=bench.pack.digest, look=look)
+    return Sealed(directory, bench.keyring, plan)
+
+
+def gather(
+    manifest: Manifest, bench: Bench, *, sealed: Sealed | None, threads: int, stage: Stage
+) -> Material:
+    """The templates of a data set, copies of photographs left out.
+
+    Raises:
+        Refused: the gate does not allow it.
+        AssayError: fewer than two images gave a face.
+    """
+    acquired = acquire(
+        _paths(manifest),
+        engine=bench.engine,
+        look=_look(manifest),
+        permitted=bench.permitted,
+        sealed=sealed,
+        threads=threads,
+        progress=lambda done, total: stage("templates", done, total),
+    )
+    digests = [row.tobytes() if row.any() else None for row in acquired.digests]
+    kept_manifest, kept = manifest.without_same_bytes(digests)
+    acquired = _kept(acquired, kept)
+    if len(acquired.rows) < FEWEST_WITH_FACE:
+        raise AssayError(
+            "Fewer than two images gave a face: there is nothing to compare.",
+            why=_reasons(acquired),
+            mend="See that the images are photographs of faces.",
+        )
+    digest = kept_manifest.digest_with(digests[place] for place in kept)
+    return Material(manifest=kept_manifest, acquired=acquired, digest=digest)
+
+
+def assay(
+    material: Material,
+    bench: Bench,
+    wanted: Wanted,
+    *,
+    directory: Path,
+    stage: Stage = lambda *_: None,
+) -> Assay:
+    """Everything that is asked of a data set's templates, as one document.
+
+    Args:
+        material: see `gather`.
+        bench: what measures.
+        wanted: what is asked for.
+        directory: where unfinished work is kept, so that a killed run goes on.
+        stage: told of progress.
+
+    Raises:
+        Refused: the gate does not allow it.
+        AssayError: a cross of unknown columns, or too many groups.
+    """
+    manifest, rows = material.manifest, material.acquired.rows
+    images = partitions_of(manifest.columns, wanted.crosses)
+    partitions = tuple(replace(each, codes=each.codes[rows]) for each in images)
+    cells = cells_of(partitions, len(rows))
+    with bench.permitted() as permit:
+        vectors = _vectors(bench.pack, material.acquired.templates, permit=permit)
+        compared = compare_all(
+            vectors.probes,
+            vectors.references,
+            subjects=material.subjects,
+            groups=cells.codes,
+            group_count=cells.count,
+            axis=_axis(vectors, cells.count),
+            permit=permit,
+            threads=wanted.threads,
+            progress=lambda done, total: stage("comparisons", done, total),
+            checkpoint=directory / "comparisons.part",
+        )
+    judge = Judge(compared, material.subjects, cells)
+    thresholds, unreached = _thresholds(judge.everybody, wanted.fmr)
+    told = []
+    for place, column in enumerate(images):
+        stage("rates", place, 1 + len(images))
+        told.append(judge.partition(place, thresholds, images=column, failed=material.failed))
+    verification = _verification(judge, thresholds, unreached, wanted.fmr)
+    stage("rates", 1 + len(images), 1 + len(images))
+    return Assay(
+        software=SOFTWARE,
+        made_at=datetime.now(UTC).replace(microsecond=0),
+        measured=measured(bench.pack),
+        data=manifest.data_set(material.digest),
+        failures=rate(int(material.failed.sum()), len(manifest)),
+        verification=verification,
+        partitions=tuple(told),
+        warnings=(
+            *manifest.warnings,
+            *_failure_warnings(material.acquired),
+            *unreached,
+            *judge.warnings,
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class _Sides:
+    probes: Vectors
+    references: Vectors
+
+
+def _vectors(pack: ModelPack, templates: Templates, *, permit: Permit) -> _Sides:
+    return _Sides(
+        pack.probe_vectors(templates, permit=permit),
+        pack.reference_vectors(templates, permit=permit),
+    )
+
+
+def _axis(sides: _Sides, cells: int) -> Axis:
+    """From the scores of a sample, with room: unit vectors lie within −1 and 1, others anywhere."""
+    sample = slice(None, None, max(1, len(sides.probes) // SAMPLE))
+    scores = sides.probes[sample] @ sides.references[sample].T
+    least, most = float(scores.min()), float(scores.max())
+    if least >= -1.001 and most <= 1.001:
+        return Axis.between(-1.0, 1.0, cells)
+    room = (most - least) / 2
+    return Axis.between(least - room, most + room, cells)
+
+
+def _thresholds(
+    impostor: Counts, wanted: Sequence[float]
+) -> tuple[list[Threshold], tuple[str, ...]]:
+    """The thresholds that the comparisons can show, and what they cannot."""
+    found, unreached = [], []
+    for fmr in wanted:
+        score = threshold_at(impostor, fmr)
+        if score is None:
+            unreached.append(f"{fmr:g}")
+        else:
+            found.append(Threshold(fmr, score))
+    if not unreached:
+        return found, ()
+    return found, (
+        f"{impostor.total:,} impostor comparisons are too few to show a false match rate of "
+        f"{', '.join(unreached)}: no threshold is given for it.",
+    )
+
+
+def _verification(
+    judge: Judge,
+    thresholds: Sequence[Threshold],
+    unreached: tuple[str, ...],
+    wanted: Sequence[float],
+) -> Verification:
+    genuine = judge.comparisons.genuine
+    settled = {point.fmr_target: point for point in judge.overall(thresholds)}
+    none = rate(0, 0, too_few=unreached[0] if unreached else "")
+    return Verification(
+        genuine=len(genuine.scores),
+        impostor=judge.everybody.total,
+        curve=curve(judge.everybody, genuine),
+        at=tuple(
+            settled.get(fmr) or OperatingPoint(fmr_target=fmr, threshold=None, fmr=none, fnmr=none)
+            for fmr in wanted
+        ),
+        eer=eer(judge.everybody, genuine),
+    )
+
+
+def measured(pack: ModelPack) -> Measured:
+    """What the document says of the model pack."""
+    return Measured(kind="model-pack", name=pack.id, pack_digest=pack.digest, comparison="raw")
+
+
+def _look(manifest: Manifest) -> Look:
+    return Look(which=manifest.statement.which_face, pad=manifest.statement.pad)
+
+
+def _paths(manifest: Manifest) -> list[Path]:
+    return [manifest.path(place).absolute() for place in range(len(manifest))]
+
+
+def _kept(acquired: Acquired, kept: NDArray[np.int64]) -> Acquired:
+    """What came of those images alone, by their places among them."""
+    place = np.full(len(acquired.digests), UNKNOWN, np.int32)
+    place[kept] = np.arange(len(kept))
+    there = place[acquired.rows] != UNKNOWN
+    return replace(
+        acquired,
+        rows=place[acquired.rows[there]],
+        templates=acquired.templates[there],
+        quality=acquired.quality[there],
+        landmarks=acquired.landmarks[there],
+        failures={
+            int(place[image]): reason
+            for image, reason in acquired.failures.items()
+            if place[image] != UNKNOWN
+        },
+        digests=acquired.digests[kept],
+    )
+
+
+def _reasons(acquired: Acquired) -> str:
+    counted = Counter(acquired.failures.values())
+    return ", ".join(f"{reason}: {count}" for reason, count in sorted(counted.items()))
+
+
+def _failure_warnings(acquired: Acquired) -> tuple[str, ...]:
+    if not acquired.failures:
+        return ()
+    return (f"Images that gave no face, by reason: {_reasons(acquired)}.",)

@@ -1,0 +1,230 @@
+"""What the commands that measure share: the instance to measure in, progress, what is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from rightface.cli.output import say, show_table
+from rightface.errors import SettingsError, StorageError
+from rightface.settings import FILE as SETTINGS
+
+if TYPE_CHECKING:
+    from rightface.assay.result import Assay, Rate
+    from rightface.assay.run import Bench, Stage
+    from rightface.service.measuring import Measuring
+
+Out = Annotated[Path, typer.Option("--out", help="Where assay.json goes; made if it is not there.")]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        help="An instance whose licence and ledger to use; else one is made in OUT/instance.",
+    ),
+]
+Sector = Annotated[
+    str, typer.Option(help="What you are, for the instance that is made: an actor of the law.")
+]
+Place = Annotated[str, typer.Option(help="Where you are, for the instance that is made.")]
+Targets = Annotated[
+    list[float] | None,
+    typer.Option("--fmr", help="A false match rate to set a threshold at. Repeatable."),
+]
+FILE = "assay.json"
+INSTANCE = "instance"
+STAGES = {
+    "templates": "Templates",
+    "comparisons": "Comparisons",
+    "rates": "Rates",
+    "searches": "Searches",
+    "stress": "Stress",
+    "asked": "Asked",
+}
+
+
+@contextmanager
+def measuring_in(
+    out: Path, data: Path | None, sector: str, jurisdiction: str, *, quiet: bool
+) -> Iterator[Measuring]:
+    """The instance to measure in; see `service.measuring`. Says so when one is made."""
+    from rightface.service.measuring import measuring
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"'{out}' cannot be made.", why=str(error.strerror)) from error
+    where = out / INSTANCE if data is None else data
+    if data is None and not quiet and not (where / SETTINGS).exists():
+        say(
+            f"An instance is made in {where}: its gate permits, its ledger records. It measures as "
+            f"{sector} in {jurisdiction}; if you are another, say --sector and --jurisdiction."
+        )
+    with measuring(where, sector=sector, jurisdiction=jurisdiction, make=data is None) as room:
+        yield room
+
+
+def bench_of(room: Measuring) -> Bench:
+    """What measures in that instance."""
+    from rightface.assay.run import Bench
+
+    return Bench(
+        engine=room.engine,
+        pack=room.instance.pack,
+        keyring=room.instance.keyring,
+        permitted=room.permitted,
+    )
+
+
+@contextmanager
+def progress(quiet: bool) -> Iterator[Stage]:
+    """Bars on the terminal's error stream, one for each stage; none if `quiet`."""
+    bars = Progress(
+        TextColumn("{task.description:<12}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=quiet,
+    )
+    tasks: dict[str, TaskID] = {}
+
+    def stage(name: str, done: int, total: int) -> None:
+        if name not in tasks:
+            tasks[name] = bars.add_task(STAGES.get(name, name), total=total)
+        bars.update(tasks[name], completed=done, total=total)
+
+    with bars:
+        yield stage
+
+
+def targets(stated: Sequence[float] | None) -> tuple[float, ...]:
+    """The false match rates to set thresholds at, the highest first.
+
+    Raises:
+        SettingsError: one is no rate.
+    """
+    from rightface.assay.result import FMR_TARGETS
+
+    if not stated:
+        return FMR_TARGETS
+    if not all(0 < each < 1 for each in stated):
+        raise SettingsError("--fmr must lie between 0 and 1.", mend="For example 0.001.")
+    return tuple(sorted(set(stated), reverse=True))
+
+
+def write(told: Assay, path: Path) -> None:
+    """Write the document, whole or not at all.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        beside.write_text(told.model_dump_json(indent=1), "utf-8")
+        beside.replace(path)
+    except OSError as error:
+        raise StorageError(f"'{path}' cannot be written.", why=str(error.strerror)) from error
+
+
+def show(told: Assay) -> None:
+    """The document's main figures, for a person."""
+    data, verified = told.data, told.verification
+    people = f"{data.subjects:,} people, " if data.subjects else ""
+    say(f"{data.name}: {data.images:,} of {data.rows:,} rows, {people}{_failures(told)}")
+    say(f"{verified.genuine:,} genuine and {verified.impostor:,} impostor comparisons.")
+    if verified.ten_fold is not None:
+        fold = verified.ten_fold
+        say(
+            f"{fold.folds} folds of {fold.pairs:,} pairs: accuracy "
+            f"{fold.accuracy:.2%} ± {fold.standard_error:.2%}"
+        )
+    if verified.eer.value is not None:
+        say(f"Equal error rate: {verified.eer.value:.2%}")
+    say()
+    show_table(
+        ("FMR asked", "threshold", "FNMR", "95 %", "true matches"),
+        [
+            (
+                f"{at.fmr_target:g}",
+                "–" if at.threshold is None else f"{at.threshold:.4f}",
+                _share(at.fnmr),
+                _interval(at.fnmr),
+                "–" if at.fnmr.rate is None else f"{1 - at.fnmr.rate:.2%}",
+            )
+            for at in verified.at
+        ],
+    )
+    for partition in told.partitions:
+        _show_partition(told, " × ".join(partition.columns))
+    for warning in told.warnings:
+        say(f"Note: {warning}")
+
+
+def _show_partition(told: Assay, name: str) -> None:
+    partition = next(p for p in told.partitions if " × ".join(p.columns) == name)
+    shown = _shown_target(told)
+    if shown is None:
+        return
+    say()
+    say(f"By {name}, at everybody's threshold for an FMR of {shown:g}:")
+    rows = []
+    for group in partition.groups:
+        at = next(each for each in group.at if each.fmr_target == shown)
+        rows.append(
+            (
+                group.name,
+                "–" if group.subjects is None else f"{group.subjects:,}",
+                _share(at.fmr),
+                _interval(at.fmr),
+                _share(at.fnmr),
+                _interval(at.fnmr),
+                "too few" if at.fmr.too_few or at.fnmr.too_few else "",
+            )
+        )
+    show_table(("group", "people", "FMR", "95 %", "FNMR", "95 %", ""), rows)
+    for each in partition.differentials:
+        if each.measure == "worst-over-best" and each.fmr_target == shown and each.of == "fmr":
+            worst = each.value.value
+            if worst is not None:
+                say(f"Worst over best FMR: {worst:.1f} ({each.worst} over {each.best})")
+
+
+def _shown_target(told: Assay) -> float | None:
+    """0.001, or the smallest false match rate that could be set."""
+    settled = [at.fmr_target for at in told.verification.at if at.threshold is not None]
+    if not settled:
+        return None
+    return 1e-3 if 1e-3 in settled else min(settled)
+
+
+def _failures(told: Assay) -> str:
+    if told.failures is None:
+        return "scores only"
+    return f"{told.failures.errors:,} without a face that could be used"
+
+
+def _share(told: Rate) -> str:
+    if told.rate is None:
+        return "–"
+    return f"{told.rate:.2e}" if 0 < told.rate < 1e-3 else f"{told.rate:.2%}"
+
+
+def _interval(told: Rate) -> str:
+    if told.low is None or told.high is None:
+        return ""
+    if told.high < 1e-3:
+        return f"{told.low:.1e} – {told.high:.1e}"
+    return f"{told.low:.2%} – {told.high:.2%}"
