@@ -135,7 +135,7 @@ def _data(assay: Assay) -> Section:
     data = assay.data
     people = "the data set does not say who is who"
     if data.subjects is not None:
-        people = words.counted(data.subjects, "people")
+        people = words.count(data.subjects)
     added = () if tables.adds_up(assay) else ("These counts do not add up.",)
     return Section(
         "Evaluation data",
@@ -143,7 +143,8 @@ def _data(assay: Assay) -> Section:
         (
             f"Data set: {data.name}",
             f"Licence: {data.licence or 'not told'}",
-            f"Photographs used: {data.images:,}; people: {people}",
+            f"Photographs used: {data.images:,}",
+            f"People: {people}",
             f"Digest (SHA-256): {data.digest or 'none'}",
         ),
         (tables.exclusions(assay), tables.labels(assay)),

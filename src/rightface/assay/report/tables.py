@@ -43,6 +43,13 @@ def table(
     return Table(caption, tuple(columns), kept, frozenset(numbers))
 
 
+def _noted(told: Table) -> Table:
+    """Without its last column, the notes, where nothing is noted."""
+    if any(row[-1] for row in told.rows):
+        return told
+    return table(told.caption, told.columns[:-1], (row[:-1] for row in told.rows), told.numbers)
+
+
 def rate_cells(rate: Rate) -> tuple[str, str, str]:
     """The rate, its interval, its counts."""
     if rate.rate is None:
@@ -66,13 +73,14 @@ def operating_points(points: Sequence[OperatingPoint]) -> Table:
         rows.append(
             (words.odds(at.fmr_target), words.figure(at.threshold), *fmr[:2], match, *fnmr, note)
         )
-    return table(
+    told = table(
         "Everybody: error rates at each threshold",
         ("asked for: FMR", "score", "FMR", "95 %", "matches found (TAR)", "FNMR", "95 %",
          "missed", "note"),
         rows,
         range(1, 8),
     )  # fmt: skip
+    return _noted(told)
 
 
 def groups(part: Partition, target: float) -> Table:
@@ -89,7 +97,7 @@ def groups(part: Partition, target: float) -> Table:
         note = weak(group, target) or (at.fnmr.too_few if at else "")
         people = (words.count(group.subjects), words.count(group.images))
         rows.append((group.name, *people, *fmr, *fnmr, failures, note))
-    return table(
+    told = table(
         f"By {words.columns(part.columns)}, at the threshold where {words.odds(target)} of all "
         "impostor comparisons match",
         ("group", "people", "photographs", "FMR", "95 %", "matched", "FNMR", "95 %", "missed",
@@ -97,11 +105,12 @@ def groups(part: Partition, target: float) -> Table:
         rows,
         range(1, 9),
     )  # fmt: skip
+    return _noted(told)
 
 
 def differentials(part: Partition, target: float | None = None) -> Table:
     """How unequal the groups are, by every measure; at every target, or at one."""
-    return table(
+    told = table(
         f"By {words.columns(part.columns)}: how unequal"
         + ("" if target is not None else ", at every threshold"),
         ("measure", "of", "at FMR", "value (95 %)", "highest", "lowest", "note"),
@@ -111,6 +120,7 @@ def differentials(part: Partition, target: float | None = None) -> Table:
             if target is None or near(one.fmr_target, target)
         ),
     )
+    return _noted(told)
 
 
 def _differential(one: Differential) -> tuple[str, ...]:

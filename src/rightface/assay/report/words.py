@@ -76,8 +76,8 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ("Failure to acquire", "A photograph in which no face was found."),
     (
         "Interval",
-        "Where the rate would lie in 95 of 100 data sets like this one. It covers chance, not a "
-        "data set that is unlike the people on whom the system is used.",
+        "A range made so that it holds the true rate for 95 of 100 data sets like this one. It "
+        "covers chance, not a data set that is unlike the people on whom the system is used.",
     ),
     ("Cohort, group", "People with one label in common, for example by age. The labels are the "
      "data set's, not ours."),
@@ -111,7 +111,7 @@ def figure(value: float | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """`0.012 %`, `4.3 %`, `99.97 %`: never in powers of ten, never rounded to none or all."""
+    """`0.012 %`, `4.3 %`, `99.970 %`: two digits that tell; never rounded to none or to all."""
     return NOTHING if share is None else f"{_hundredths(share)} %"
 
 
@@ -122,7 +122,8 @@ def _hundredths(share: float) -> str:
     if value > 99.9995:
         return "over 99.999"
     if value >= 99:
-        return f"{value:.{1 - math.floor(math.log10(100 - value))}f}"
+        lacking = float(f"{100 - value:.2g}")
+        return f"{value:.{max(1, 1 - math.floor(math.log10(lacking)))}f}"
     two = float(f"{value:.2g}")
     return f"{value:.{min(9, max(1, 1 - math.floor(math.log10(two))))}f}"
 

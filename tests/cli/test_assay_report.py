@@ -1,0 +1,81 @@
+"""`rightface assay report` and `rightface assay card`, as they are called."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.assay.test_report import Page, sample_
+
+
+def run(*words: str, status: int = 0) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "rightface", "assay", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == status, (done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("assay") / "assay.json"
+    path.write_text(sample_().model_dump_json(), "utf-8")
+    return path
+
+
+def test_the_report(document: Path, tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    told = run("report", str(document), "--out", str(out), "--before", str(document))
+    assert "comparisons of two different people pass" in " ".join(told.split())
+    page = Page(out.read_text("utf-8"))
+    assert page.data("assay") == json.loads(document.read_text("utf-8"))
+    assert "No earlier measurement was given." not in page.text
+    answer: dict[str, Any] = json.loads(run("report", str(document), "--out", str(out), "--json"))
+    assert answer["bytes"] == out.stat().st_size
+    assert answer["headline"]["number"]
+    assert "No earlier measurement was given." in Page(out.read_text("utf-8")).text
+
+
+def test_the_card(document: Path, tmp_path: Path) -> None:
+    run("card", str(document), "--out", str(tmp_path / "card.md"))
+    assert (tmp_path / "card.md").read_text("utf-8").startswith("# Model card: ")
+    answer = json.loads(
+        run("card", str(document), "--html", "--out", str(tmp_path / "card.html"), "--json")
+    )
+    assert answer["chapters"] == 9
+    assert Page((tmp_path / "card.html").read_text("utf-8")).all("main")
+
+
+def test_bad_input(document: Path, tmp_path: Path) -> None:
+    def refused(*words: str) -> dict[str, str]:
+        answer: dict[str, str] = json.loads(run(*words, "--json", status=2))
+        return answer
+
+    out = str(tmp_path / "out.html")
+    assert "cannot be read" in refused("report", str(tmp_path / "no.json"), "--out", out)["message"]
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text("[1, 2", "utf-8")
+    assert "is no assay" in refused("report", str(wrong), "--out", out)["message"]
+    told = json.loads(document.read_text("utf-8"))
+    told["verification"]["genuine"] = "Jane Doe"
+    wrong.write_text(json.dumps(told), "utf-8")
+    answer = refused("card", str(wrong), "--out", out)
+    assert answer["why"].startswith("verification.genuine: ")
+    assert "Jane" not in answer["why"]
+    told = json.loads(document.read_text("utf-8"))
+    told["format"] = 2
+    wrong.write_text(json.dumps(told), "utf-8")
+    assert refused("report", str(wrong), "--out", out)["why"].startswith("format: ")
+    assert not Path(out).exists()
+    nowhere = str(tmp_path / "nowhere" / "page.html")
+    assert "cannot be written" in refused("report", str(document), "--out", nowhere)["message"]
+    run("report", str(document), status=2)
