@@ -15,7 +15,9 @@ from rightface.cli.evidence import COLUMNS, cells
 from rightface.errors import LedgerError
 from rightface.faces.packs import load_pack
 from rightface.instance import Instance
-from rightface.law.evidence import REQUIREMENTS
+from rightface.law.evidence import REQUIREMENTS, SMALL_GALLERY
+from rightface.law.steps.evidence import shortfalls
+from rightface.law.world import Records
 from rightface.ledger.log import entries, size
 from rightface.registrar import Registrar
 from rightface.settings import Settings
@@ -102,7 +104,7 @@ def test_a_restart_holds_the_ledger_against_the_records(
         with instance.database.writing_engine.begin() as connection:
             connection.execute(text("DELETE FROM evidence_on_record"))
             if change == "end":  # the earlier signed row put back
-                names = ", ".join(row)
+                names = ", ".join(map(str, row))
                 holes = ", ".join(f":{name}" for name in row)
                 statement = f"INSERT INTO evidence_on_record ({names}) VALUES ({holes})"
                 connection.execute(text(statement), dict(row))
@@ -119,6 +121,17 @@ def test_the_page_has_the_table() -> None:
     page = " ".join(PAGE.read_text("utf-8").split())
     for row in REQUIREMENTS:
         assert row.why in page, row.name
+
+
+def test_the_page_says_what_the_shipped_pack_meets(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path / "data", sector="private-entity", jurisdiction="US-OH")
+    with Instance.create(settings) as instance:
+        shipped = instance.shipped_evidence()
+    for row in REQUIREMENTS:
+        faces = SMALL_GALLERY + 1 if row.name == "large-consented" else SMALL_GALLERY
+        records = Records(licence=None, evidence=shipped, faces=faces)
+        lacking = list(shortfalls(row, records, max(one.measured_on for one in shipped)))
+        assert f"| `{row.name}` | {'refused' if lacking else 'runs'} |" in PAGE.read_text("utf-8")
 
 
 def test_the_rules_are_printed() -> None:

@@ -16,7 +16,7 @@ from tests.native.conftest import Native
 from tests.portraits import degraded, eileen_collins, grace_hopper, nobody
 
 
-def tester(native: Native, name: str, **changed: Any) -> Client:
+def lab(native: Native, name: str, **changed: Any) -> Client:
     told: dict[str, Any] = {
         "purposes": ("research",),
         "operations": ("measure-accuracy",),
@@ -43,12 +43,12 @@ def rows(native: Native) -> dict[str, int]:
 def test_photographs_are_compared_and_not_kept(native: Native) -> None:
     before = rows(native)
     images = [grace_hopper(), degraded(grace_hopper()), eileen_collins(), nobody(), b"no image"]
-    with tester(native, "lab") as client:
+    with lab(native, "lab") as client:
         told = client.compare_samples(images)
         assert [one.failure for one in told.samples[:4]] == ["", "", "", "no-face"]
         assert told.samples[4].failure.startswith("image")
         assert told.samples[0].face is not None
-        assert told.samples[0].face.confidence > 90
+        assert told.samples[0].face.confidence > 80
         compared = {(one.probe, one.reference): one for one in told.comparisons}
         assert sorted(compared) == [(a, b) for a in range(5) for b in range(a + 1, 5)]
         same, other = compared[0, 1], compared[0, 2]
@@ -77,16 +77,16 @@ def test_photographs_are_compared_and_not_kept(native: Native) -> None:
 
 def test_nobody_but_a_tester_with_volumes_comes_through(native: Native) -> None:
     images = [grace_hopper(), eileen_collins()]
-    with tester(native, "boundless", per_day=None) as client:
+    with lab(native, "boundless", per_day=None) as client:
         with pytest.raises(ApiError, match="how much it may ask") as error:
             client.compare_samples(images)
         assert error.value.status == 422
-    with tester(native, "few", per_day=1) as client:
+    with lab(native, "few", per_day=1) as client:
         client.compare_samples(images)
         with pytest.raises(ApiError) as error:
             client.compare_samples(images)
         assert (error.value.status, error.value.problem.code) == (429, "volume-used-up")
-    with tester(native, "other", operations=("detect",)) as client:
+    with lab(native, "other", operations=("detect",)) as client:
         with pytest.raises(RefusedByLaw) as refused:
             client.compare_samples(images)
         assert "operation-not-granted" in [one.rule for one in refused.value.reasons]
@@ -101,7 +101,7 @@ def test_nobody_but_a_tester_with_volumes_comes_through(native: Native) -> None:
         {"images": ["aGk="] * 65},
         {"images": ["aGk="], "pairs": [[0, 1]]},
         {"images": ["aGk="], "pairs": [[-1, 0]]},
-        {"images": ["?"]},
+        {"images": [7]},
         {"images": ["aGk="], "keep": True},
     ],
 )

@@ -51,7 +51,7 @@ def check(world: World) -> StepResult:
         notes.append(f"The findings cited amount to: {records.other_evidence}.")
     if row is not None:
         notes.append(f"The model was measured well enough: {row.name}.")
-        reasons += _measured(row, records, world.day)
+        reasons += shortfalls(row, records, world.day)
     return outcome_of(5, reasons, " ".join(notes))
 
 
@@ -81,7 +81,8 @@ def _untraced(records: Records) -> Iterator[Reason]:
         )
 
 
-def _measured(row: Requirement, records: Records, day: date) -> Iterator[Reason]:
+def shortfalls(row: Requirement, records: Records, day: date) -> Iterator[Reason]:
+    """What the evidence on record lacks on that day for a row of the table, and its licence."""
     if records.evidence_damaged:  # it may have been one that tells against it
         yield _reason(
             row,
