@@ -181,6 +181,9 @@ class Counter:
         """Where in the block both are one person, and the column comes after the row."""
         mine = self._rows.subjects[stripe.start : stripe.end]
         theirs = self._rows.subjects[columns.start : columns.end]
+        if mine[-1] < theirs[0] or theirs[-1] < mine[0] or mine[-1] == UNKNOWN:
+            nobody = np.empty(0, np.int64)
+            return nobody, nobody
         first = np.searchsorted(theirs, mine, side="left")
         last = np.searchsorted(theirs, mine, side="right")
         after = np.arange(stripe.start + 1, stripe.end + 1) - columns.start

@@ -113,10 +113,10 @@ class Comparisons:
             tally.genuine.append((exact[same], a[same], b[same]))
             _bound_genuine(tally.genuine_count)
             np.add.at(tally.genuine_trials, (a[same], b[same]), 1)
-            other_people = exact[~same], a[~same], b[~same]
-            np.add.at(tally.impostor, (*other_people[1:], axis.bins_of(other_people[0])), 1)
-            high = other_people[0] >= tally.leads.above
-            tally.leads.add(*(each[high] for each in other_people))
+            strangers, a, b = exact[~same], a[~same], b[~same]
+            np.add.at(tally.impostor, (a, b, axis.bins_of(strangers)), 1)
+            high = strangers >= np.float32(tally.leads.above)
+            tally.leads.add(strangers[high], a[high], b[high])
         return _told(tally, ())
 
 

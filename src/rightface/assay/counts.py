@@ -153,7 +153,7 @@ class Counts:
         Exact where `score` is an edge of the axis; elsewhere all of its bin are counted, so that
         false matches are never understated.
         """
-        place = int(np.searchsorted(self.axis.edges, score, side="right")) - 1
+        place = int(np.searchsorted(self.axis.edges, np.float32(score), side="right")) - 1
         return int(self.reaching[max(place, 0)])
 
     def below(self, score: float) -> int:

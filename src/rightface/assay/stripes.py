@@ -187,7 +187,7 @@ def _write(path: Path, digest: str, tally: Tally) -> None:
 
 def _opened(path: Path, digest: str, empty: Tally) -> Tally:
     try:
-        with np.load(path, allow_pickle=False) as told:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as told:
             held = {name: told[name] for name in told.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise CheckpointError(
