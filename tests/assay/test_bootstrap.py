@@ -80,18 +80,24 @@ def test_everybody_equals_a_double_loop(rows: list[tuple[int, int, bool]], seed:
 
 def test_everybody_and_a_list_of_all_pairs_agree() -> None:
     rng = np.random.default_rng(3)
-    subjects = rng.integers(0, 20, 50).astype(np.int32)
-    a, b = np.triu_indices(50, 1)
+    subjects = rng.integers(0, 20, 90).astype(np.int32)
+    groups = rng.integers(-1, 3, 90)
+    a, b = np.triu_indices(90, 1)
     impostor = subjects[a] != subjects[b]
     a, b = a[impostor], b[impostor]
-    wrong = rng.random(len(a)) < 0.05
+    # Some people match more readily, so that shared members matter.
+    wrong = rng.random(len(a)) < 0.02 * (subjects[a] % 5) * (subjects[b] % 5)
     bootstrap = SubjectBootstrap(subjects, replicates=50, seed=1)
-    zero = np.zeros(50, np.int64)
-    one = bootstrap.everybody(zero, 1).matches(a[wrong], b[wrong])
-    other = bootstrap.listed(a, b, wrong, zero[a], 1)
-    assert one.errors[0, 0] == other.errors[0]
-    assert one.trials[0, 0] == other.trials[0]
-    assert np.allclose(one.replicates[:, 0, 0], other.replicates[:, 0], rtol=0.02)
+    one = bootstrap.everybody(groups, 3).matches(a[wrong], b[wrong])
+    low, high = np.minimum(groups[a], groups[b]), np.maximum(groups[a], groups[b])
+    cells = np.where(low < 0, -1, low * 3 + high)
+    other = bootstrap.listed(a, b, wrong, cells, 9)
+    for g in range(3):
+        for h in range(g, 3):
+            assert one.errors[g, h] == one.errors[h, g] == other.errors[3 * g + h] > 0
+            assert one.trials[g, h] == other.trials[3 * g + h]
+            for drawn in (one.replicates[:, g, h], one.replicates[:, h, g]):
+                assert np.allclose(drawn, other.replicates[:, 3 * g + h], rtol=1e-4)
 
 
 def test_genuine_comparisons_count_as_often_as_their_person() -> None:

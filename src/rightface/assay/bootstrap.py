@@ -134,7 +134,7 @@ class SubjectBootstrap:
         cell_count: int,
         first: Ints,
         second: Ints | None = None,
-        counts: Ints | None = None,
+        counts: Ints | Floats | None = None,
     ) -> Floats:
         """(cell_count, B): Σ counts · w_first, or Σ counts · w_first · w_second, by cell."""
         total = np.zeros((cell_count, self.replicates))
@@ -168,13 +168,11 @@ class Everybody:
         known = self._groups != UNKNOWN
         keys = bootstrap.person[known] * group_count + self._groups[known]
         rows = np.bincount(keys, minlength=bootstrap.count * group_count)
-        self._rows: NDArray[np.int64] = rows.reshape(bootstrap.count, group_count)
-        self._total = self._rows.sum(axis=0)
-        own = (self._rows.T @ self._rows).astype(np.float64)
-        self.trials: NDArray[np.int64] = _pairs(self._total.astype(np.float64), own).astype(
-            np.int64
-        )
+        self._rows: Floats = rows.reshape(bootstrap.count, group_count).astype(np.float64)
+        self._total: Floats = self._rows.sum(axis=0)
+        self.trials = _pairs(self._total, self._rows.T @ self._rows).astype(np.int64)
         self._trials_drawn = self._draw_trials()
+        self._trials_squared = self._square_trials()
 
     def matches(self, a: Ints, b: Ints) -> Resampled:
         """False match rates (G, G), symmetric, if rows `a` match rows `b` (k,) and no others do.
@@ -228,17 +226,26 @@ class Everybody:
         touched = self._touched(person, g, h)
         squares = self._square(_squares(place, touching, cells))
         mixed = self._square(np.bincount(place, touching * touched, minlength=cells))
-        everyone = np.arange(self._bootstrap.count)[:, None]
-        others = np.arange(self._count)[None, :]
-        trials = np.stack(
-            [
-                (self._touched(everyone, np.array([[g]]), others).astype(np.float64) ** 2).sum(0)
-                for g in range(self._count)
-            ]
-        )
-        return np.asarray(squares - 2 * rates * mixed + rates**2 * trials)
+        return np.asarray(squares - 2 * rates * mixed + rates**2 * self._trials_squared)
 
-    def _touched(self, person: Ints, g: Ints, h: Ints) -> NDArray[np.int64]:
+    def _square_trials(self) -> Floats:
+        """(G, G): Σ over people of (the pairs between two groups that they are in)²."""
+        rows, total, squared = self._rows, self._total, self._rows**2
+        one, other = total[:, None], total[None, :]
+        own, mixed = squared.sum(axis=0), squared.T @ rows
+        # (r_g N_h + r_h N_g − 2 r_g r_h)², multiplied out.
+        across = (
+            other**2 * own[:, None]
+            + one**2 * own[None, :]
+            + 4 * (squared.T @ squared)
+            + 2 * one * other * (rows.T @ rows)
+            - 4 * (other * mixed + one * mixed.T)
+        )
+        diagonal = np.arange(len(total))
+        across[diagonal, diagonal] = (squared * (total - rows) ** 2).sum(axis=0)
+        return np.asarray(across)
+
+    def _touched(self, person: Ints, g: Ints, h: Ints) -> Floats:
         """How many pairs between the groups `g` and `h` each person is in."""
         one, other = self._rows[person, g], self._rows[person, h]
         across = one * (self._total[h] - other) + other * (self._total[g] - one)
