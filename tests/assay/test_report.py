@@ -355,7 +355,8 @@ def test_the_explorers_steps_are_the_curves(assay: Assay, page: Page) -> None:
     assert made is not None
     assert page.data("explorer-data") == made
     assert 10 < len(made["score"]) <= explorer.STEPS
-    groups = [assay.verification, *(g for part in assay.partitions for g in part.groups)]
+    groups: list[Verification | Group] = [assay.verification]
+    groups += [group for part in assay.partitions for group in part.groups]
     assert len(groups) == len(made["rows"])
     for group, row in zip(groups, made["rows"], strict=True):
         by_score = {round(one.score, 6): one for one in group.curve}

@@ -127,8 +127,11 @@ def _number(assay: Assay, target: float | None) -> tuple[str, str]:
     if at.fnmr.rate is not None:
         spread = words.interval(at.fnmr)
         little = f" {words.sentence(at.fnmr.too_few)}" if at.fnmr.too_few else ""
-        return words.percent(at.fnmr.rate), (
-            "of comparisons of one person fail, with the threshold set so that "
+        number, part = words.percent(at.fnmr.rate), "of "
+        if at.fnmr.errors == 0:
+            number, part = f"0 of {at.fnmr.trials:,}", ""
+        return number, (
+            f"{part}comparisons of one person fail, with the threshold set so that "
             f"{words.odds(at.fmr_target)} comparisons of two different people pass (false "
             f"non-match rate{f'; 95 %: {spread}' if spread else ''}).{little}"
         )

@@ -108,8 +108,11 @@ def partition(assay: Assay, part: Partition, target: float | None) -> Chapter:
 def _shown(part: Partition, target: float | None) -> tuple[Table, ...]:
     if target is None:
         return (tables.differentials(part),) if part.differentials else ()
-    measures = tables.differentials(part, target)
-    return (tables.groups(part, target), *((measures,) if measures.rows else ()))
+    defined = any(
+        one.value.value is not None for one in part.differentials if near(one.fmr_target, target)
+    )
+    measures = (tables.differentials(part, target),) if defined else ()
+    return (tables.groups(part, target), *measures)
 
 
 def in_order(groups: Sequence[Group], target: float | None) -> list[Group]:

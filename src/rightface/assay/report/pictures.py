@@ -92,24 +92,24 @@ def det(title: str, curves: Sequence[Tradeoff]) -> Picture | None:
     """False non-match rate over false match rate, both on normal-deviate axes.
 
     Source: Martin et al. 1997, "The DET curve in assessment of detection task performance".
-    Crosses: the operating points with their intervals. None where there is nothing to draw.
+    Crosses: the operating points with their intervals. A rate of none has no place on these axes
+    and is drawn at the edge. None where there is nothing to draw.
     """
     shown = [(one, _drawable(one.curve)) for one in curves]
     shown = [(one, points) for one, points in shown if len(points) > 1]
-    if not shown:
+    matched = [fmr for _, points in shown for fmr, _ in points if fmr > 0]
+    missed = [fnmr for _, points in shown for _, fnmr in points if fnmr > 0]
+    if not matched or not missed:
         return None
-    every = [point for _, points in shown for point in points]
-    lowest = max(1e-7, min(fmr for fmr, _ in every))
-    x = drawing.across("deviate", lowest, min(0.5, max(f for f, _ in every)), words.tick)
-    floor = max(1e-4, min(fnmr for _, fnmr in every) / 1.5)
-    ceiling = min(0.99, max(0.05, *(fnmr for _, fnmr in every)))
+    x = drawing.across("deviate", max(1e-7, min(matched)), min(0.5, max(matched)), words.tick)
+    floor, ceiling = max(1e-4, min(missed) / 1.5), min(0.99, max(0.05, *missed))
     y = drawing.upwards("deviate", floor, ceiling, HEIGHT, words.tick)
     if x.high <= x.low or y.high <= y.low:
         return None
     names = [(one.name, one.everybody) for one, _ in shown]
     drawn = drawing.frame(x, y, along="false match rate", up="false non-match rate", height=HEIGHT)
     for (one, points), look in zip(shown, looks(names), strict=True):
-        inside = [(f, n) for f, n in points if x.low <= f <= x.high]
+        inside = [(f, n) for f, n in points if f <= x.high]
         drawn += drawing.line([(x.at(f), y.at(n)) for f, n in inside], look)
         for at in one.at:
             drawn += _cross(x, y, at, look)
@@ -117,7 +117,8 @@ def det(title: str, curves: Sequence[Tradeoff]) -> Picture | None:
         drawing.picture(f"{title}. The rates at marked thresholds stand in tables.", drawn, HEIGHT),
         "Lower and further left is better. Along a line the threshold rises to the left: fewer "
         "strangers pass, more people are missed. Crosses are intervals (95 %) at the marked "
-        "thresholds, which are the same for every group. Both axes are normal-deviate scales.",
+        "thresholds, which are the same for every group. At the lower and left edge no error was "
+        "seen. Both axes are normal-deviate scales.",
         _keyed(names),
     )  # fmt: skip
 
@@ -126,15 +127,13 @@ def _drawable(curve: tuple[CurvePoint, ...]) -> list[tuple[float, float]]:
     return [
         (one.fmr, one.fnmr)
         for one in curve
-        if one.fnmr is not None and 0 < one.fmr < 1 and 0 < one.fnmr < 1
+        if one.fnmr is not None and one.fmr < 1 and one.fnmr < 1
     ]
 
 
 def _cross(x: drawing.Axis, y: drawing.Axis, at: OperatingPoint, look: str) -> Markup:
     fmr, fnmr = at.fmr, at.fnmr
-    if not fmr.rate or not fnmr.rate or fmr.too_few or fnmr.too_few:
-        return Markup()
-    if not x.low <= fmr.rate <= x.high:
+    if fmr.rate is None or fnmr.rate is None or fmr.too_few or fnmr.too_few or fmr.rate > x.high:
         return Markup()
     drawn, here = Markup(), (x.at(fmr.rate), y.at(fnmr.rate))
     if fmr.low is not None and fmr.high is not None:

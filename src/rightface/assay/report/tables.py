@@ -127,13 +127,14 @@ def _differential(one: Differential) -> tuple[str, ...]:
     note = one.value.note
     if one.left_out:
         note = f"{words.sentence(note)} Left out: {words.listed(one.left_out, 8)}.".strip()
+    apart = one.worst != one.best
     return (
         words.MEASURES[one.measure][0],
         words.ERRORS[one.of],
         words.odds(one.fmr_target),
         words.value(one.value),
-        one.worst or words.NOTHING,
-        one.best or words.NOTHING,
+        (apart and one.worst) or words.NOTHING,
+        (apart and one.best) or words.NOTHING,
         note,
     )
 
