@@ -24,7 +24,7 @@ from rightface.assay.differentials import GroupRates, differentials
 from rightface.assay.errors import AssayError
 from rightface.assay.intervals import rate, too_few_genuine, too_few_impostors
 from rightface.assay.operating import Threshold
-from rightface.assay.rates import curve
+from rightface.assay.rates import curve, eer, threshold_at, why_no_threshold
 from rightface.assay.result import (
     CrossMatrix,
     Differential,
@@ -32,6 +32,8 @@ from rightface.assay.result import (
     OperatingPoint,
     Partition,
     Rate,
+    TenFold,
+    Verification,
 )
 
 MOST_DRAWN = 400_000
@@ -44,13 +46,20 @@ class Judge:
     """Works out rates at thresholds for one set of comparisons."""
 
     comparisons: Comparisons
-    subjects: NDArray[np.int32]
-    """(n,): of the rows that were compared."""
+    subjects: NDArray[np.int32] | None
+    """(n,): of the rows that were compared; None where nobody says which rows were (`from_scores`),
+    then the cells themselves stand in for rows."""
     cells: Cells
     warnings: list[str] = field(default_factory=list)
     _bootstrap: SubjectBootstrap | None = None
 
     def __post_init__(self) -> None:
+        if self.subjects is None:
+            self.warnings.append(
+                "It is not known which people were compared how often: intervals take comparisons "
+                "as independent, and are too narrow."
+            )
+            return
         people = max(1, len(np.unique(self.subjects)) + int((self.subjects == UNKNOWN).sum()))
         replicates = int(np.clip(_BOOTSTRAP_BYTES // people, 100, REPLICATES))
         try:
@@ -62,16 +71,53 @@ class Judge:
     @cached_property
     def everybody(self) -> Counts:
         """All impostor comparisons."""
-        compared = self.comparisons
-        return Counts(compared.axis, compared.impostor.sum(axis=(0, 1)))
+        return self.comparisons.impostors()
+
+    def thresholds(self, wanted: Sequence[float]) -> list[Threshold]:
+        """Of the false match rates wanted, those that the comparisons can show."""
+        scores = [(fmr, threshold_at(self.everybody, fmr)) for fmr in wanted]
+        return [Threshold(fmr, score) for fmr, score in scores if score is not None]
+
+    def unreached(self, wanted: Sequence[float]) -> tuple[str, ...]:
+        """Why no threshold can be given for the others."""
+        told = (why_no_threshold(self.everybody, fmr) for fmr in wanted)
+        return tuple(reason for reason in told if reason)
+
+    def verification(
+        self,
+        thresholds: Sequence[Threshold],
+        wanted: Sequence[float],
+        folds: TenFold | None = None,
+    ) -> Verification:
+        """Everybody's part of the document.
+
+        Args:
+            thresholds: see there.
+            wanted: the false match rates that were asked for.
+            folds: what stated pairs came to, if there are any.
+        """
+        settled = {point.fmr_target: point for point in self.overall(thresholds)}
+        genuine = self.comparisons.genuine
+        return Verification(
+            genuine=len(genuine.scores),
+            impostor=self.everybody.total,
+            curve=curve(self.everybody, genuine),
+            at=tuple(settled.get(fmr) or self._unsettled(fmr) for fmr in wanted),
+            eer=eer(self.everybody, genuine),
+            ten_fold=folds,
+        )
+
+    def _unsettled(self, fmr: float) -> OperatingPoint:
+        none = rate(0, 0, too_few=why_no_threshold(self.everybody, fmr))
+        return OperatingPoint(fmr_target=fmr, threshold=None, fmr=none, fnmr=none)
 
     def overall(self, thresholds: Sequence[Threshold]) -> list[OperatingPoint]:
         """False matches and false non-matches of everybody."""
-        together = np.zeros(len(self.subjects), np.int16)
+        together = np.zeros(len(self.cells.codes), np.int16)
         cells = np.zeros(self.cells.count, np.int16)
-        told = _Split(self, together, cells, 1)
+        told = _Split(self, Column(("",), ("",), together), cells)
         people = self._people(together, 1)
-        return [told.point(0, each, int(people[0])) for each in thresholds]
+        return [told.point(0, each, people[0]) for each in thresholds]
 
     # ------------------------------------------------------------ partitions
     def partition(
@@ -79,29 +125,30 @@ class Judge:
         place: int,
         thresholds: Sequence[Threshold],
         *,
-        images: Column,
-        failed: NDArray[np.bool_] | None,
+        images: Column | None = None,
+        failed: NDArray[np.bool_] | None = None,
     ) -> Partition:
         """The partition at `place` of the cells, in the document's form.
 
         Args:
             place: which of `cells.partitions`.
             thresholds: set on everybody.
-            images: the same partition of all images, those without a face included.
-            failed: (all images,): which gave no face; None where only scores were given.
+            images: the same partition of all images, those without a face included; None where
+                only scores were given: comparisons stand for images then.
+            failed: (all images,): which gave no face.
         """
         column = self.cells.partitions[place]
         count = len(column.values)
-        split = _Split(self, column.codes, self.cells.groups_of[place], count)
+        split = _Split(self, column, self.cells.groups_of[place])
         people = self._people(column.codes, count)
         groups = tuple(
-            self._group(split, group, thresholds, images, failed, int(people[group]))
+            self._group(split, group, thresholds, images, failed, people[group])
             for group in range(count)
         )
         return Partition(
             columns=column.names,
             groups=groups,
-            unlabelled=images.unlabelled,
+            unlabelled=split.unlabelled if images is None else images.unlabelled,
             cross=tuple(_matrix(column, split, each, people) for each in thresholds),
             differentials=tuple(
                 one
@@ -115,21 +162,23 @@ class Judge:
         split: _Split,
         group: int,
         thresholds: Sequence[Threshold],
-        images: Column,
+        images: Column | None,
         failed: NDArray[np.bool_] | None,
-        people: int,
+        people: int | None,
     ) -> Group:
-        inside = images.codes == group
-        failures = None
-        if failed is not None:
-            failures = rate(int(failed[inside].sum()), int(inside.sum()))
         genuine = split.genuine_scores(group)
         counts = Counts(self.comparisons.axis, split.counts[group, group])
+        told, failures = len(genuine) + counts.total, None
+        if images is not None:
+            inside = images.codes == group
+            told = int(inside.sum())
+            failures = None if failed is None else rate(int(failed[inside].sum()), told)
+        known = self.subjects is not None and (self.subjects != UNKNOWN).any()
         return Group(
-            name=images.values[group],
-            labels=images.labels(group),
-            subjects=people if (self.subjects != UNKNOWN).any() else None,
-            images=int(inside.sum()),
+            name=split.column.values[group],
+            labels=split.column.labels(group),
+            subjects=people if known else None,
+            images=told,
             failures=failures,
             genuine=len(genuine),
             impostor=counts.total,
@@ -139,7 +188,7 @@ class Judge:
         )
 
     def _differentials(
-        self, column: Column, split: _Split, at: Threshold, people: NDArray[np.int64]
+        self, column: Column, split: _Split, at: Threshold, people: Sequence[int | None]
     ) -> tuple[Differential, ...]:
         if len(column.values) < 2:
             return ()
@@ -152,7 +201,7 @@ class Judge:
             trials,
             impostor.replicates[:, own, own] if len(impostor.replicates) else None,
             tuple(
-                too_few_impostors(int(n), int(p), at.fmr_target, errors=int(e))
+                too_few_impostors(int(n), p, at.fmr_target, errors=int(e))
                 for n, p, e in zip(trials, people, errors, strict=True)
             ),
         )
@@ -161,18 +210,19 @@ class Judge:
             genuine.errors,
             genuine.trials,
             genuine.replicates if len(genuine.replicates) else None,
-            tuple(
-                too_few_genuine(int(n), int(p)) for n, p in zip(genuine.trials, people, strict=True)
-            ),
+            tuple(too_few_genuine(int(n), p) for n, p in zip(genuine.trials, people, strict=True)),
         )
         return differentials(fmr, fnmr, fmr_target=at.fmr_target, threshold=at.score)
 
-    def _people(self, codes: NDArray[np.int16], count: int) -> NDArray[np.int64]:
+    def _people(self, codes: NDArray[np.int16], count: int) -> list[int | None]:
         """(count,): how many people each group has; an unknown one counts as one."""
+        if self.subjects is None:
+            return [None] * count
         known = (self.subjects != UNKNOWN) & (codes != UNKNOWN)
         pairs = np.unique(np.stack([codes[known], self.subjects[known]], 1), axis=0)
         unknown = codes[(self.subjects == UNKNOWN) & (codes != UNKNOWN)]
-        return np.bincount(pairs[:, 0], minlength=count) + np.bincount(unknown, minlength=count)
+        told = np.bincount(pairs[:, 0], minlength=count) + np.bincount(unknown, minlength=count)
+        return [int(each) for each in told]
 
     @property
     def bootstrap(self) -> SubjectBootstrap | None:
@@ -183,9 +233,9 @@ class Judge:
 class _Split:
     """The comparisons by one way of splitting the rows."""
 
-    def __init__(
-        self, judge: Judge, codes: NDArray[np.int16], cells: NDArray[np.int16], count: int
-    ) -> None:
+    def __init__(self, judge: Judge, column: Column, cells: NDArray[np.int16]) -> None:
+        codes, count = column.codes, len(column.values)
+        self.column = column
         self._judge, self._codes, self._count = judge, codes, count
         compared, known = judge.comparisons, judge.cells.count
         self.counts = summed(compared.impostor[:known, :known], cells, count)
@@ -196,10 +246,19 @@ class _Split:
         self._impostor: dict[float, Resampled] = {}
         self._genuine: dict[float, Resampled] = {}
 
+    @property
+    def unlabelled(self) -> int:
+        """Comparisons in which one of the two has no group."""
+        compared = self._judge.comparisons
+        inside = sum(int(self.counts[low, low:].sum()) for low in range(self._count))
+        one, other = self._codes[compared.genuine.a], self._codes[compared.genuine.b]
+        inside += int(((one != UNKNOWN) & (other != UNKNOWN)).sum())
+        return compared.total - inside
+
     def genuine_scores(self, group: int) -> NDArray[np.float32]:
         return self._judge.comparisons.genuine.scores[self._group_of_genuine == group]
 
-    def point(self, group: int, at: Threshold, people: int) -> OperatingPoint:
+    def point(self, group: int, at: Threshold, people: int | None) -> OperatingPoint:
         impostor, genuine = self.impostor(at), self.genuine(at)
         wrong, missed = impostor.trials[group, group], genuine.trials[group]
         few = too_few_impostors(
@@ -263,12 +322,16 @@ class _Split:
         return Resampled(errors, trials, np.zeros((0, self._count)))
 
 
-def _matrix(column: Column, split: _Split, at: Threshold, people: NDArray[np.int64]) -> CrossMatrix:
+def _matrix(
+    column: Column, split: _Split, at: Threshold, people: Sequence[int | None]
+) -> CrossMatrix:
     impostor = split.impostor(at)
     count = len(column.values)
 
     def cell(one: int, other: int) -> Rate:
-        fewest = int(min(people[one], people[other]))
+        fewest = min(
+            (each for each in (people[one], people[other]) if each is not None), default=None
+        )
         trials, errors = int(impostor.trials[one, other]), int(impostor.errors[one, other])
         few = too_few_impostors(trials, fewest, at.fmr_target, errors=errors)
         return _rate(impostor, (one, other), few)
@@ -286,5 +349,5 @@ def _rate(told: Resampled, place: tuple[int, ...], too_few: str) -> Rate:
     return rate(int(told.errors[place]), int(told.trials[place]), drawn, too_few=too_few)
 
 
-def _group_too_few(impostor: int, people: int) -> str:
+def _group_too_few(impostor: int, people: int | None) -> str:
     return too_few_impostors(impostor, people, 1e-2)

@@ -25,20 +25,36 @@ from numpy.typing import NDArray
 from rightface import __version__
 from rightface.assay.acquire import Acquired, Look, Permitted, acquire, plan_of
 from rightface.assay.cells import cells_of, partitions_of
+from rightface.assay.changes import Kind
 from rightface.assay.cohorts import UNKNOWN
 from rightface.assay.comparisons import compare_all
-from rightface.assay.counts import Axis, Counts
+from rightface.assay.counts import Axis
 from rightface.assay.errors import AssayError
+from rightface.assay.further import (
+    Searched,
+    Sides,
+    discards,
+    in_folds,
+    searched,
+    suspicions,
+    usual,
+)
 from rightface.assay.groups import Judge
 from rightface.assay.intervals import rate
 from rightface.assay.manifest import Manifest
 from rightface.assay.operating import Threshold
-from rightface.assay.rates import curve, eer, threshold_at
-from rightface.assay.result import FMR_TARGETS, Assay, Measured, OperatingPoint, Verification
+from rightface.assay.result import (
+    FMR_TARGETS,
+    Assay,
+    Measured,
+    Stress,
+)
 from rightface.assay.sealed_parts import Sealed
+from rightface.assay.stress import Unchanged, years_apart
+from rightface.assay.stressed import stressed
 from rightface.faces.engine import Engine
 from rightface.faces.face import Templates
-from rightface.faces.packs import ModelPack, Vectors
+from rightface.faces.packs import ModelPack
 from rightface.keys import KeyRing
 from rightface.permit import Permit
 
@@ -67,7 +83,12 @@ class Wanted:
     crosses: tuple[tuple[str, ...], ...] | None = None
     """None: every two columns, if they are few."""
     identify: bool = False
-    stress: bool = False
+    """Searches in galleries of the data set's own people."""
+    stress: tuple[Kind, ...] = ()
+    """Changes to make to the photographs."""
+    years: NDArray[np.float64] | None = None
+    """The year of each of the manifest's images as it was read, or the subject's age; see
+    `stressed.years_of`."""
     threads: int = 2
 
 
@@ -77,6 +98,8 @@ class Material:
 
     manifest: Manifest
     """Without copies."""
+    kept: NDArray[np.int64]
+    """(n,): where its images stood in the manifest with copies."""
     acquired: Acquired
     """Of the manifest's images; `rows` are their places."""
     digest: str
@@ -129,7 +152,7 @@ def gather(
             mend="See that the images are photographs of faces.",
         )
     digest = kept_manifest.digest_with(digests[place] for place in kept)
-    return Material(manifest=kept_manifest, acquired=acquired, digest=digest)
+    return Material(manifest=kept_manifest, kept=kept, acquired=acquired, digest=digest)
 
 
 def assay(
@@ -158,58 +181,114 @@ def assay(
     partitions = tuple(replace(each, codes=each.codes[rows]) for each in images)
     cells = cells_of(partitions, len(rows))
     with bench.permitted() as permit:
-        vectors = _vectors(bench.pack, material.acquired.templates, permit=permit)
+        sides = _sides(bench.pack, material.acquired.templates, permit=permit)
         compared = compare_all(
-            vectors.probes,
-            vectors.references,
+            sides.probes,
+            sides.references,
             subjects=material.subjects,
             groups=cells.codes,
             group_count=cells.count,
-            axis=_axis(vectors, cells.count),
+            axis=_axis(sides, cells.count),
             permit=permit,
             threads=wanted.threads,
             progress=lambda done, total: stage("comparisons", done, total),
             checkpoint=directory / "comparisons.part",
         )
     judge = Judge(compared, material.subjects, cells)
-    thresholds, unreached = _thresholds(judge.everybody, wanted.fmr)
+    thresholds = judge.thresholds(wanted.fmr)
     told = []
     for place, column in enumerate(images):
         stage("rates", place, 1 + len(images))
         told.append(judge.partition(place, thresholds, images=column, failed=material.failed))
-    verification = _verification(judge, thresholds, unreached, wanted.fmr)
+    with bench.permitted() as permit:
+        folds = in_folds(manifest.pairs, rows, len(manifest), sides, permit=permit)
+    verification = judge.verification(thresholds, wanted.fmr, folds)
     stage("rates", 1 + len(images), 1 + len(images))
+    found = Searched()
+    if wanted.identify:
+        stage("searches", 0, 1)
+        with bench.permitted() as permit:
+            found = searched(sides, material.subjects, thresholds, judge.bootstrap, permit=permit)
+        stage("searches", 1, 1)
+    suspicious = suspicions(compared, judge.everybody, material.subjects, manifest.numbers[rows])
+    data = manifest.data_set(material.digest)
     return Assay(
         software=SOFTWARE,
         made_at=datetime.now(UTC).replace(microsecond=0),
         measured=measured(bench.pack),
-        data=manifest.data_set(material.digest),
+        data=data.model_copy(update={"suspicions": data.suspicions + suspicious}),
         failures=rate(int(material.failed.sum()), len(manifest)),
         verification=verification,
         partitions=tuple(told),
+        identification=found.identification,
+        predictions=found.predictions,
+        discards=discards(
+            compared, material.acquired.quality, material.subjects, usual(thresholds)
+        ),
+        stress=_stress(material, bench, wanted, judge, sides, thresholds, directory, stage),
         warnings=(
             *manifest.warnings,
             *_failure_warnings(material.acquired),
-            *unreached,
+            *judge.unreached(wanted.fmr),
             *judge.warnings,
+            *found.warnings,
         ),
     )
 
 
-@dataclass(frozen=True)
-class _Sides:
-    probes: Vectors
-    references: Vectors
+def _stress(
+    material: Material,
+    bench: Bench,
+    wanted: Wanted,
+    judge: Judge,
+    sides: Sides,
+    thresholds: Sequence[Threshold],
+    directory: Path,
+    stage: Stage,
+) -> tuple[Stress, ...]:
+    genuine, acquired = judge.comparisons.genuine, material.acquired
+    strictest = min(thresholds, key=lambda each: each.fmr_target, default=None)
+    looked_at = [each for each in thresholds if each in (usual(thresholds), strictest)]
+    unchanged = Unchanged(
+        references=sides.references,
+        subjects=material.subjects,
+        genuine_a=genuine.a,
+        genuine_b=genuine.b,
+        partitions=judge.cells.partitions,
+        thresholds=looked_at,
+        bootstrap=judge.bootstrap,
+    )
+    told: tuple[Stress, ...] = ()
+    if wanted.years is not None and looked_at:
+        years = wanted.years[material.kept[acquired.rows]]
+        told = years_apart(unchanged, genuine.scores, years)
+        told = told if len({each.level for each in told}) > 1 else ()
+    if wanted.stress and looked_at:
+        paths = _paths(material.manifest)
+        told += stressed(
+            unchanged,
+            [paths[row] for row in acquired.rows],
+            acquired.landmarks,
+            engine=bench.engine,
+            look=_look(material.manifest),
+            permitted=bench.permitted,
+            digest=material.digest,
+            directory=directory,
+            threads=wanted.threads,
+            kinds=wanted.stress,
+            progress=lambda done, total: stage("stress", done, total),
+        )
+    return told
 
 
-def _vectors(pack: ModelPack, templates: Templates, *, permit: Permit) -> _Sides:
-    return _Sides(
+def _sides(pack: ModelPack, templates: Templates, *, permit: Permit) -> Sides:
+    return Sides(
         pack.probe_vectors(templates, permit=permit),
         pack.reference_vectors(templates, permit=permit),
     )
 
 
-def _axis(sides: _Sides, cells: int) -> Axis:
+def _axis(sides: Sides, cells: int) -> Axis:
     """From the scores of a sample, with room: unit vectors lie within −1 and 1, others anywhere."""
     sample = slice(None, None, max(1, len(sides.probes) // SAMPLE))
     scores = sides.probes[sample] @ sides.references[sample].T
@@ -220,49 +299,15 @@ def _axis(sides: _Sides, cells: int) -> Axis:
     return Axis.between(least - room, most + room, cells)
 
 
-def _thresholds(
-    impostor: Counts, wanted: Sequence[float]
-) -> tuple[list[Threshold], tuple[str, ...]]:
-    """The thresholds that the comparisons can show, and what they cannot."""
-    found, unreached = [], []
-    for fmr in wanted:
-        score = threshold_at(impostor, fmr)
-        if score is None:
-            unreached.append(f"{fmr:g}")
-        else:
-            found.append(Threshold(fmr, score))
-    if not unreached:
-        return found, ()
-    return found, (
-        f"{impostor.total:,} impostor comparisons are too few to show a false match rate of "
-        f"{', '.join(unreached)}: no threshold is given for it.",
-    )
-
-
-def _verification(
-    judge: Judge,
-    thresholds: Sequence[Threshold],
-    unreached: tuple[str, ...],
-    wanted: Sequence[float],
-) -> Verification:
-    genuine = judge.comparisons.genuine
-    settled = {point.fmr_target: point for point in judge.overall(thresholds)}
-    none = rate(0, 0, too_few=unreached[0] if unreached else "")
-    return Verification(
-        genuine=len(genuine.scores),
-        impostor=judge.everybody.total,
-        curve=curve(judge.everybody, genuine),
-        at=tuple(
-            settled.get(fmr) or OperatingPoint(fmr_target=fmr, threshold=None, fmr=none, fnmr=none)
-            for fmr in wanted
-        ),
-        eer=eer(judge.everybody, genuine),
-    )
-
-
 def measured(pack: ModelPack) -> Measured:
     """What the document says of the model pack."""
-    return Measured(kind="model-pack", name=pack.id, pack_digest=pack.digest, comparison="raw")
+    return Measured(
+        kind="model-pack",
+        name=pack.id,
+        pack_digest=pack.digest,
+        comparison=pack.comparison,
+        comparison_digest=pack.comparison_digest,
+    )
 
 
 def _look(manifest: Manifest) -> Look:

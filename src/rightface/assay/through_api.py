@@ -44,9 +44,6 @@ PORTION = 16
 TIMEOUT = 5
 """Seconds that one request may take to connect, and to answer."""
 ATTEMPTS = 2
-PRICE = 0.001
-"""US dollars for a request: what Amazon's price list said for the first million images a month when
-this was written, recalled and not looked up. Only for the estimate that is shown."""
 UNUSABLE = (
     "InvalidParameterException",  # Amazon's word for: no face in one of both
     "ImageTooLargeException",
@@ -125,7 +122,7 @@ def plan_pairs(manifest: Manifest, *, genuine: int, impostor: int, seed: int = 0
     return Plan(a.astype(np.int32), b.astype(np.int32), same, told.hexdigest())
 
 
-def cost_of(plan: Plan, *, price: float = PRICE) -> float:
+def cost_of(plan: Plan, *, price: float) -> float:
     """What asking about all pairs would cost, in US dollars."""
     return len(plan) * price
 

@@ -11,13 +11,8 @@ app = typer.Typer(
 
 def complete() -> typer.Typer:
     """The group with all of its commands."""
-    from rightface.cli.assay import report
+    from rightface.cli.assay import api, calibrate, report, run, scores
 
-    report.add_to(app)
-    from rightface.cli.assay import calibrate
-
-    calibrate.add_to(app)
-    from rightface.cli.assay import run
-
-    run.add_to(app)
+    for each in (run, scores, api, report, calibrate):
+        each.add_to(app)
     return app

@@ -62,10 +62,7 @@ def measuring_in(
     """The instance to measure in; see `service.measuring`. Says so when one is made."""
     from rightface.service.measuring import measuring
 
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"'{out}' cannot be made.", why=str(error.strerror)) from error
+    made(out)
     where = out / INSTANCE if data is None else data
     if data is None and not quiet and not (where / SETTINGS).exists():
         say(
@@ -74,6 +71,25 @@ def measuring_in(
         )
     with measuring(where, sector=sector, jurisdiction=jurisdiction, make=data is None) as room:
         yield room
+
+
+def made(out: Path) -> None:
+    """Make the directory if it is not there.
+
+    Raises:
+        StorageError: it cannot be made.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"'{out}' cannot be made.", why=str(error.strerror)) from error
+
+
+def crosses(stated: Sequence[str] | None) -> tuple[tuple[str, ...], ...] | None:
+    """`gender,race` as the columns to cross; None where none is stated."""
+    if not stated:
+        return None
+    return tuple(tuple(column.strip() for column in each.split(",")) for each in stated)
 
 
 def bench_of(room: Measuring) -> Bench:

@@ -18,6 +18,7 @@ from rightface.cli.assay.bench import (
     Sector,
     Targets,
     bench_of,
+    crosses,
     measuring_in,
     progress,
     show,
@@ -106,9 +107,11 @@ def run(
     A run that was stopped goes on where it was. Templates are sealed meanwhile, and gone when it is
     done. Every look at a face is permitted by the gate and recorded in the instance's ledger.
     """
+    from rightface.assay.changes import KINDS
     from rightface.assay.labels import parse_bins
     from rightface.assay.manifest import read_manifest
     from rightface.assay.run import Wanted, assay, gather, sealed_parts
+    from rightface.assay.stressed import years_of
 
     with reporting(as_json):
         read = read_manifest(
@@ -128,9 +131,10 @@ def run(
         read = replace(read, statement=_with_caveats(read.statement, caveat or ()))
         wanted = Wanted(
             fmr=targets(fmr),
-            crosses=tuple(tuple(each.split(",")) for each in cross) if cross else None,
+            crosses=crosses(cross),
             identify=identify,
-            stress=stress,
+            stress=KINDS if stress else (),
+            years=years_of(manifest, read),
             threads=threads,
         )
         with (

@@ -1,0 +1,185 @@
+"""An assay of scores that came from elsewhere: a file of them, or a service's answers.
+
+Who was compared with whom is not known, or not enough of it, so intervals take comparisons as
+independent; the document says so. Never knows templates, images, a command line or HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rightface import __version__
+from rightface.assay.cells import MOST_CELLS, Cells, cells_of, partitions_of
+from rightface.assay.cohorts import Codes, Column
+from rightface.assay.comparisons import Comparisons
+from rightface.assay.counts import Axis
+from rightface.assay.errors import AssayError
+from rightface.assay.groups import Judge
+from rightface.assay.intervals import rate
+from rightface.assay.manifest import Manifest
+from rightface.assay.result import Assay, Measured
+from rightface.assay.score_file import ScoreBlock, ScoreFile
+from rightface.assay.through_api import Answers, Plan
+
+SOFTWARE = f"rightface {__version__}"
+COARSE = (
+    "Scores are the similarities that a service told: coarse, and bunched at their upper end; a "
+    "threshold lies between two of them only by luck."
+)
+UNREAD = "The data set's digest is of its labels and pairs; the photographs' bytes are not in it."
+
+
+def assay_of_file(
+    file: ScoreFile,
+    *,
+    name: str,
+    fmr: Sequence[float],
+    crosses: Sequence[Sequence[str]] | None = None,
+) -> Assay:
+    """The document for a file of scores.
+
+    Raises:
+        AssayError: a cross of unknown columns, or too many groups.
+    """
+    keys = _keys(file)
+    digits = _digits(keys, file.columns)
+    partitions = partitions_of(
+        {each: Column((each,), file.columns[each], digits[each]) for each in file.columns}, crosses
+    )
+    codes = np.arange(len(keys), dtype=np.int16)
+    cells = Cells(partitions, codes, len(keys), tuple(each.codes for each in partitions))
+    compared = Comparisons.from_scores(
+        (
+            (block.scores, block.same, *_placed(block, file.columns, keys))
+            for block in file.blocks()
+        ),
+        group_count=len(keys),
+        axis=Axis.between(file.lowest, file.highest, len(keys)),
+    )
+    judge = Judge(compared, None, cells)
+    thresholds = judge.thresholds(fmr)
+    return Assay(
+        software=SOFTWARE,
+        made_at=datetime.now(UTC).replace(microsecond=0),
+        measured=Measured(kind="scores", name=name),
+        data=file.data_set(name),
+        failures=None,
+        verification=judge.verification(thresholds, fmr),
+        partitions=tuple(judge.partition(place, thresholds) for place in range(len(partitions))),
+        warnings=(*file.warnings, *judge.unreached(fmr), *judge.warnings),
+    )
+
+
+def assay_of_answers(
+    manifest: Manifest,
+    plan: Plan,
+    answers: Answers,
+    *,
+    service: str,
+    fmr: Sequence[float],
+    crosses: Sequence[Sequence[str]] | None = None,
+) -> Assay:
+    """The document for what a service answered.
+
+    Its images' bytes were read one request at a time, so the data set's digest is that of its
+    labels and of the pairs alone, and the document says so.
+
+    Raises:
+        AssayError: a cross of unknown columns, too many groups, or scores that are all alike.
+    """
+    good = np.isfinite(answers.scores)
+    scores, same = answers.scores[good], plan.same[good]
+    if scores.min() == scores.max():
+        raise AssayError("All similarities are alike.", why="No threshold tells one from another.")
+    images = partitions_of(manifest.columns, crosses)
+    by_image = cells_of(images, len(manifest))
+    cells = Cells(
+        tuple(
+            Column(each.names, each.values, groups)
+            for each, groups in zip(images, by_image.groups_of, strict=True)
+        ),
+        np.arange(by_image.count, dtype=np.int16),
+        by_image.count,
+        by_image.groups_of,
+    )
+    block = (scores, same, by_image.codes[plan.a[good]], by_image.codes[plan.b[good]])
+    compared = Comparisons.from_scores(
+        [block],
+        group_count=cells.count,
+        axis=Axis.between(float(scores.min()), float(scores.max()), cells.count),
+    )
+    judge = Judge(compared, None, cells)
+    thresholds = judge.thresholds(fmr)
+    nothing: list[bytes | None] = [None] * len(manifest)
+    return Assay(
+        software=SOFTWARE,
+        made_at=datetime.now(UTC).replace(microsecond=0),
+        measured=Measured(kind="service", name=service),
+        data=manifest.data_set(manifest.digest_with(nothing)),
+        failures=rate(int(answers.failed.sum()), len(manifest)),
+        verification=judge.verification(thresholds, fmr),
+        partitions=tuple(
+            judge.partition(place, thresholds, images=column, failed=answers.failed)
+            for place, column in enumerate(images)
+        ),
+        warnings=(
+            *manifest.warnings,
+            COARSE,
+            f"{len(plan):,} pairs were asked about, the impostor ones drawn at random; "
+            f"{int((~good).sum()):,} could not be compared.",
+            UNREAD,
+            *judge.unreached(fmr),
+            *judge.warnings,
+        ),
+    )
+
+
+def _keys(file: ScoreFile) -> NDArray[np.int64]:
+    """Ascending: every combination of groups that somebody has.
+
+    Raises:
+        AssayError: there are too many.
+    """
+    keys = np.zeros(1, np.int64)
+    for block in file.blocks():
+        sides = [_key(block, file.columns, side) for side in (0, 1)]
+        keys = np.unique(np.concatenate([keys, *sides]))
+        if len(keys) > MOST_CELLS:
+            raise AssayError(
+                f"The columns split the comparisons into more than {MOST_CELLS} groups.",
+                mend="Name fewer columns with --cohort.",
+            )
+    return keys
+
+
+def _key(block: ScoreBlock, columns: Mapping[str, Sequence[str]], side: int) -> NDArray[np.int64]:
+    """(k,): one number for all the groups of one of the two people; 0 in a digit is unknown."""
+    key = np.zeros(len(block.scores), np.int64)
+    for column, values in columns.items():
+        key = key * (len(values) + 1) + block.groups[column][side] + 1
+    return key
+
+
+def _digits(
+    keys: NDArray[np.int64], columns: Mapping[str, Sequence[str]]
+) -> dict[str, NDArray[np.int16]]:
+    """Column → (keys,): the group that each key stands for in it; the inverse of `_key`."""
+    told: dict[str, NDArray[np.int16]] = {}
+    left = keys
+    for column in reversed(columns):
+        left, digit = np.divmod(left, len(columns[column]) + 1)
+        told[column] = (digit - 1).astype(np.int16)
+    return told
+
+
+def _placed(
+    block: ScoreBlock, columns: Mapping[str, Sequence[str]], keys: NDArray[np.int64]
+) -> tuple[Codes, Codes]:
+    one, other = (
+        np.searchsorted(keys, _key(block, columns, side)).astype(np.int16) for side in (0, 1)
+    )
+    return one, other

@@ -1,0 +1,181 @@
+"""What an assay looks at beyond everybody with everybody: pairs in folds, labels, quality, 1:N.
+
+Each function takes what was compared and gives its piece of the document. Never knows files, a
+command line, HTTP, or where permits come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rightface.assay.acquire import QUALITIES
+from rightface.assay.bootstrap import SubjectBootstrap
+from rightface.assay.comparisons import Comparisons
+from rightface.assay.counts import Counts
+from rightface.assay.discard import DIRECTIONS, error_versus_discard
+from rightface.assay.errors import AssayError
+from rightface.assay.identification import identifications, search_all
+from rightface.assay.label_checks import swapped
+from rightface.assay.operating import Threshold
+from rightface.assay.pairs import Pairs
+from rightface.assay.prediction import predict
+from rightface.assay.rates import ten_fold, threshold_at
+from rightface.assay.result import (
+    Discard,
+    Identification,
+    Prediction,
+    Suspicion,
+    TenFold,
+)
+from rightface.faces.packs import Vectors
+from rightface.permit import Permit, Touch, require
+
+SUSPECT_FMR, OWN_FMR = 1e-5, 1e-4
+"""At these false match rates a match of two people, and no match of one's own, are suspicious."""
+USUAL_FMR = 1e-3
+DISCARD_REPLICATES = 200
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Both sides of a comparison; the same rows."""
+
+    probes: Vectors
+    """(m, d)"""
+    references: Vectors
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What searches in galleries came to."""
+
+    identification: tuple[Identification, ...] = ()
+    predictions: tuple[Prediction, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def usual(thresholds: Sequence[Threshold]) -> Threshold | None:
+    """The threshold for one in a thousand, or the strictest there is; None if there is none."""
+    for each in thresholds:
+        if each.fmr_target == USUAL_FMR:
+            return each
+    return min(thresholds, key=lambda each: each.fmr_target, default=None)
+
+
+def in_folds(
+    pairs: Pairs | None, rows: NDArray[np.int32], images: int, sides: Sides, *, permit: Permit
+) -> TenFold | None:
+    """The stated pairs, judged fold by fold; None where none are stated.
+
+    Args:
+        pairs: places in the manifest's images.
+        rows: (m,): which of those images gave a face.
+        images: how many images there are.
+        sides: (m, d) each.
+        permit: covers COMPARE.
+
+    Raises:
+        PermitError: it does not.
+    """
+    require(permit, Touch.COMPARE)
+    if pairs is None or not len(pairs):
+        return None
+    at = np.full(images, -1, np.int64)
+    at[rows] = np.arange(len(rows))
+    a, b = at[pairs.a], at[pairs.b]
+    there = (a >= 0) & (b >= 0)
+    scores = np.full(len(pairs), np.nan)
+    scores[there] = np.einsum("ij,ij->i", sides.probes[a[there]], sides.references[b[there]])
+    try:
+        return ten_fold(scores, pairs.same, pairs.folds)
+    except AssayError:
+        return None
+
+
+def suspicions(
+    comparisons: Comparisons,
+    everybody: Counts,
+    subjects: NDArray[np.int32],
+    numbers: NDArray[np.int64],
+) -> tuple[Suspicion, ...]:
+    """Labels that look wrong, where there are comparisons enough to tell.
+
+    Args:
+        comparisons: of m rows.
+        everybody: all impostor comparisons.
+        subjects: (m,)
+        numbers: (m,): the rows' numbers in the manifest.
+    """
+    threshold, own = threshold_at(everybody, SUSPECT_FMR), threshold_at(everybody, OWN_FMR)
+    if threshold is None or own is None or comparisons.leads.above > threshold:
+        return ()
+    return swapped(
+        comparisons.genuine,
+        comparisons.leads,
+        subjects=subjects,
+        numbers=numbers,
+        threshold=threshold,
+        own_threshold=min(own, threshold),
+    )
+
+
+def discards(
+    comparisons: Comparisons,
+    quality: NDArray[np.float32],
+    subjects: NDArray[np.int32],
+    at: Threshold | None,
+) -> tuple[Discard, ...]:
+    """Error versus discard of each measure of quality; none without thresholds or genuine pairs."""
+    genuine = comparisons.genuine
+    if at is None or not len(genuine.scores):
+        return ()
+    bootstrap = SubjectBootstrap(subjects, replicates=DISCARD_REPLICATES)
+    return tuple(
+        error_versus_discard(
+            name,
+            DIRECTIONS[name](quality[:, place].astype(np.float64)),
+            a=genuine.a,
+            b=genuine.b,
+            missed=genuine.scores < at.score,
+            bootstrap=bootstrap,
+            fmr_target=at.fmr_target,
+        )
+        for place, name in enumerate(QUALITIES)
+    )
+
+
+def searched(
+    sides: Sides,
+    subjects: NDArray[np.int32],
+    thresholds: Sequence[Threshold],
+    bootstrap: SubjectBootstrap | None,
+    *,
+    permit: Permit,
+) -> Searched:
+    """Searches in galleries of the data set's own people, and what larger galleries would do.
+
+    Raises:
+        PermitError: `permit` does not cover SEARCH.
+    """
+    require(permit, Touch.SEARCH)
+    if bootstrap is None or not thresholds:
+        return Searched(warnings=("There is too little for searches in galleries.",))
+    scores = [each.score for each in thresholds]
+    targets = [each.fmr_target for each in thresholds]
+    try:
+        found = search_all(
+            sides.probes, sides.references, subjects=subjects, thresholds=scores, permit=permit
+        )
+    except AssayError as error:
+        return Searched(warnings=(f"No gallery was searched: {error.what}",))
+    predicted = predict(found.non_mated, bootstrap, targets)
+    why_not = f"Nothing is predicted for larger galleries: {predicted.why_not}"
+    return Searched(
+        identifications(found, bootstrap, targets),
+        predicted.predictions,
+        (why_not,) if predicted.why_not else (),
+    )

@@ -1,0 +1,372 @@
+"""A whole assay on templates that are made up: every figure against a naive double loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from instance import TemporaryInstance, temporary_instance
+from rightface.assay.acquire import Acquired
+from rightface.assay.cells import cells_of, partitions_of, summed
+from rightface.assay.cohorts import UNKNOWN, column
+from rightface.assay.errors import AssayError
+from rightface.assay.from_scores import assay_of_answers, assay_of_file
+from rightface.assay.manifest import Manifest, read_manifest
+from rightface.assay.result import Assay
+from rightface.assay.run import Bench, Material, Wanted, assay, gather, sealed_parts
+from rightface.assay.score_file import read_scores
+from rightface.assay.stressed import stressed, years_of
+from rightface.assay.through_api import Answers, plan_pairs
+from tests.portraits import eileen_collins, grace_hopper, nobody, small
+
+PEOPLE, IMAGES = 60, 150
+FMR = (0.1, 0.01)
+
+
+@pytest.fixture(scope="module")
+def room() -> Iterator[TemporaryInstance]:
+    with temporary_instance() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def bench(room: TemporaryInstance) -> Bench:
+    instance = room.instance
+    return Bench(
+        engine=instance.engine,
+        pack=instance.pack,
+        keyring=instance.keyring,
+        permitted=lambda: room.permitted("measure-accuracy"),
+    )
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
+    """Drawn templates: images of a person are near each other, and women are nearer than men."""
+    folder = tmp_path_factory.mktemp("set")
+    rng = np.random.default_rng(5)
+    people = rng.normal(size=(PEOPLE, 128))
+    gender = rng.choice(["f", "m"], PEOPLE)
+    people[gender == "f"] += 0.6
+    region = rng.choice(["north", "south", ""], PEOPLE)
+    subjects = rng.integers(0, PEOPLE, IMAGES)
+    rows = ["image,subject,gender,region"]
+    for number, who in enumerate(subjects):
+        (folder / f"{number}.jpg").write_bytes(b"%d" % number)
+        name = f"p{who}" if who else ""
+        rows.append(f"{number}.jpg,{name},{gender[who]},{region[who]}")
+    (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
+    manifest = read_manifest(folder / "manifest.csv")
+    found = np.sort(rng.choice(IMAGES, IMAGES - 7, replace=False)).astype(np.int32)
+    templates = (people[subjects] + rng.normal(0, 0.9, (IMAGES, 128)))[found].astype(np.float32)
+    templates /= np.linalg.norm(templates, axis=1, keepdims=True)
+    acquired = Acquired(
+        rows=found,
+        templates=templates,
+        quality=rng.uniform(0, 100, (len(found), 7)).astype(np.float32),
+        landmarks=np.zeros((len(found), 5, 2), np.float32),
+        failures=dict.fromkeys(sorted(set(range(IMAGES)) - set(found.tolist())), "no-face"),
+        digests=np.arange(IMAGES * 32, dtype=np.uint8).reshape(IMAGES, 32),
+        made=IMAGES,
+        seconds=1.0,
+    )
+    return Material(manifest=manifest, kept=np.arange(IMAGES), acquired=acquired, digest="d" * 64)
+
+
+@pytest.fixture(scope="module")
+def told(material: Material, bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Assay:
+    return assay(
+        material,
+        bench,
+        Wanted(fmr=(*FMR, 1e-6), identify=True),
+        directory=tmp_path_factory.mktemp("out"),
+    )
+
+
+def naive(material: Material) -> list[tuple[float, bool, int, int]]:
+    """Every comparison: score, genuine, and the two images."""
+    manifest, acquired = material.manifest, material.acquired
+    scores = acquired.templates @ acquired.templates.T
+    made = []
+    for one, other in combinations(range(len(acquired.rows)), 2):
+        a, b = int(acquired.rows[one]), int(acquired.rows[other])
+        who = manifest.subjects[a]
+        made.append((float(scores[one, other]), bool(who == manifest.subjects[b] != UNKNOWN), a, b))
+    return made
+
+
+def test_everybody_is_compared_with_everybody(told: Assay, material: Material) -> None:
+    every = naive(material)
+    genuine = [each for each in every if each[1]]
+    impostor = [each for each in every if not each[1]]
+    verified = told.verification
+    assert verified.genuine == len(genuine)
+    assert verified.impostor == len(impostor)
+    assert told.failures is not None
+    assert (told.failures.errors, told.failures.trials) == (7, IMAGES)
+    for at in verified.at[:2]:
+        assert at.threshold is not None
+        assert at.fmr.errors == sum(score >= at.threshold for score, *_ in impostor)
+        assert at.fmr.errors / len(impostor) <= at.fmr_target
+        assert at.fnmr.errors == sum(score < at.threshold for score, *_ in genuine)
+        assert at.fmr.low is not None
+        assert at.fmr.high is not None
+        assert at.fmr.rate is not None
+        assert at.fmr.low < at.fmr.rate < at.fmr.high
+    assert verified.at[2].threshold is None
+    assert verified.at[2].fmr.too_few
+    assert any("1e-06" in warning for warning in told.warnings)
+
+
+def test_groups_and_pairs_of_groups(told: Assay, material: Material) -> None:
+    every, manifest = naive(material), material.manifest
+    assert [part.columns for part in told.partitions] == [
+        *(("gender",), ("region",)),
+        ("gender", "region"),
+    ]
+    columns = partitions_of(manifest.columns, None)
+    for part, split in zip(told.partitions, columns, strict=True):
+        label = [split.values[code] if code >= 0 else None for code in split.codes]
+        assert part.unlabelled == label.count(None)
+        for group in part.groups:
+            inside = [each for each in every if label[each[2]] == label[each[3]] == group.name]
+            assert group.images == label.count(group.name)
+            assert group.genuine == sum(each[1] for each in inside)
+            assert group.impostor == sum(not each[1] for each in inside)
+            for at in group.at:
+                assert at.threshold is not None
+                assert at.fmr.errors == sum(
+                    score >= at.threshold for score, genuine, *_ in inside if not genuine
+                )
+                assert at.fnmr.errors == sum(
+                    score < at.threshold for score, genuine, *_ in inside if genuine
+                )
+        for matrix in part.cross:
+            for row, one in enumerate(matrix.groups):
+                for place, other in enumerate(matrix.groups):
+                    between = [
+                        score
+                        for score, genuine, a, b in every
+                        if not genuine and {label[a], label[b]} == {one, other}
+                    ]
+                    cell = matrix.rates[row][place]
+                    assert cell.trials == len(between)
+                    assert cell.errors == sum(score >= matrix.threshold for score in between)
+        assert {each.measure for each in part.differentials} >= {"worst-over-best", "gini"}
+
+
+def test_women_are_found_to_match_more_often(told: Assay) -> None:
+    """They were drawn nearer to one another."""
+    by_gender = told.partitions[0]
+    worst = next(
+        each
+        for each in by_gender.differentials
+        if each.measure == "worst-over-best" and each.of == "fmr" and each.fmr_target == 0.1
+    )
+    assert (worst.worst, worst.best) == ("f", "m")
+    assert worst.value.value is not None
+    assert worst.value.value > 1.5
+
+
+def test_failures_are_counted_in_their_groups(told: Assay, material: Material) -> None:
+    for part in told.partitions[:1]:
+        assert sum(group.failures.errors for group in part.groups if group.failures) == 7
+
+
+def test_galleries_and_quality(told: Assay) -> None:
+    sizes = [each.gallery_size for each in told.identification]
+    assert sizes == sorted(sizes)
+    assert sizes
+    assert [each.quality for each in told.discards][:2] == ["sharpness", "brightness"]
+    assert all(each.fmr_target == 0.01 for each in told.discards)
+    assert any("predicted" in warning for warning in told.warnings) or told.predictions
+
+
+def test_the_document_survives_json(told: Assay) -> None:
+    assert Assay.model_validate_json(told.model_dump_json()) == told
+
+
+def test_scores_alone_give_the_same_rates(told: Assay, material: Material, tmp_path: Path) -> None:
+    columns = material.manifest.columns
+    label = {
+        name: [one.values[code] if code >= 0 else "" for code in one.codes]
+        for name, one in columns.items()
+    }
+    lines = ["score,same,gender_a,gender_b,region_a,region_b"]
+    for score, genuine, a, b in naive(material):
+        groups = [label[name][side] for name in ("gender", "region") for side in (a, b)]
+        lines.append(f"{score!r},{int(genuine)},{','.join(groups)}")
+    (tmp_path / "scores.csv").write_text("\n".join(lines) + "\n")
+    with read_scores(tmp_path / "scores.csv") as read:
+        again = assay_of_file(read, name="again", fmr=FMR)
+    assert again.verification.genuine == told.verification.genuine
+    assert again.verification.impostor == told.verification.impostor
+    assert again.measured.kind == "scores"
+    assert again.failures is None
+    for part, before in zip(again.partitions, told.partitions, strict=True):
+        assert part.columns == before.columns
+        for group, same in zip(part.groups, before.groups, strict=True):
+            assert (group.name, group.genuine, group.impostor) == (
+                *(same.name, same.genuine),
+                same.impostor,
+            )
+            assert group.subjects is None
+            for at, there in zip(group.at, same.at, strict=False):
+                assert at.fmr.errors == pytest.approx(there.fmr.errors, abs=2)  # other bins
+                assert at.fmr.method == "wilson"
+    assert any("too narrow" in warning for warning in again.warnings)
+
+
+def test_what_a_service_answered(material: Material) -> None:
+    manifest = material.manifest
+    plan = plan_pairs(manifest, genuine=0, impostor=400)
+    rng = np.random.default_rng(2)
+    scores = np.where(plan.same, 90.0, 20.0) + rng.uniform(0, 9, len(plan))
+    failed = np.zeros(len(manifest), np.bool_)
+    failed[plan.a[0]] = True
+    scores[plan.a == plan.a[0]] = np.nan
+    answers = Answers(scores=scores, failed=failed, sent=len(plan), seconds=1.0)
+    made = assay_of_answers(manifest, plan, answers, service="a service", fmr=(0.1,))
+    assert made.measured.kind == "service"
+    assert made.verification.genuine + made.verification.impostor == np.isfinite(scores).sum()
+    assert made.verification.at[0].fnmr.errors == 0
+    assert made.failures is not None
+    assert made.failures.errors == 1
+    assert sum(group.images for group in made.partitions[0].groups) == len(manifest)
+    with pytest.raises(AssayError, match="alike"):
+        alike = Answers(scores=np.full(len(plan), 5.0), failed=failed, sent=1, seconds=1.0)
+        assay_of_answers(manifest, plan, alike, service="a service", fmr=(0.1,))
+
+
+def test_cells_are_the_finest_split() -> None:
+    gender, region = column("g", ["f", "m", "", "f"]), column("r", ["n", "n", "s", ""])
+    cells = cells_of((gender, region), 4)
+    assert cells.count == 4
+    for split, groups in zip(cells.partitions, cells.groups_of, strict=True):
+        assert groups[cells.codes].tolist() == split.codes.tolist()
+    assert cells_of((), 3).count == 1
+
+
+def test_too_many_cells_are_refused() -> None:
+    many = column("many", [str(number) for number in range(300)])
+    with pytest.raises(AssayError, match="300 cells"):
+        cells_of((many,), 300)
+
+
+@pytest.mark.parametrize("crosses", [[("gender", "age")], [("gender",)], [("gender", "gender")]])
+def test_a_cross_is_of_two_known_columns(crosses: list[tuple[str, ...]]) -> None:
+    with pytest.raises(AssayError, match=r"column|two"):
+        partitions_of({"gender": column("gender", ["f", "m"])}, crosses)
+
+
+def test_sums_over_cells_are_counts_between_groups() -> None:
+    between = np.triu(np.arange(1, 10).reshape(3, 3))
+    total = summed(between, np.array([1, 0, 1], np.int16), 2)
+    assert total.tolist() == [[5, 2 + 6], [0, 1 + 3 + 9]]
+    assert summed(between, np.array([0, UNKNOWN, 0], np.int16), 1).tolist() == [[1 + 3 + 9]]
+
+
+def written(folder: Path, *, extra: str = "") -> Manifest:
+    """Three people (one without a face) in six photographs, one of them twice."""
+    folder.mkdir()
+    pictures = {
+        "g1": small(grace_hopper(), 240),
+        "g2": small(grace_hopper(), 200),
+        "e1": small(eileen_collins(), 240),
+        "e2": small(eileen_collins(), 200),
+        "n1": nobody(),
+        "g3": small(grace_hopper(), 240),
+    }
+    rows = [f"image,subject,year{extra}"]
+    for number, (name, content) in enumerate(pictures.items()):
+        (folder / f"{name}.jpg").write_bytes(content)
+        rows.append(f"{name}.jpg,{name[0]},{1990 + 3 * number}")
+    (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
+    return read_manifest(folder / "manifest.csv")
+
+
+def test_photographs_to_figures(tmp_path: Path, bench: Bench) -> None:
+    manifest = written(tmp_path / "set")
+    stages: list[str] = []
+    sealed = sealed_parts(manifest, bench, tmp_path / "templates")
+    gathered = gather(
+        manifest,
+        bench,
+        sealed=sealed,
+        threads=1,
+        stage=lambda name, done, total: stages.append(name),
+    )
+    assert len(gathered.manifest) == 5  # the copy is left out
+    assert gathered.acquired.rows.tolist() == [0, 1, 2, 3]
+    years = years_of(tmp_path / "set" / "manifest.csv", manifest)
+    assert years is not None
+    assert years.tolist() == [1990, 1993, 1996, 1999, 2002, 2005]
+    told = assay(gathered, bench, Wanted(fmr=(0.5,), years=years), directory=tmp_path)
+    assert told.data.rows == 6
+    assert told.data.images + sum(each.count for each in told.data.exclusions) == 6
+    assert told.verification.genuine == 2
+    assert told.verification.impostor == 4
+    assert any("no-face: 1" in warning for warning in told.warnings)
+    assert stages
+    sealed.forget()
+
+
+def test_stress_goes_on_where_it_was(
+    tmp_path: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rightface.assay import stressed as module
+    from rightface.assay.acquire import Look, acquire
+    from rightface.assay.changes import KINDS
+    from rightface.assay.operating import Threshold
+    from rightface.assay.stress import Unchanged
+
+    manifest = written(tmp_path / "set")
+    images = [manifest.path(place) for place in range(4)]
+    look = Look()
+    found = acquire(images, engine=bench.engine, look=look, permitted=bench.permitted, threads=1)
+    unchanged = Unchanged(
+        references=found.templates,
+        subjects=manifest.subjects[:4],
+        genuine_a=np.array([0, 2], np.int32),
+        genuine_b=np.array([1, 3], np.int32),
+        partitions=(),
+        thresholds=(Threshold(0.1, 0.9),),
+        bootstrap=None,
+    )
+    looked: list[str] = []
+    real = module.acquire
+
+    def counting(*told: object, **more: object) -> Acquired:
+        looked.append("again")
+        if len(looked) == 3:
+            raise KeyboardInterrupt
+        return real(*told, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "acquire", counting)
+    kinds = [kind for kind in KINDS if kind.name in ("mask", "sunglasses")]
+
+    def all_of_it() -> int:
+        return len(
+            stressed(
+                unchanged,
+                images,
+                found.landmarks,
+                engine=bench.engine,
+                look=look,
+                permitted=bench.permitted,
+                digest="d",
+                directory=tmp_path,
+                threads=1,
+                kinds=kinds,
+            )
+        )
+
+    with pytest.raises(KeyboardInterrupt):
+        all_of_it()
+    assert all_of_it() == 4
+    assert len(looked) == 3 + 2  # two were done, one was cut off, two were left
+    assert not (tmp_path / "stress.part").exists()
