@@ -382,5 +382,6 @@ def _check(survey: _Survey, *, as_stated: bool) -> None:
             "One person's scores lie below those of two people "
             f"(the area under the curve is {area:.3f}).",
             why="`same` looks swapped, or the scores are distances.",
-            mend="Say that they are distances, or mend `same`.",
+            mend="Say that they are distances (--distance), mend `same`, "
+            "or have them taken as they are (--as-stated).",
         )
