@@ -321,7 +321,7 @@ class Instance:
         """The model pack in use; loaded once."""
         with self._loading:
             if self._pack is None:
-                self._pack = load_pack()
+                self._pack = load_pack(self.settings.comparison)
             return self._pack
 
     @property

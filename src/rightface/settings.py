@@ -33,6 +33,8 @@ class Settings:
     """Longest side, in pixels, at which faces are looked for."""
     threads: int = 0
     """Threads for inference; 0: one per core this process may use."""
+    comparison: str = "raw"
+    """How templates are compared: `equalised`, or `raw`; see docs/equalise.md."""
     keep_crops: bool = False
     """Keep an encrypted 150-pixel crop of each enrolled face (for review and re-embedding)."""
     review_hours: int = 72
@@ -140,6 +142,8 @@ class Settings:
                 why="It is a share of searches; 0 sets none.",
                 mend="For example 0.001.",
             )
+        if told.get("comparison", "raw") not in ("equalised", "raw"):
+            raise SettingsError("comparison must be 'equalised' or 'raw'.")
         return cls(data=data, **told)
 
     def write(self) -> None:

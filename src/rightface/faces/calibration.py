@@ -29,7 +29,8 @@ FalseMatchRate = float
 Similarity = float
 """0..100; see the module's text."""
 
-FILE = "calibration.json"
+FILE, RAW_FILE = "calibration.json", "calibration-raw.json"
+"""Of the equalised comparison, and of raw scores."""
 
 
 @dataclass(frozen=True)
@@ -110,14 +111,14 @@ class Calibration:
         self.cohorts = cohorts
 
     @classmethod
-    def shipped(cls) -> Calibration:
-        """The calibration of the model pack that this release ships.
+    def shipped(cls, file: str = FILE) -> Calibration:
+        """The calibration of the model pack that this release ships, of the comparison of `file`.
 
         Raises:
             WeightsError: the file is missing or damaged.
         """
         try:
-            text = (files("rightface.faces") / FILE).read_text("utf-8")
+            text = (files("rightface.faces") / file).read_text("utf-8")
             return cls.from_json(json.loads(text))
         except (OSError, ValueError) as error:
             raise WeightsError(

@@ -2,7 +2,9 @@
 
 A pack's digest changes whenever templates of the old and the new pack must not be compared.
 The comparison belongs to the pack: the inner product of a probe's and a reference's vector is the
-score, and the two need not be alike. Never knows images, sessions, law or storage.
+score, and the two need not be alike. It has a digest of its own: when it changes, stored templates
+stay, indexes (which are memory) are filled anew, and another calibration is needed.
+Never knows images, sessions, law or storage.
 """
 
 from __future__ import annotations
@@ -16,9 +18,10 @@ from numpy.typing import NDArray
 
 from rightface.errors import WeightsError
 from rightface.faces import align, detector
-from rightface.faces.calibration import Calibration
+from rightface.faces.calibration import FILE, RAW_FILE, Calibration
 from rightface.faces.embedder import DIMENSION
 from rightface.faces.face import Template, Templates
+from rightface.faces.normalisation import EXTRA, Normalisation
 from rightface.faces.weights import WeightsFile
 from rightface.permit import Permit, Touch, require
 
@@ -65,6 +68,18 @@ class ModelPack:
     """Numbers in a template."""
     input_contract: str
     calibration: Calibration
+    normalisation: Normalisation | None = None
+    """None: raw scores, the inner product of two templates."""
+
+    @property
+    def comparison(self) -> str:
+        """`raw`, or the name of the score normalisation."""
+        return RAW if self.normalisation is None else self.normalisation.name
+
+    @property
+    def comparison_digest(self) -> str:
+        """Hex SHA-256 of the score normalisation; empty: raw."""
+        return "" if self.normalisation is None else self.normalisation.digest
 
     @property
     def digest(self) -> str:
@@ -74,7 +89,7 @@ class ModelPack:
     @property
     def vector_dimension(self) -> int:
         """Numbers in a probe's or reference's vector."""
-        return self.dimension
+        return self.dimension + (0 if self.normalisation is None else EXTRA)
 
     def probe_vectors(self, templates: Templates, *, permit: Permit) -> Vectors:
         """What stands for (n, 128) `templates` on the asking side of a comparison.
@@ -84,6 +99,8 @@ class ModelPack:
                 must have come to hold the templates.
         """
         require(permit, _came_by(permit))
+        if self.normalisation is not None:
+            return self.normalisation.probe_vectors(templates)
         return np.ascontiguousarray(templates, np.float32)
 
     def reference_vectors(self, templates: Templates, *, permit: Permit) -> Vectors:
@@ -93,6 +110,8 @@ class ModelPack:
             PermitError: as for `probe_vectors`.
         """
         require(permit, _came_by(permit))
+        if self.normalisation is not None:
+            return self.normalisation.reference_vectors(templates)
         return np.ascontiguousarray(templates, np.float32)
 
     def compare(self, probe: Template, reference: Template, *, permit: Permit) -> float:
@@ -136,6 +155,10 @@ def _digest(
 
 
 PACK_ID = "centerface-dlib-r29-1"
+RAW, EQUALISED = "raw", "equalised"
+COMPARISONS = (EQUALISED, RAW)
+"""What the setting `comparison` may be."""
+_CALIBRATE = "Run: rightface assay calibrate"
 
 
 def shipped_digest() -> str:
@@ -143,27 +166,46 @@ def shipped_digest() -> str:
     return _digest(PACK_ID, (CENTERFACE, DLIB_FACE_NETWORK), DIMENSION, INPUT_CONTRACT)
 
 
-def shipped_pack(calibration: Calibration) -> ModelPack:
-    """CenterFace and dlib's face network, with the calibration given."""
+def shipped_pack(calibration: Calibration, comparison: str = RAW) -> ModelPack:
+    """CenterFace and dlib's face network, with the calibration given.
+
+    Raises:
+        WeightsError: there is no such comparison, or its file is missing or damaged.
+    """
+    if comparison not in COMPARISONS:
+        raise WeightsError(
+            f"The model pack has no comparison '{comparison}'.",
+            mend=f"It has: {', '.join(COMPARISONS)}.",
+        )
     return ModelPack(
         id=PACK_ID,
         weights=(CENTERFACE, DLIB_FACE_NETWORK),
         dimension=DIMENSION,
         input_contract=INPUT_CONTRACT,
         calibration=calibration,
+        normalisation=Normalisation.shipped() if comparison == EQUALISED else None,
     )
 
 
-def load_pack() -> ModelPack:
-    """The model pack that this release ships, with its calibration.
+def load_pack(comparison: str = RAW) -> ModelPack:
+    """The model pack that this release ships, with the calibration of that comparison.
 
     Raises:
-        WeightsError: the calibration is missing, damaged, or was measured on another pack.
+        WeightsError: there is no such comparison; the calibration or the normalisation is missing
+            or damaged; or it was measured on another pack or comparison.
     """
-    pack = shipped_pack(Calibration.shipped())
-    if pack.calibration.provenance.pack_digest != pack.digest:
+    file = RAW_FILE if comparison == RAW else FILE
+    pack = shipped_pack(Calibration.shipped(file), comparison)
+    measured = pack.calibration.provenance
+    if measured.pack_digest != pack.digest:
         raise WeightsError(
             "The calibration was measured on another model pack.",
-            mend="Run: python benchmarks/calibrate.py",
+            mend=_CALIBRATE,
+        )
+    if measured.comparison_digest != pack.comparison_digest:
+        raise WeightsError(
+            "The calibration was measured on other scores.",
+            why=f"It is of the comparison '{measured.comparison}'; in use: '{pack.comparison}'.",
+            mend=_CALIBRATE,
         )
     return pack
