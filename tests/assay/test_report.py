@@ -7,13 +7,20 @@ import hashlib
 import json
 import math
 import re
+from datetime import date
 from html.parser import HTMLParser
+from io import BytesIO
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from rightface.assay.report import drawing, explorer, heat, tables, words
+from instance import temporary_instance
+from rightface.assay.equalise_table import SHIPPED, AtRate, Equalised, GroupRate, Judged
+from rightface.assay.errors import ManifestError, TableError
+from rightface.assay.report import drawing, explorer, heat, photographs, tables, words
 from rightface.assay.report.headline import headline, main_target, point_at
 from rightface.assay.report.make import html, templates
 from rightface.assay.result import (
@@ -29,6 +36,7 @@ from rightface.assay.result import (
     Value,
     Verification,
 )
+from rightface.errors import PermitError
 from tests.assay.report_sample import sample
 
 VOID = {"meta", "br", "hr", "img", "input"}
@@ -620,3 +628,114 @@ def test_no_genuine_comparison(assay: Assay) -> None:
     assert headline(only).number.startswith("1 in ")
     assert "misses could not be counted" in made.text
     assert "the data set does not say who is who" in made.text
+
+
+# ---------------------------------------------------------------- score normalisation
+def _equalised() -> Equalised:
+    def group(name: str, matches: int) -> GroupRate:
+        share = matches / 100_000
+        value = Value(value=share, low=share * 0.8, high=share * 1.2)
+        return GroupRate(name=name, images=300, matches=matches, comparisons=100_000, fmr=value)
+
+    def variant(name: str, counts: dict[str, int]) -> Judged:
+        ratio = max(counts.values()) / min(counts.values())
+        at = AtRate(
+            data_set="people",
+            fmr=1e-3,
+            true_match=Value(value=0.981, low=0.97, high=0.99),
+            worst_over_best=Value(value=ratio, low=ratio / 2, high=ratio * 2),
+            groups=tuple(group(*one) for one in counts.items()),
+        )
+        bare_ = AtRate(data_set="others", fmr=1e-3, true_match=None, worst_over_best=None)
+        return Judged(name=name, method="m", dimensions=130, microseconds=9.5, at=(at, bare_))
+
+    return Equalised(
+        made_on=date(2026, 11, 22),
+        pack_digest="5c" * 32,
+        fitted_on="people",
+        halves=3,
+        seed=0,
+        data_sets={"people": 600, "others": 10},
+        variants=(
+            variant("raw", {"a": 900, "b": 10}),
+            variant(SHIPPED, {"a": 150, "b": 60}),
+            variant("another", {"a": 200, "b": 50}),
+        ),
+        caveats=("the groups are small",),
+    )
+
+
+def test_before_and_after_normalisation(assay: Assay) -> None:
+    told = _equalised()
+    made = Page(html(assay, before=told))
+    text = " ".join(made.text.split())
+    assert "worst over best: 90.0 (45.0 to 180) before, 2.50 (1.25 to 5.00) after" in text
+    assert "The groups are small." in text
+    assert "on another model pack" not in text
+    row = next(row for row in made.rows if row[0] == "a" and row[1] == "300")
+    assert row[2].startswith("0.90 % (900 of 100,000")
+    assert row[3].startswith("0.15 % (150 of 100,000")
+    assert [row[0] for row in made.rows if row[1:2] == ["others"]] == ["raw", SHIPPED, "another"]
+    other = told.model_copy(update={"pack_digest": "00"})
+    assert "on another model pack" in html(assay, before=other)
+
+
+# ---------------------------------------------------------------- photographs
+def _drawn(path: Path, colour: str) -> None:
+    picture = Image.new("RGB", (400, 300), colour)
+    exif = Image.Exif()
+    exif[0x010E] = "secret place"
+    picture.save(path, exif=exif)
+
+
+@pytest.fixture
+def failures(tmp_path: Path) -> Path:
+    """Pictures of nobody, and a table of pairs of them."""
+    _drawn(tmp_path / "one.jpg", "navy")
+    _drawn(tmp_path / "two.jpg", "maroon")
+    table = tmp_path / "failures.csv"
+    table.write_text(
+        "image_a,image_b,same\none.jpg,two.jpg,1\ntwo.jpg,one.jpg,no\none.jpg,one.jpg,perhaps\n"
+    )
+    return table
+
+
+def _showing(assay: Assay) -> Assay:
+    return assay.model_copy(update={"data": assay.data.model_copy(update={"may_show": True})})
+
+
+def test_photographs_are_small_and_only_pixels(assay: Assay, failures: Path) -> None:
+    pairs = photographs.read_failures(failures)
+    assert [(one.row, one.same) for one in pairs] == [(1, True), (2, False)]
+    with temporary_instance() as made, made.permitted("measure-accuracy") as permit:
+        shown = photographs.shown(_showing(assay), pairs, permit=permit)
+    source = html(_showing(assay), photographs=shown)
+    page = Page(source)
+    assert len(page.all("img")) == 4
+    assert all(one["alt"] for one in page.all("img"))
+    for one in page.all("img"):
+        told = base64.b64decode((one["src"] or "").removeprefix("data:image/jpeg;base64,"))
+        with Image.open(BytesIO(told)) as picture:
+            assert max(picture.size) == photographs.SIDE
+            assert not picture.getexif()
+        assert b"secret" not in told
+    assert "one.jpg" not in source
+    assert "Row 1: one person, told to be two." in " ".join(page.text.split())
+
+
+def test_photographs_are_refused(assay: Assay, failures: Path, tmp_path: Path) -> None:
+    pairs = photographs.read_failures(failures)
+    with pytest.raises(PermitError):
+        photographs.shown(_showing(assay), pairs, permit=None)  # type: ignore[arg-type]
+    with temporary_instance() as made, made.permitted("measure-accuracy") as permit:
+        with pytest.raises(ManifestError, match="not known to allow"):
+            photographs.shown(assay, pairs, permit=permit)
+        (tmp_path / "two.jpg").write_bytes(b"no image")
+        with pytest.raises(ManifestError, match="row 1"):
+            photographs.shown(_showing(assay), pairs, permit=permit)
+    failures.write_text("image_a,image_b,same\none.jpg,two.jpg,perhaps\n")
+    with pytest.raises(ManifestError, match="no pair"):
+        photographs.read_failures(failures)
+    failures.write_text("image_a,image_b\none.jpg,two.jpg\n")
+    with pytest.raises(TableError):
+        photographs.read_failures(failures)

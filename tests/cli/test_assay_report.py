@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
+from rightface.service.measuring import measuring
 from tests.assay.test_report import Page, sample_
 
 
@@ -64,7 +66,7 @@ def test_bad_input(document: Path, tmp_path: Path) -> None:
     assert "cannot be read" in refused("report", str(tmp_path / "no.json"), "--out", out)["message"]
     wrong = tmp_path / "wrong.json"
     wrong.write_text("[1, 2", "utf-8")
-    assert "is no assay" in refused("report", str(wrong), "--out", out)["message"]
+    assert "is no document" in refused("report", str(wrong), "--out", out)["message"]
     told = json.loads(document.read_text("utf-8"))
     told["verification"]["genuine"] = "Jane Doe"
     wrong.write_text(json.dumps(told), "utf-8")
@@ -79,3 +81,20 @@ def test_bad_input(document: Path, tmp_path: Path) -> None:
     nowhere = str(tmp_path / "nowhere" / "page.html")
     assert "cannot be written" in refused("report", str(document), "--out", nowhere)["message"]
     run("report", str(document), status=2)
+
+
+def test_photographs_need_an_instance_that_permits(document: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (40, 40), "navy").save(tmp_path / "a.png")
+    (tmp_path / "failures.csv").write_text("image_a,image_b,same\na.png,a.png,1\n")
+    told = json.loads(document.read_text("utf-8"))
+    told["data"]["may_show"] = True
+    shown = tmp_path / "assay.json"
+    shown.write_text(json.dumps(told), "utf-8")
+    out = tmp_path / "out.html"
+    asked = ("report", str(shown), "--out", str(out), "--failures", str(tmp_path / "failures.csv"))
+    answer = json.loads(run(*asked, "--json", status=2))
+    assert "--data" in answer["mend"]
+    with measuring(tmp_path / "dir", sector="private-entity", jurisdiction="US", make=True):
+        pass
+    run(*asked, "--data", str(tmp_path / "dir"))
+    assert len(Page(out.read_text("utf-8")).all("img")) == 2

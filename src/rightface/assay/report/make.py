@@ -16,27 +16,39 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from rightface.assay.report import explorer, heat, parts, tables, words
+from rightface.assay.equalise_table import Equalised
+from rightface.assay.report import equalised, explorer, heat, parts, tables, words
 from rightface.assay.report.card import Card
 from rightface.assay.report.headline import headline, main_target
+from rightface.assay.report.photographs import Shown
 from rightface.assay.result import Assay
 
 
-def html(assay: Assay, *, before: Assay | None = None) -> str:
+def html(
+    assay: Assay, *, before: Assay | Equalised | None = None, photographs: Sequence[Shown] = ()
+) -> str:
     """The page.
 
     Args:
         assay: what was found.
-        before: an earlier assay of the same data set, to be shown beside it.
+        before: an earlier assay of the same data set, to be shown beside it; or the table that
+            `assay equalise` wrote.
+        photographs: comparisons that went wrong (`photographs.shown` asks whether they may be).
     """
     environment = templates()
     style = _ours(environment, "style.css.jinja")
     script = _ours(environment, "explorer.js.jinja")
     target = main_target(assay)
+    earlier = before if isinstance(before, Assay) else None
+    fitted = before if isinstance(before, Equalised) else None
+    changes = () if earlier is None else parts.change(earlier, assay, target)
+    if fitted is not None:
+        changes = equalised.chapters(fitted)
     ladder = explorer.ladder(assay)
     return environment.get_template("page.jinja").render(
         assay=assay,
-        before=before,
+        before=earlier,
+        fitted=fitted,
         style=style,
         script=script,
         policy=_policy(style, script),
@@ -47,10 +59,11 @@ def html(assay: Assay, *, before: Assay | None = None) -> str:
         ladder=ladder,
         ladder_json=None if ladder is None else as_data(json.dumps(ladder)),
         steps=() if ladder is None else parts.first_step(ladder),
-        changes=() if before is None else parts.change(before, assay, target),
+        changes=changes,
         searches=parts.searches(assay),
         stress=parts.stress(assay, target),
         quality=parts.quality(assay),
+        photographs=photographs,
         exclusions=tables.exclusions(assay),
         adds_up=tables.adds_up(assay),
         labels=tables.labels(assay),

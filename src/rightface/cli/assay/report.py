@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -11,8 +12,17 @@ from rightface.cli.output import Json, emit, reporting, say
 from rightface.errors import SettingsError
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from rightface.assay.equalise_table import Equalised
+    from rightface.assay.report.photographs import Shown
     from rightface.assay.result import Assay
 
+Document_ = TypeVar("Document_", bound="BaseModel")
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", help="The instance whose gate permits to look at --failures."),
+]
 Document = Annotated[Path, typer.Argument(help="The assay.json of `assay run` or `assay scores`.")]
 
 
@@ -26,8 +36,17 @@ def report(
     document: Document,
     out: Annotated[Path, typer.Option(help="Write the page here, for example report.html.")],
     before: Annotated[
-        Path | None, typer.Option(help="An earlier assay.json, to be shown beside it.")
+        Path | None,
+        typer.Option(help="An earlier assay.json, or equalise.json, to be shown beside it."),
     ] = None,
+    failures: Annotated[
+        Path | None,
+        typer.Option(help="A table (image_a, image_b, same) of photographs to show as failures."),
+    ] = None,
+    images_root: Annotated[
+        Path | None, typer.Option(help="Where their paths start; the table's folder.")
+    ] = None,
+    data: Data = None,
     as_json: Json = False,
 ) -> None:
     """One HTML file with all figures, in words and in pictures. It fetches nothing."""
@@ -36,7 +55,9 @@ def report(
 
     with reporting(as_json):
         assay = _read(document)
-        page = html(assay, before=None if before is None else _read(before))
+        earlier = None if before is None else _earlier(before)
+        seen = () if failures is None else _seen(assay, failures, images_root, data)
+        page = html(assay, before=earlier, photographs=seen)
         _write(out, page)
         told = headline(assay)
         size = len(page.encode())
@@ -75,14 +96,50 @@ def card(
         emit({"card": out, "bytes": size, "chapters": len(told.sections)}, as_json, human)
 
 
-def _read(path: Path) -> Assay:
-    from pydantic import ValidationError
+def _seen(
+    assay: Assay, table: Path, images_root: Path | None, data: Path | None
+) -> tuple[Shown, ...]:
+    """Photographs are looked at under a permit of an instance that may measure."""
+    from rightface.assay.report.photographs import read_failures, shown
+    from rightface.service.measuring import measuring
 
+    if data is None:
+        raise SettingsError(
+            "Photographs are faces: --failures needs an instance whose gate permits to look.",
+            mend="Give --data, for example the `instance` beside the assay.json.",
+        )
+    pairs = read_failures(table, images_root)
+    with (
+        measuring(data, sector="", jurisdiction="", make=False) as room,
+        room.permitted() as permit,
+    ):
+        return shown(assay, pairs, permit=permit)
+
+
+def _earlier(path: Path) -> Assay | Equalised:
+    """An assay; or the table of `assay equalise`, known by its variants."""
+    from rightface.assay.equalise_table import Equalised
+
+    try:
+        told = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        told = None  # told with its reason below
+    if isinstance(told, dict) and "variants" in told:
+        return _read_as(Equalised, path, "Give the equalise.json of `rightface assay equalise`.")
+    return _read(path)
+
+
+def _read(path: Path) -> Assay:
     from rightface.assay.result import Assay
 
-    mend = "Give the assay.json that `rightface assay run` wrote."
+    return _read_as(Assay, path, "Give the assay.json that `rightface assay run` wrote.")
+
+
+def _read_as(kind: type[Document_], path: Path, mend: str) -> Document_:
+    from pydantic import ValidationError
+
     try:
-        return Assay.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(path.read_bytes())
     except OSError as error:
         raise SettingsError(
             f"The document '{path.name}' cannot be read.", why=type(error).__name__, mend=mend
@@ -91,7 +148,7 @@ def _read(path: Path) -> Assay:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(one) for one in first["loc"]) or "the whole"
         raise SettingsError(
-            f"'{path.name}' is no assay that this version reads.",
+            f"'{path.name}' is no document that this version reads.",
             why=f"{where}: {first['msg']}",
             mend=mend,
         ) from error
