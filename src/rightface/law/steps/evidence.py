@@ -32,7 +32,7 @@ from rightface.law.steps.reasons import outcome_of, own_reason
 from rightface.law.world import CONSENT, Records, World
 
 LAW_ENFORCEMENT = "law-enforcement"
-_ADD = "rightface evidence add ASSAY.json --data DIR"
+_ADD = "rightface evidence add ASSAY.json."
 
 
 def check(world: World) -> StepResult:
@@ -89,7 +89,7 @@ def shortfalls(row: Requirement, records: Records, day: date) -> Iterator[Reason
             "damaged",
             f"A record of a measurement is damaged: {records.evidence_damaged[0]}.",
             f"End it, then add it anew: rightface evidence end {records.evidence_damaged[0]}"
-            " --reason damaged",
+            " --reason damaged.",
         )
     least = pairs_needed(row, records.faces)
     if not any(
@@ -132,8 +132,8 @@ def _differential(row: Requirement, recent: list[Evidence], limit: float) -> Ite
         yield _reason(
             row,
             "differential",
-            "How unequally the model treats groups was not measured lately, over at least"
-            f" {groups} groups of enough people; at most {limit:g} times is allowed here.",
+            f"How unequally the model treats groups is not on record, for at least {groups} groups"
+            f" of enough people; at most {limit:g} times is allowed here.",
             "Measure people of several groups (rightface assay run --cohort COLUMN), and put it"
             f" on record: {_ADD}",
         )
