@@ -494,6 +494,21 @@ class Client:
         asked = _of(asks.InteractionAsked, subject=subject, client=client, gallery=gallery, at=at)
         return self._post(shapes.Moved, "/retention/interactions", asked)
 
+    def list_galleries(
+        self, *, client: str | None = None, after: str | None = None, limit: int = 100
+    ) -> Page[shapes.Gallery]:
+        """Every gallery with its size, its target and the threshold that follows."""
+        return self._get(
+            Page[shapes.Gallery], "/galleries", client=client, after=after, limit=limit
+        )
+
+    def aim_gallery(
+        self, *, client: str, gallery: str, fpir_target: float | None
+    ) -> shapes.Gallery:
+        """State what searches of a gallery may get wrong; None: nothing of its own any more."""
+        asked = _of(asks.TargetStated, client=client, gallery=gallery, fpir_target=fpir_target)
+        return self._post(shapes.Gallery, "/galleries/targets", asked)
+
     def end_purpose(self, *, client: str, gallery: str) -> shapes.PurposeEnded:
         """The purpose of a gallery is met: all that is enrolled there is erased."""
         asked = _of(asks.GalleryNamed, client=client, gallery=gallery)

@@ -235,6 +235,28 @@ def _enrol(native: Native, gallery: str, subject: str) -> None:
     assert len(told["FaceRecords"]) == 1
 
 
+def test_a_gallerys_target(native: Native) -> None:
+    mine, theirs, subject, gallery = client_of(native), client_of(native, "client"), name(), name()
+    native.instance.consent(subject)
+    _enrol(native, gallery, subject)
+    told = mine.aim_gallery(client="acme", gallery=gallery, fpir_target=0.001)
+    assert (told.faces, told.fpir_target, told.own_target) == (1, 0.001, 0.001)
+    assert told.fmr_needed == pytest.approx(0.001)
+    assert told.similarity is not None
+    assert told in theirs.list_galleries().items
+    assert told in mine.list_galleries(client="acme").items
+    with pytest.raises(ApiError) as error:
+        theirs.aim_gallery(client="acme", gallery=gallery, fpir_target=0.5)
+    assert error.value.status == 403
+    with pytest.raises(ApiError) as error:
+        theirs.list_galleries(client="another")
+    assert error.value.status == 403
+    with pytest.raises(ApiError) as error:
+        mine.aim_gallery(client="acme", gallery="nowhere", fpir_target=0.5)
+    assert error.value.status == 404
+    assert mine.aim_gallery(client="acme", gallery=gallery, fpir_target=None).similarity is None
+
+
 def test_a_gallery_whose_purpose_is_met(native: Native) -> None:
     mine, subject, gallery = client_of(native), name(), name()
     native.instance.consent(subject)

@@ -101,7 +101,8 @@ def search(fresh: TemporaryInstance, caller: Caller, similarity: float = 0.0) ->
 
 def needed(fresh: TemporaryInstance, fpir: float, comparisons: int) -> float:
     calibration = fresh.instance.pack.calibration
-    return calibration.rate(calibration.worst_threshold(fmr_needed(fpir, comparisons)).score).fmr
+    threshold = calibration.worst_threshold(fmr_needed(fpir, comparisons))
+    return calibration.rate(threshold.score).fmr
 
 
 def test_without_a_target_nothing_changes(enrolled: tuple[TemporaryInstance, Caller]) -> None:
@@ -125,6 +126,8 @@ def test_the_threshold_follows_the_gallery(enrolled: tuple[TemporaryInstance, Ca
     fill(fresh, caller, 300)
     many = search(fresh, caller)
     assert many.fmr == pytest.approx(needed(fresh, 0.01, 301))
+    assert many.fmr is not None
+    assert alone.fmr is not None
     assert many.fmr < alone.fmr / 50
     (told,) = fresh.registrar.galleries.listed("acme")
     assert told.faces == 301

@@ -2,32 +2,38 @@
 
 Sets that show the same people under different labels are kept apart. A set of which nobody knows
 who is who counts in its cohorts only: its few comparisons of one person with themselves make those
-rates upper bounds. Never knows files, or where permits come from.
+rates upper bounds. A permit lasts two minutes: it is asked for
+anew in between. Never knows files, or where permits come from.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rightface.assay import tail as tails
+from rightface.assay.acquire import Permitted
 from rightface.assay.calibrate import CalibrationError, ScoreCounts
 from rightface.assay.cohorts import UNKNOWN, Column
 from rightface.assay.resampling import Highest, People
 from rightface.faces.face import Templates
-from rightface.faces.packs import ModelPack
-from rightface.permit import Permit
+from rightface.faces.packs import ModelPack, Vectors
+from rightface.permit import Permit, Touch, require
 
 Scores = NDArray[np.float32]
 Rows = NDArray[np.intp]
 Numbers = NDArray[np.int64]
 BLOCK = 512
 """Rows that are compared with everybody at a time."""
+RENEWED = 45.0
+"""Seconds after which a permit is asked for anew."""
 MOST_HIGHEST = 4_000_000
 """Of the highest comparisons, so many are kept for the intervals."""
 
@@ -73,13 +79,14 @@ def compare(
     samples: Sequence[Sample],
     *,
     apart: Collection[frozenset[str]] = (),
-    permit: Permit,
+    permitted: Permitted,
 ) -> Compared:
     """Compare everybody; sets named together in `apart` are not compared with each other.
 
     Raises:
         CalibrationError: no set says who is who, or there is nothing to compare.
-        PermitError: as for `ModelPack.compare`.
+        Refused: the gate does not allow it.
+        PermitError: its permits do not cover comparing.
     """
     known = [one for one in samples if one.people is not None]
     if not known:
@@ -87,8 +94,19 @@ def compare(
             "No data set says who is who.",
             mend="Give at least one with a column of subjects.",
         )
-    everybody = _everybody(pack, known, apart, permit)
-    within = [each for one in samples for each in _cohorts(pack, one, permit)]
+    with _Renewed(permitted) as permits:
+        return _compare(pack, samples, apart, permits)
+
+
+def _compare(
+    pack: ModelPack,
+    samples: Sequence[Sample],
+    apart: Collection[frozenset[str]],
+    permits: _Renewed,
+) -> Compared:
+    known = [one for one in samples if one.people is not None]
+    everybody = _everybody(pack, known, apart, permits)
+    within = [each for one in samples for each in _cohorts(pack, one, permits)]
     # 1. The ends of the scores.
     blocks = chain(everybody.blocks(), *(each.pairs.blocks() for each in within))
     lowest, highest = _ends(block.impostors for block in blocks)
@@ -105,6 +123,31 @@ def compare(
     )
 
 
+class _Renewed:
+    """A permit that is open, never for long."""
+
+    def __init__(self, permitted: Permitted) -> None:
+        self._permitted = permitted
+        self._open = ExitStack()
+        self._permit: Permit | None = None
+        self._since = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._open.__exit__(*error)
+
+    @property
+    def permit(self) -> Permit:
+        """For the next step."""
+        if self._permit is None or time.monotonic() - self._since > RENEWED:
+            self._open.close()
+            self._permit = self._open.enter_context(self._permitted())
+            self._since = time.monotonic()
+        return self._permit
+
+
 class _Block(NamedTuple):
     impostors: Scores
     one: Rows
@@ -117,23 +160,22 @@ class _Block(NamedTuple):
 class _Pairs:
     """Some rows, each with each, once."""
 
-    pack: ModelPack
-    templates: Templates
+    probes: Vectors
+    references: Vectors
     people: Numbers
     """(n,): who; a number each."""
     sets: Numbers
     """(n,)"""
     compared: NDArray[np.bool_]
     """(s, s): which sets are compared with which."""
-    permit: Permit
+    permits: _Renewed
 
     def blocks(self) -> Iterator[_Block]:
         count = len(self.people)
         for start in range(0, count, BLOCK):
             rows = np.arange(start, min(start + BLOCK, count))
-            scores = self.pack.compare_all(
-                self.templates[rows], self.templates[start:], permit=self.permit
-            )
+            require(self.permits.permit, Touch.COMPARE)
+            scores = self.probes[rows] @ self.references[start:].T
             later = rows[:, None] < np.arange(start, count)[None, :]
             same = self.people[rows][:, None] == self.people[None, start:]
             comparable = self.compared[self.sets[rows]][:, self.sets[start:]]
@@ -150,7 +192,10 @@ class _Cohort:
 
 
 def _everybody(
-    pack: ModelPack, samples: Sequence[Sample], apart: Collection[frozenset[str]], permit: Permit
+    pack: ModelPack,
+    samples: Sequence[Sample],
+    apart: Collection[frozenset[str]],
+    permits: _Renewed,
 ) -> _Pairs:
     names = [one.name for one in samples]
     compared = np.array(
@@ -163,30 +208,33 @@ def _everybody(
         people.append(own + first)
         first += int(own.max(initial=-1)) + 1
     sets = [np.full(len(each), place) for place, each in enumerate(people)]
+    templates = np.concatenate([one.templates for one in samples])
     return _Pairs(
-        pack,
-        np.concatenate([one.templates for one in samples]),
+        pack.probe_vectors(templates, permit=permits.permit),
+        pack.reference_vectors(templates, permit=permits.permit),
         np.concatenate(people),
         np.concatenate(sets),
         compared,
-        permit,
+        permits,
     )
 
 
-def _cohorts(pack: ModelPack, sample: Sample, permit: Permit) -> Iterator[_Cohort]:
+def _cohorts(pack: ModelPack, sample: Sample, permits: _Renewed) -> Iterator[_Cohort]:
     if sample.cohorts is None:
         return
+    probes = pack.probe_vectors(sample.templates, permit=permits.permit)
+    references = pack.reference_vectors(sample.templates, permit=permits.permit)
     everyone = np.arange(len(sample.templates))
     people = everyone if sample.people is None else _persons(sample.people)
     for code, value in enumerate(sample.cohorts.values):
         rows = np.flatnonzero(sample.cohorts.codes == code)
         pairs = _Pairs(
-            pack,
-            sample.templates[rows],
+            probes[rows],
+            references[rows],
             people[rows],
             np.zeros(len(rows), np.int64),
             np.ones((1, 1), np.bool_),
-            permit,
+            permits,
         )
         yield _Cohort(f"{value} ({sample.name})", sample.name, pairs)
 

@@ -20,7 +20,7 @@ from rightface.assay import tail as tails
 from rightface.assay.tail import Floats, Peaks
 
 REPLICATES = 200
-_NO_LOG = 1e-300  # in place of a rate of nought
+_LESS_THAN_ONE = 0.5  # comparisons, where a drawing has none
 
 Ints: TypeAlias = NDArray[np.int32]
 
@@ -91,9 +91,12 @@ class Resampled:
             yield Peaks(self.peaks.scores, weights, max(self.people.comparisons(times), 1.0))
 
     def errors(self, scores: Floats) -> Floats:
-        """(m,): the standard error of ln(rate) at each of `scores`; some comparison reaches it."""
-        deviations = np.array([self._logs(drawn, scores) for drawn in self.drawings()])
-        found: Floats = deviations.std(axis=0) * self.nearness(scores)
+        """(m,): the standard error of ln(rate) at each of `scores`; some comparison reaches it.
+
+        It is the rate's own, over the rate: of few comparisons a drawing may have none.
+        """
+        rates = np.exp([self._logs(drawn, scores) for drawn in self.drawings()])
+        found: Floats = rates.std(axis=0) / rates.mean(axis=0) * self.nearness(scores)
         return found
 
     def shapes(self, start: float) -> tuple[float, float] | None:
@@ -143,7 +146,7 @@ class Resampled:
     def _logs(self, drawn: Peaks, scores: Floats) -> Floats:
         places = self._places(scores)
         summed = np.concatenate(([0.0], drawn.at_least))
-        return np.log(np.maximum(summed[places] / drawn.total, _NO_LOG))
+        return np.log(np.maximum(summed[places], _LESS_THAN_ONE) / drawn.total)
 
     def _places(self, scores: Floats) -> NDArray[np.intp]:
         """How many comparisons reach each score."""

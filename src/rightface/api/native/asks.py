@@ -225,6 +225,18 @@ class GalleryNamed(Asked):
     gallery: Gallery
 
 
+class TargetStated(GalleryNamed):
+    """What searches of a gallery may get wrong."""
+
+    fpir_target: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="The share of searches of people who are not enrolled that may find somebody; "
+        "null: none of the gallery's own.",
+    )
+
+
 class ClientNamed(Asked):
     """One client."""
 

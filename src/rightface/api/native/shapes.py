@@ -647,6 +647,21 @@ class Moved(Told):
     moved: int
 
 
+class Gallery(Told):
+    """A gallery, and the threshold that follows from its target at its size."""
+
+    client: str
+    gallery: str
+    faces: int
+    fpir_target: float | None
+    own_target: float | None
+    fmr_needed: float | None
+    cohort: str
+    fmr: float | None
+    similarity: float | None
+    extrapolated: bool
+
+
 class PurposeEnded(Told):
     """What the end of a purpose did."""
 

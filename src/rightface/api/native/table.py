@@ -71,6 +71,8 @@ ROLES: Mapping[str, frozenset[str]] = {
     "list_evidence": _READS,
     "show_evidence": _READS,
     "evidence_rules": _ALL,
+    "list_galleries": _ASKS,
+    "aim_gallery": _ACTS,
     "list_due": _READS,
     "preview_sweep": _READS,
     "sweep": _ACTS,
