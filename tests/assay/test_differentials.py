@@ -171,6 +171,11 @@ def test_replicates_in_which_a_group_was_not_drawn_do_not_count() -> None:
 
 
 def test_groups_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(AssayError, match="draws"):
+        told(
+            of([1, 2], 10, replicates=np.full((5, 2), 0.1)),
+            of([1, 2], 10, replicates=np.full((6, 2), 0.1)),
+        )
     with pytest.raises(AssayError):
         told(of([1, 2], 10), of([1, 2, 3], 10))
     with pytest.raises(AssayError):

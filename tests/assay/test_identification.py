@@ -215,3 +215,14 @@ def test_what_cannot_be_searched_is_refused(permitted: Permitted) -> None:
     vectors[3, 2] = np.nan
     with pytest.raises(AssayError, match="row 4"):
         search(permitted, vectors, subjects)
+
+
+def test_people_with_one_image_each_are_enrolled_or_searched_for(permitted: Permitted) -> None:
+    vectors, _ = drawn(40)
+    vectors, subjects = vectors[:40], np.arange(40, dtype=np.int32)
+    found = search(permitted, vectors, subjects, thresholds=(0.2,))
+    told = identifications(found, SubjectBootstrap(subjects, replicates=20), (None,))[-1]
+    assert (told.mated_searches, told.gallery_size) == (0, 28)
+    assert told.non_mated_searches == 5 * 12
+    assert told.at[0].fnir.rate is None
+    assert all(rank.hit.rate is None for rank in told.ranks)

@@ -153,10 +153,12 @@ def differentials(
     no higher than Wilson's for any group.
 
     Raises:
-        AssayError: the groups of both are not the same.
+        AssayError: the groups of both, or their draws, are not the same.
     """
     if fmr.names != fnmr.names:
         raise AssayError("False matches and false non-matches are given for different groups.")
+    if len({len(r.replicates) for r in (fmr, fnmr) if r.replicates is not None}) > 1:
+        raise AssayError("Both errors of groups need the same draws of people.")
     sides = {"fmr": (fmr,), "fnmr": (fnmr,), "both": (fmr, fnmr)}
     made: list[Differential] = []
     for formula in _formulas(alpha):
