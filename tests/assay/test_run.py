@@ -356,6 +356,7 @@ def test_stress_goes_on_where_it_was(
                 images,
                 found.landmarks,
                 engine=bench.engine,
+                pack=bench.pack,
                 look=look,
                 permitted=bench.permitted,
                 digest="d",

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rightface.assay.cohorts import UNKNOWN, Column, cross
-from rightface.assay.errors import AssayError
+from rightface.assay.errors import ManifestError
 
 MOST_CELLS = 256
 """Counts are kept for each pair of cells; beyond so many, columns are left out."""
@@ -45,7 +45,7 @@ def partitions_of(
         crosses: names of columns to cross, each two or more; None: every two, if columns are few.
 
     Raises:
-        AssayError: a cross of an unknown column, or of one.
+        ManifestError: a cross of an unknown column, or of one.
     """
     if crosses is None:
         crosses = list(combinations(columns, 2)) if len(columns) <= CROSSED_ALL else []
@@ -53,7 +53,7 @@ def partitions_of(
     for names in crosses:
         unknown = [name for name in names if name not in columns]
         if unknown or len(set(names)) < 2:
-            raise AssayError(
+            raise ManifestError(
                 f"'{unknown[0]}' is no column that people are split by."
                 if unknown
                 else "A cross is of two columns or more.",
@@ -69,7 +69,7 @@ def cells_of(partitions: Sequence[Column], rows: int) -> Cells:
     """The finest cells of those partitions of so many rows.
 
     Raises:
-        AssayError: there are too many.
+        ManifestError: there are too many.
     """
     together = np.zeros(rows, np.int64)
     for each in partitions:
@@ -78,7 +78,7 @@ def cells_of(partitions: Sequence[Column], rows: int) -> Cells:
     values, codes = np.unique(together, return_inverse=True)
     count = max(1, len(values))
     if count > MOST_CELLS:
-        raise AssayError(
+        raise ManifestError(
             f"The columns split the images into {count} cells; at most {MOST_CELLS} are counted.",
             mend="Name fewer columns with --cohort, or wider bins with --bin.",
         )

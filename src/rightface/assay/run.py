@@ -270,6 +270,7 @@ def _stress(
             [paths[row] for row in acquired.rows],
             acquired.landmarks,
             engine=bench.engine,
+            pack=bench.pack,
             look=_look(material.manifest),
             permitted=bench.permitted,
             digest=material.digest,

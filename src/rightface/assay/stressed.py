@@ -23,6 +23,7 @@ from rightface.assay.stress import Unchanged, stress_of
 from rightface.assay.table_file import open_table, text
 from rightface.errors import StorageError
 from rightface.faces.engine import Engine
+from rightface.faces.packs import ModelPack
 
 _FILE = "stress.part"
 YEAR_COLUMNS = ("year", "age")
@@ -34,6 +35,7 @@ def stressed(
     landmarks: NDArray[np.float32],
     *,
     engine: Engine,
+    pack: ModelPack,
     look: Look,
     permitted: Permitted,
     digest: str,
@@ -49,6 +51,7 @@ def stressed(
         images: (m,), the photographs that gave a face.
         landmarks: (m, 5, 2), of those faces.
         engine: finds faces.
+        pack: compares; `unchanged` has its vectors.
         look: whose face counts.
         permitted: asks the gate, for each portion.
         digest: of the data set.
@@ -61,7 +64,8 @@ def stressed(
         Refused: the gate does not allow it.
         StorageError: figures cannot be written down.
     """
-    told = f"{digest}\0{engine.pack.digest}\0{look}\0{unchanged.thresholds}".encode()
+    pack_told = f"{pack.digest}\0{pack.comparison_digest}"
+    told = f"{digest}\0{pack_told}\0{look}\0{unchanged.thresholds}".encode()
     for column in unchanged.partitions:
         told += f"\0{column.names}\0{column.values}".encode()
     done = _Done(directory / _FILE, hashlib.sha256(told).hexdigest())
@@ -79,7 +83,7 @@ def stressed(
                 landmarks=landmarks,
                 threads=threads,
             )
-            done.add(name, _figures(unchanged, acquired, engine, kind, level, permitted))
+            done.add(name, _figures(unchanged, acquired, pack, kind, level, permitted))
         found += done.figures[name]
         if progress is not None:
             progress(number + 1, len(levels))
@@ -90,7 +94,7 @@ def stressed(
 def _figures(
     unchanged: Unchanged,
     acquired: Acquired,
-    engine: Engine,
+    pack: ModelPack,
     kind: Kind,
     level: float,
     permitted: Permitted,
@@ -98,7 +102,7 @@ def _figures(
     with permitted() as permit:
         return stress_of(
             unchanged,
-            engine.pack.probe_vectors(acquired.templates, permit=permit),
+            pack.probe_vectors(acquired.templates, permit=permit),
             acquired.rows,
             np.ones(len(unchanged.subjects), np.bool_),
             kind=kind.name,

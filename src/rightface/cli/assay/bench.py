@@ -23,7 +23,7 @@ from rightface.errors import SettingsError, StorageError
 from rightface.settings import FILE as SETTINGS
 
 if TYPE_CHECKING:
-    from rightface.assay.result import Assay, Rate
+    from rightface.assay.result import Assay, Partition, Rate
     from rightface.assay.run import Bench, Stage
     from rightface.service.measuring import Measuring
 
@@ -45,6 +45,7 @@ Targets = Annotated[
 ]
 FILE = "assay.json"
 INSTANCE = "instance"
+MOST_SUSPICIONS = 5
 STAGES = {
     "templates": "Templates",
     "comparisons": "Comparisons",
@@ -92,13 +93,18 @@ def crosses(stated: Sequence[str] | None) -> tuple[tuple[str, ...], ...] | None:
     return tuple(tuple(column.strip() for column in each.split(",")) for each in stated)
 
 
-def bench_of(room: Measuring) -> Bench:
-    """What measures in that instance."""
+def bench_of(room: Measuring, comparison: str | None) -> Bench:
+    """What measures in that instance; `comparison`: how templates are compared, if not as there.
+
+    Raises:
+        WeightsError: the model pack has no such comparison.
+    """
     from rightface.assay.run import Bench
+    from rightface.faces.packs import load_pack
 
     return Bench(
         engine=room.engine,
-        pack=room.instance.pack,
+        pack=room.instance.pack if comparison is None else load_pack(comparison),
         keyring=room.instance.keyring,
         permitted=room.permitted,
     )
@@ -176,24 +182,28 @@ def show(told: Assay) -> None:
             (
                 f"{at.fmr_target:g}",
                 "–" if at.threshold is None else f"{at.threshold:.4f}",
-                _share(at.fnmr),
-                _interval(at.fnmr),
+                *_fnmr(at.fnmr),
                 "–" if at.fnmr.rate is None else f"{1 - at.fnmr.rate:.2%}",
             )
             for at in verified.at
         ],
     )
+    shown = _shown_target(told)
     for partition in told.partitions:
-        _show_partition(told, " × ".join(partition.columns))
+        if shown is not None:
+            _show_partition(partition, shown)
+    _show_searches(told, shown)
+    _show_stress(told, shown)
+    for suspicion in told.data.suspicions[:MOST_SUSPICIONS]:
+        say(f"Look at this: {suspicion.what}")
+    if len(told.data.suspicions) > MOST_SUSPICIONS:
+        say(f"… and {len(told.data.suspicions) - MOST_SUSPICIONS} more in the document.")
     for warning in told.warnings:
         say(f"Note: {warning}")
 
 
-def _show_partition(told: Assay, name: str) -> None:
-    partition = next(p for p in told.partitions if " × ".join(p.columns) == name)
-    shown = _shown_target(told)
-    if shown is None:
-        return
+def _show_partition(partition: Partition, shown: float) -> None:
+    name = " × ".join(partition.columns)
     say()
     say(f"By {name}, at everybody's threshold for an FMR of {shown:g}:")
     rows = []
@@ -203,10 +213,8 @@ def _show_partition(told: Assay, name: str) -> None:
             (
                 group.name,
                 "–" if group.subjects is None else f"{group.subjects:,}",
-                _share(at.fmr),
-                _interval(at.fmr),
-                _share(at.fnmr),
-                _interval(at.fnmr),
+                *_fmr(at.fmr),
+                *_fnmr(at.fnmr),
                 "too few" if at.fmr.too_few or at.fnmr.too_few else "",
             )
         )
@@ -216,6 +224,48 @@ def _show_partition(told: Assay, name: str) -> None:
             worst = each.value.value
             if worst is not None:
                 say(f"Worst over best FMR: {worst:.1f} ({each.worst} over {each.best})")
+
+
+def _show_searches(told: Assay, shown: float | None) -> None:
+    rows = []
+    for each in told.identification:
+        at = next((one for one in each.at if one.fmr_target == shown), None)
+        if at is not None and each.ranks:
+            rows.append(
+                (
+                    f"{each.gallery_size:,}",
+                    f"{each.mated_searches:,}",
+                    *_fnmr(at.fnir),
+                    f"{each.non_mated_searches:,}",
+                    *_fnmr(at.fpir),
+                    _fnmr(each.ranks[0].hit)[0],
+                )
+            )
+    if rows:
+        say()
+        say(f"Searches, at everybody's threshold for an FMR of {shown:g}:")
+        head = ("gallery", "mated", "FNIR", "95 %", "non-mated", "FPIR", "95 %", "rank 1")
+        show_table(head, rows)
+
+
+def _show_stress(told: Assay, shown: float | None) -> None:
+    rows = []
+    for each in told.stress:
+        everybody = next((group for group in each.groups if not group.name), None)
+        if everybody is not None and each.fmr_target == shown:
+            rows.append(
+                (
+                    f"{each.kind} {each.level:g}",
+                    each.unit,
+                    _fnmr(everybody.failures)[0],
+                    _fmr(everybody.fmr)[0],
+                    *_fnmr(everybody.fnmr),
+                )
+            )
+    if rows:
+        say()
+        say(f"Under stress, at everybody's threshold for an FMR of {shown:g}:")
+        show_table(("change", "", "no face", "FMR", "FNMR", "95 %"), rows)
 
 
 def _shown_target(told: Assay) -> float | None:
@@ -232,15 +282,15 @@ def _failures(told: Assay) -> str:
     return f"{told.failures.errors:,} without a face that could be used"
 
 
-def _share(told: Rate) -> str:
-    if told.rate is None:
-        return "–"
-    return f"{told.rate:.2e}" if 0 < told.rate < 1e-3 else f"{told.rate:.2%}"
+def _fmr(told: Rate) -> tuple[str, str]:
+    """A false match rate and its interval: it spans many powers of ten."""
+    if told.rate is None or told.low is None or told.high is None:
+        return "–", ""
+    return f"{told.rate:.1e}", f"{told.low:.1e} – {told.high:.1e}"
 
 
-def _interval(told: Rate) -> str:
-    if told.low is None or told.high is None:
-        return ""
-    if told.high < 1e-3:
-        return f"{told.low:.1e} – {told.high:.1e}"
-    return f"{told.low:.2%} – {told.high:.2%}"
+def _fnmr(told: Rate) -> tuple[str, str]:
+    """A false non-match rate and its interval, in hundredths."""
+    if told.rate is None or told.low is None or told.high is None:
+        return "–", ""
+    return f"{told.rate:.2%}", f"{told.low:.2%} – {told.high:.2%}"

@@ -93,6 +93,9 @@ def run(
     pad: Annotated[
         int | None, typer.Option(help="Black pixels to add around each image: for tight crops.")
     ] = None,
+    comparison: Annotated[
+        str | None, typer.Option(help="How templates are compared: raw or equalised.")
+    ] = None,
     threads: Annotated[int, typer.Option(help="How much to do at once.", min=1)] = 2,
     data: Data = None,
     sector: Sector = Settings.sector,
@@ -141,7 +144,7 @@ def run(
             measuring_in(out, data, sector, jurisdiction, quiet=as_json) as room,
             progress(as_json) as stage,
         ):
-            bench = bench_of(room)
+            bench = bench_of(room, comparison)
             sealed = sealed_parts(read, bench, out / TEMPLATES)
             material = gather(read, bench, sealed=sealed, threads=threads, stage=stage)
             told = assay(material, bench, wanted, stage=stage, directory=out)
