@@ -37,7 +37,7 @@ LEAVES = st.builds(
     pack=st.none() | DIGESTS,
     subjects=st.lists(DIGESTS, max_size=4),
     records=st.lists(
-        st.sampled_from(["wrt-" + "0a" * 12, "fnd-" + "b1" * 12, "search:7"]), max_size=3
+        st.sampled_from(["wrt-" + "0a" * 12, "evd-" + "b1" * 12, "search:7"]), max_size=3
     ),
     request=st.none() | st.uuids().map(str),
     counts=st.dictionaries(WORDS.filter(lambda word: len(word) <= 32), COUNTS, max_size=4),
