@@ -50,6 +50,7 @@ tests/conformance/node/node_modules/.package-lock.json: tests/conformance/node/p
 # face_recognition asks for dlib's source; dlib-bin (from the test extra) is the same, built.
 .venv/bench.stamp: .venv/test.stamp
 	$(BIN)/pip install --quiet --no-deps 'face_recognition==1.3.0'
+	$(BIN)/pip install --quiet 'pyeer==0.5.6' 'scikit-learn==1.9.1'
 	touch $@
 
 audit: .venv-audit/stamp  ## known weaknesses of what is depended on, where a database answers

@@ -196,7 +196,7 @@ def test_folds_as_by_hand(seed: int, count: int, each: int) -> None:
     rng = np.random.default_rng(seed)
     folds = np.repeat(np.arange(count), each)
     same = rng.random(len(folds)) < 0.5
-    scores: NDArray[np.float64] = np.round(rng.standard_normal(len(folds)) + 2.0 * same, 1)
+    scores = (rng.standard_normal(len(folds)) + 2 * same).round(1)
     told = ten_fold(scores, same, folds)
     right = folds_by_hand(scores, same, folds)
     assert told.accuracy == pytest.approx(np.mean(right))

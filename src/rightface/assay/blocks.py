@@ -4,8 +4,11 @@
        histogram; its genuine comparisons are found by looking subjects up.
     2. A stripe is a block of rows against itself and all rows after it. Stripes are independent.
     3. Each block: product; genuine scores are read and, with what lies on or below the diagonal,
-       put below all bins; all scores are counted; what was put there is taken off again.
+       made void; the highest are read; all are counted, the void ones in the first bin, from which
+       they are taken off again.
 
+References are scaled by a power of two beforehand, which rounds nothing: where that is all of the
+axis' scale, a pass over every score is saved. Another is where no product can lie beyond the axis.
 NumPy lets other threads run during products and arithmetic, not while it counts; so two threads
 keep two cores busy, many would not keep many. Never knows permits or files: `comparisons` does.
 """
@@ -20,11 +23,15 @@ from numpy.typing import NDArray
 
 from rightface.assay.cohorts import UNKNOWN
 from rightface.assay.counts import Axis
-from rightface.assay.leads import Highest
+from rightface.assay.leads import LOWEST, Highest
 
 Vectors = NDArray[np.float32]
 ROWS, COLUMNS = 512, 512
-"""Of a block: product, bins and flags fit together in a core's second cache."""
+"""Of a block: of those tried the fastest where a core's second cache has 1 MiB."""
+_BEYOND = 16
+"""Bins past the last one that are counted apart and added to it."""
+_MARGIN = 1e-4
+"""More than products of so few components can be off, as a share of both lengths."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +75,8 @@ class Sorted:
         placed = np.where(groups == UNKNOWN, group_count, groups)
         self.order = np.lexsort((subjects, placed)).astype(np.int32)
         self.probes = np.ascontiguousarray(probes[self.order])
-        same = references is probes
-        self.references = self.probes if same else np.ascontiguousarray(references[self.order])
+        self.references = np.ascontiguousarray(references[self.order].T)
+        """(d, n): columns, which products read faster."""
         self.subjects = subjects[self.order]
         self.group_count = group_count
         counts = np.bincount(placed, minlength=group_count + 1)
@@ -116,6 +123,14 @@ class Counter:
     def __init__(self, rows: Sorted, axis: Axis, leads: int) -> None:
         self._rows, self._axis, self._leads = rows, axis, leads
         self._bench = _Bench()
+        self._factor = np.float32(2.0 ** np.floor(np.log2(axis.scale)))
+        self._rest = axis.scale / self._factor
+        self._references = rows.references * self._factor
+        furthest = (1 + _MARGIN) * _longest(rows.probes, 1) * _longest(rows.references, 0)
+        ends = np.array([-furthest, furthest]) * float(axis.scale) + float(axis.shift)
+        self._within = bool(ends[0] > -1 and ends[1] < axis.bins + _BEYOND)
+        self._lowest = np.float32(axis.lowest) * self._factor
+        self._lower = np.tri(ROWS, dtype=np.bool_)
 
     def count(self, stripe: Stripe, above: float) -> Counted:
         """All comparisons of a stripe; those that score at least `above` may be leads."""
@@ -123,50 +138,74 @@ class Counter:
         impostor = np.zeros((rows.group_count + 1, axis.bins), np.int64)
         trials = np.zeros(rows.group_count + 1, np.int64)
         leads = Highest(self._leads, above)
-        genuine = []
+        genuine = [(np.empty(0, np.float32), np.empty(0, np.int32), np.empty(0, np.int32))]
         for columns in rows.against(stripe):
-            scores = self._product(stripe, columns)
-            size = scores.size
+            scaled = self._product(stripe, columns)
             i, j = self._same_person(stripe, columns)
             if len(i):
-                genuine.append((scores[i, j], *self._named(stripe.start + i, columns.start + j)))
+                named = self._named(stripe.start + i, columns.start + j)
+                genuine.append((scaled[i, j] / self._factor, *named))
                 trials[columns.group] += len(i)
-                scores[i, j] = -np.inf
-            void = len(i) + _blot_diagonal(stripe, columns, scores)
-            self._collect(stripe, columns, scores, leads)
-            counts = self._binned(scores.reshape(size))
-            counts[0] -= void
-            impostor[columns.group] += counts
-        empty = (np.empty(0, np.float32), np.empty(0, np.int32), np.empty(0, np.int32))
-        parts = zip(*(genuine or [empty]), strict=True)
-        scores_of, a, b = (np.concatenate(each) for each in parts)
-        return Counted(stripe, impostor, (scores_of, a, b), trials, leads)
+            void = self._lower[: len(scaled), : len(scaled)]
+            on_diagonal = columns.start == stripe.start
+            self._void(scaled, i, j, void if on_diagonal else None, -np.inf)
+            self._collect(stripe, columns, scaled, leads)
+            self._void(scaled, i, j, void if on_diagonal else None, self._lowest)
+            self._add_bins(scaled.reshape(scaled.size), impostor[columns.group])
+            impostor[columns.group, 0] -= len(i)
+            if on_diagonal:
+                impostor[columns.group, 0] -= len(scaled) * (len(scaled) + 1) // 2
+        scores, a, b = (np.concatenate(each) for each in zip(*genuine, strict=True))
+        return Counted(stripe, impostor, (scores, a, b), trials, leads)
 
     def _product(self, stripe: Stripe, columns: Stripe) -> Vectors:
+        """(rows, columns): scores times the factor, for this thread until the next block."""
         height, width = stripe.end - stripe.start, columns.end - columns.start
         out = self._bench.scores[: height * width].reshape(height, width)
         return np.matmul(
             self._rows.probes[stripe.start : stripe.end],
-            self._rows.references[columns.start : columns.end].T,
+            self._references[:, columns.start : columns.end],
             out=out,
         )
 
-    def _binned(self, scores: Vectors) -> NDArray[np.int64]:
-        """As `Axis.bins_of`, in place."""
-        places, bins = self._bench.places[: len(scores)], self._bench.bins[: len(scores)]
-        np.multiply(scores, self._axis.scale, out=places)
-        np.add(places, self._axis.shift, out=places)
-        np.clip(places, 0, self._axis.bins - 1, out=places)
-        np.copyto(bins, places, casting="unsafe")
-        return np.bincount(bins, minlength=self._axis.bins)
+    @staticmethod
+    def _void(
+        scaled: Vectors,
+        i: NDArray[np.int64],
+        j: NDArray[np.int64],
+        lower: NDArray[np.bool_] | None,
+        value: float | np.float32,
+    ) -> None:
+        """Put `value` where no impostor comparison is."""
+        if len(i):
+            scaled[i, j] = value
+        if lower is not None:
+            np.copyto(scaled[:, : len(scaled)], value, where=lower, casting="unsafe")
 
-    def _collect(self, stripe: Stripe, columns: Stripe, scores: Vectors, leads: Highest) -> None:
-        flat = scores.reshape(scores.size)
-        high = np.greater_equal(flat, np.float32(leads.above), out=self._bench.high[: len(flat)])
+    def _add_bins(self, scaled: Vectors, counts: NDArray[np.int64]) -> None:
+        """Count in the bins of `Axis.bins_of`."""
+        places, bins = self._bench.places[: len(scaled)], self._bench.bins[: len(scaled)]
+        if self._rest != 1:
+            scaled = np.multiply(scaled, self._rest, out=places)
+        np.add(scaled, self._axis.shift, out=places)
+        last = self._axis.bins - 1
+        if not self._within:
+            np.clip(places, 0, last, out=places)
+        np.copyto(bins, places, casting="unsafe")
+        found = np.bincount(bins, minlength=self._axis.bins)
+        counts += found[: self._axis.bins]
+        counts[last] += found[self._axis.bins :].sum()
+
+    def _collect(self, stripe: Stripe, columns: Stripe, scaled: Vectors, leads: Highest) -> None:
+        flat = scaled.reshape(scaled.size)
+        # In float64: the lowest number there is has no float32 that is eight thousand times lower.
+        above = np.float32(max(leads.above * float(self._factor), LOWEST))
+        high = np.greater_equal(flat, above, out=self._bench.high[: len(flat)])
         places = np.flatnonzero(high)
         if len(places):
-            i, j = np.divmod(places, scores.shape[1])
-            leads.add(flat[places], *self._named(stripe.start + i, columns.start + j))
+            i, j = np.divmod(places, scaled.shape[1])
+            named = self._named(stripe.start + i, columns.start + j)
+            leads.add(flat[places] / self._factor, *named)
 
     def _named(
         self, one: NDArray[np.int64], other: NDArray[np.int64]
@@ -194,11 +233,5 @@ class Counter:
         return i, np.repeat(first, each) + within
 
 
-def _blot_diagonal(stripe: Stripe, columns: Stripe, scores: Vectors) -> int:
-    """Put what lies on the diagonal or below it out of the way; how many that are."""
-    if columns.start != stripe.start:
-        return 0
-    height = len(scores)
-    i, j = np.tril_indices(height)
-    scores[i, j] = -np.inf
-    return len(i)
+def _longest(vectors: Vectors, axis: int) -> float:
+    return float(np.sqrt(np.square(vectors, dtype=np.float64).sum(axis=axis).max()))

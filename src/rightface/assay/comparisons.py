@@ -29,6 +29,8 @@ LEADS = 2_000_000
 MOST_GENUINE = 30_000_000
 """Genuine comparisons are kept one by one, twelve bytes each."""
 _SAMPLE = 2048
+_MORE = 1.5
+"""Leads collected for each that is kept; what is dropped again costs time."""
 _SYMMETRY = 1e-3
 _ROWS_TOLD = 10
 
@@ -162,7 +164,7 @@ def compare_all(
         CheckpointError: `checkpoint` is of other data, or damaged.
     """
     require(permit, Touch.COMPARE)
-    _check(probes, references, subjects, groups, group_count)
+    _check(probes, references, subjects, groups, group_count, axis)
     _bound_genuine(_genuine_pairs(subjects))
     rows = Sorted(probes, references, subjects, groups, group_count)
     empty = Tally.empty(axis, group_count, leads, _first_cut(rows, leads))
@@ -194,6 +196,7 @@ def _check(
     subjects: NDArray[np.int32],
     groups: Codes,
     group_count: int,
+    axis: Axis,
 ) -> None:
     count = len(probes)
     if probes.ndim != 2 or references.shape != probes.shape:
@@ -217,7 +220,8 @@ def _check(
                 mend="Leave these rows out, and say so.",
             )
     longest = [float(np.abs(vectors).max()) for vectors in (probes, references)]
-    if longest[0] * longest[1] * probes.shape[1] > float(np.finfo(np.float32).max):
+    furthest = longest[0] * longest[1] * probes.shape[1] * max(1.0, float(axis.scale))
+    if furthest > float(np.finfo(np.float32).max):
         raise ComparisonError("The templates are so long that their products overflow.")
     _check_symmetry(probes, references)
 
@@ -259,20 +263,20 @@ def _bound_genuine(count: int) -> None:
 
 
 def _first_cut(rows: Sorted, leads: int) -> float:
-    """About the score that twice as many impostor comparisons reach as may be leads.
+    """About the score that somewhat more impostor comparisons reach than may be leads.
 
     From some rows, the same in every run. It spares collecting what would be dropped; what is kept
     is complete from `Leads.above` whatever this says.
     """
     count = len(rows)
     pairs = count * (count - 1) // 2
-    if pairs <= 2 * leads:
+    if pairs <= _MORE * leads:
         return LOWEST
     one, other = np.random.default_rng(0).integers(0, count, (2, min(count, _SAMPLE)))
-    scores = rows.probes[one] @ rows.references[other].T
+    scores = rows.probes[one] @ rows.references[:, other]
     mine, theirs = rows.subjects[one][:, None], rows.subjects[other][None, :]
     strangers = scores[((mine != theirs) | (mine == UNKNOWN)) & (one[:, None] != other[None, :])]
-    wanted = int(len(strangers) * (2 * leads / pairs))
+    wanted = int(len(strangers) * (_MORE * leads / pairs))
     if not 0 < wanted < len(strangers):
         return LOWEST
     cut = np.partition(strangers, -wanted)[-wanted]

@@ -70,12 +70,10 @@ class Highest:
         scores, a, b = self._joined()
         kept = scores >= self.above
         if int(kept.sum()) > self.limit:
-            # The lowest score that may stay; if too many have it, none of those may.
-            place = len(scores) - self.limit
-            cut = np.partition(scores, place)[place] if self.limit else np.max(scores)
-            if self.limit == 0 or int((scores >= cut).sum()) > self.limit:
-                cut = np.nextafter(cut, np.float32(np.inf))
-            self.above = max(self.above, float(cut))
+            # Too many: the lowest score goes that would not fit, and all below it.
+            place = len(scores) - self.limit - 1
+            dropped = np.partition(scores, place)[place]
+            self.above = max(self.above, float(np.nextafter(dropped, np.float32(np.inf))))
             kept = scores >= self.above
         self._parts = [(scores[kept], a[kept], b[kept])]
         self._count = int(kept.sum())

@@ -111,7 +111,7 @@ def run(
     sizes = [stripe.comparisons(len(rows)) for stripe in stripes]
     done, total = sum(sizes[: tally.stripes]), sum(sizes)
     written = time.monotonic()
-    with _single_products(), ThreadPoolExecutor(threads) as pool:
+    with single_products(), ThreadPoolExecutor(threads) as pool:
         waiting = stripes[tally.stripes :]
         running: deque[Future[Counted]] = deque()
         try:
@@ -133,7 +133,7 @@ def run(
     return tally
 
 
-def _single_products() -> AbstractContextManager[Any]:
+def single_products() -> AbstractContextManager[Any]:
     """One thread for each product: the stripes already take all cores.
 
     The library's own threads would wait for each other at every block, and where cores are shared
