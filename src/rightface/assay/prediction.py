@@ -32,6 +32,8 @@ PREDICTED = (10**4, 10**5, 10**6, 10**7, 10**8, 10**9, 3 * 10**9)
 SMALLEST_FIT = 4 * CANDIDATES
 """A gallery's best candidates are a tail only if most of it scores lower."""
 REPLICATES = 200
+_MOST_WEIGHTS = 10_000_000
+"""Searches times replicates, 80 MB each time that they are held; many searches get fewer."""
 CLOSE = 2.0
 """A family whose held-back error is at most so many times the best one's is not ruled out."""
 LEAST_ERROR = 0.05
@@ -91,7 +93,8 @@ class _Work:
     """The searches with every way of weighing them: once each, then by the people drawn."""
 
     def __init__(self, searches: NonMated, bootstrap: SubjectBootstrap) -> None:
-        drawn = bootstrap.weights[bootstrap.person[searches.rows], :REPLICATES]
+        ways = min(REPLICATES, max(20, _MOST_WEIGHTS // len(searches.rows)))
+        drawn = bootstrap.weights[bootstrap.person[searches.rows], :ways]
         once = np.ones((len(drawn), 1))
         self.weights: Floats = np.concatenate((once, drawn.astype(np.float64)), axis=1)
         self.searches = searches
