@@ -46,9 +46,9 @@ class Method:
     balanced: bool = True
     """Whether groups weigh the same; else every image does, in both steps."""
     cosines: int = 256
-    width: float = 1.5
+    width: float = 2.0
     """The angle for one unit along a random direction."""
-    ridge: float = 0.04
+    ridge: float = 0.02
     """Penalty for each image."""
     seed: int = 0
     """Of the random directions."""

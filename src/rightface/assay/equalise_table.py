@@ -180,8 +180,11 @@ VARIANTS = (
         method=Method(share=0.05, balanced=False, cosines=0, ridge=0.001),
         form=symmetric,
     ),
-    Variant(name="product, linear, unbalanced", method=Method(balanced=False, cosines=0)),
-    Variant(name="product, linear", method=Method(cosines=0)),
+    Variant(
+        name="product, linear, unbalanced",
+        method=Method(balanced=False, cosines=0, ridge=0.04),
+    ),
+    Variant(name="product, linear", method=Method(cosines=0, ridge=0.04)),
     Variant(name="product, cosines", method=Method()),
     Variant(name="s-norm, cosines", method=Method(), form=symmetric),
     Variant(name="additive, cosines", method=Method(), form=additive),
@@ -190,9 +193,9 @@ VARIANTS = (
     Variant(name="product, cosines, nearest 3 %", method=Method(share=0.03)),
     Variant(name="product, cosines, nearest 5 %", method=Method(share=0.05)),
     Variant(name="product, cosines, nearest 10 %", method=Method(share=0.1)),
-    Variant(name="product, wider cosines", method=Method(width=1.0)),
-    Variant(name="product, narrower cosines", method=Method(width=2.0, ridge=0.02)),
-    Variant(name="product, 1,024 cosines", method=Method(cosines=1024, width=2.0, ridge=0.07)),
+    Variant(name="product, wider cosines", method=Method(width=1.5, ridge=0.04)),
+    Variant(name="product, much wider cosines", method=Method(width=1.0, ridge=0.02)),
+    Variant(name="product, 1,024 cosines", method=Method(cosines=1024, ridge=0.07)),
 )
 SHIPPED = "product, cosines"
 

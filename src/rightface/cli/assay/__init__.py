@@ -11,8 +11,8 @@ app = typer.Typer(
 
 def complete() -> typer.Typer:
     """The group with all of its commands."""
-    from rightface.cli.assay import api, calibrate, report, run, scores
+    from rightface.cli.assay import api, calibrate, equalise, report, run, scores
 
-    for each in (run, scores, api, report, calibrate):
+    for each in (run, scores, api, report, calibrate, equalise):
         each.add_to(app)
     return app

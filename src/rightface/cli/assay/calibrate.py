@@ -101,12 +101,12 @@ def calibrate(
 
     with reporting(as_json):
         require_target(fpir)
-        read = [_manifest(path, central or (), pad or ()) for path in manifests]
+        read = [manifest_of(path, central or (), pad or ()) for path in manifests]
         with (
             measuring_in(out, data, sector, jurisdiction, quiet=as_json) as room,
             progress(as_json) as stage,
         ):
-            bench = _bench(room, comparison)
+            bench = bench_for(room, comparison)
             sealed = [
                 sealed_parts(each, bench, out / TEMPLATES / each.statement.name) for each in read
             ]
@@ -126,7 +126,7 @@ def calibrate(
             )
             made.document["caveats"] += caveat or []
             for path in (out / FILE, *([write] if write else [])):
-                _write(path, written(made.document))
+                write_text(path, written(made.document))
             room.finished(
                 {
                     "images": sum(len(each.acquired.rows) for each in materials),
@@ -146,7 +146,7 @@ def calibrate(
         emit({**made.document, **({"costs": found} if show else {})}, as_json, human)
 
 
-def _bench(room: Measuring, comparison: Comparison | None) -> Bench:
+def bench_for(room: Measuring, comparison: Comparison | None) -> Bench:
     """What measures: a pack that needs no calibration yet."""
     from rightface.assay.calibrating import uncalibrated
     from rightface.assay.run import Bench
@@ -160,7 +160,8 @@ def _bench(room: Measuring, comparison: Comparison | None) -> Bench:
     return Bench(engine=engine, pack=pack, keyring=room.instance.keyring, permitted=room.permitted)
 
 
-def _manifest(path: Path, central: Sequence[str], pads: Sequence[str]) -> Manifest:
+def manifest_of(path: Path, central: Sequence[str], pads: Sequence[str]) -> Manifest:
+    """The data set of a table, with what the command says of its faces and its padding."""
     from dataclasses import replace
 
     from rightface.assay.manifest import read_manifest
@@ -177,7 +178,8 @@ def _manifest(path: Path, central: Sequence[str], pads: Sequence[str]) -> Manife
     return replace(read, statement=read.statement.model_copy(update=changed))
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole, or leave it as it was."""
     beside = path.with_name(f".{path.name}.new")
     try:
         beside.write_text(text, "utf-8")

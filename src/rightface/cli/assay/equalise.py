@@ -1,0 +1,266 @@
+"""`rightface assay equalise`: fit the score normalisation, and judge it against others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rightface.cli.assay.bench import Data, Place, Sector, measuring_in, progress
+from rightface.cli.assay.calibrate import Comparison, bench_for, manifest_of, write_text
+from rightface.cli.output import Json, emit, reporting, say, show_table
+from rightface.settings import Settings
+
+if TYPE_CHECKING:
+    from rightface.assay.equalise_table import AtRate, Equalised, Sample
+    from rightface.assay.result import Value
+    from rightface.assay.run import Bench, Material
+    from rightface.faces.normalisation import Normalisation
+
+FILE, TABLE = "normalisation.json", "equalise.json"
+TEMPLATES = "templates"
+Stage = Callable[[str, int, int], None]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command of this file to `rightface assay`."""
+    app.command()(equalise)
+
+
+def equalise(
+    manifests: Annotated[
+        list[Path], typer.Argument(help="Tables (CSV, Parquet): image, any subject, any cohorts.")
+    ],
+    fit: Annotated[str, typer.Option(help="The name of the set to fit on; it has cohorts.")],
+    out: Annotated[Path, typer.Option("--out", help="Where normalisation.json goes.")],
+    cohort: Annotated[
+        list[str] | None,
+        typer.Option(help="A column of the groups; they are crossed. Repeatable."),
+    ] = None,
+    compare: Annotated[
+        bool,
+        typer.Option("--compare", help="Judge every variant on halves it was not fitted on."),
+    ] = False,
+    halves: Annotated[
+        int, typer.Option(help="With --compare: how often the sets are halved.", min=1)
+    ] = 3,
+    central: Annotated[
+        list[str] | None,
+        typer.Option(help="A set in which the face nearest the centre is meant. Repeatable."),
+    ] = None,
+    pad: Annotated[
+        list[str] | None,
+        typer.Option(help="Black pixels to add around a set's images: utkface=40. Repeatable."),
+    ] = None,
+    caveat: Annotated[
+        list[str] | None, typer.Option(help="A sentence to stand beside the figures. Repeatable.")
+    ] = None,
+    on: Annotated[
+        datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="The day; today.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the halves and the resampling.", min=0)] = 0,
+    threads: Annotated[int, typer.Option(help="How much to do at once.", min=1)] = 2,
+    data: Data = None,
+    sector: Sector = Settings.sector,
+    jurisdiction: Place = Settings.jurisdiction,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the sealed templates for another run.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Fit a score normalisation, from templates alone, that treats groups more alike.
+
+    Groups are used to fit and to judge; in use nobody's group is asked or inferred.
+    """
+    from rightface.assay.run import gather, sealed_parts
+
+    with reporting(as_json):
+        read = [manifest_of(path, central or (), pad or ()) for path in manifests]
+        with (
+            measuring_in(out, data, sector, jurisdiction, quiet=as_json) as room,
+            progress(as_json) as stage,
+        ):
+            bench = bench_for(room, Comparison.raw)  # templates are the same for all
+            sealed = [
+                sealed_parts(each, bench, out / TEMPLATES / each.statement.name) for each in read
+            ]
+            materials = [
+                gather(each, bench, sealed=part, threads=threads, stage=stage)
+                for each, part in zip(read, sealed, strict=True)
+            ]
+            samples = [_sample(each, cohort or ()) for each in materials]
+            told = tuple(
+                f"{each.manifest.statement.name}: {words}"
+                for each in materials
+                for words in each.manifest.statement.caveats
+            ) + tuple(caveat or ())
+            day = (on or datetime.now()).date()
+            table = (
+                _judged(samples, fit, bench, day, halves, seed, told, stage) if compare else None
+            )
+            made = _fitted(samples, fit, bench, day, table, told)
+            write_text(out / FILE, json.dumps(made.to_json(), indent=1, ensure_ascii=False) + "\n")
+            if table is not None:
+                write_text(out / TABLE, table.model_dump_json(indent=1) + "\n")
+            room.finished({"images": sum(len(each.templates) for each in samples)})
+            if not keep:
+                for part in sealed:
+                    part.forget()
+
+        def human() -> None:
+            if table is not None:
+                _show(table)
+            say(f"Fitted on {made.fitted.data_sets[0]}; digest {made.digest[:16]}.")
+
+        fitted = made.to_json()["fitted"]
+        emit(
+            {
+                "name": made.name,
+                "digest": made.digest,
+                "fitted": fitted,
+                "table": None if table is None else table.model_dump(mode="json"),
+            },
+            as_json,
+            human,
+        )
+
+
+def _sample(one: Material, columns: Sequence[str]) -> Sample:
+    from rightface.assay.cohorts import Column, cross
+    from rightface.assay.equalise_table import Sample
+
+    rows = one.acquired.rows
+    crossed: Column | None = None
+    for name, each in one.manifest.columns.items():
+        if columns and name not in columns:
+            continue
+        found = Column(each.names, each.values, each.codes[rows])
+        crossed = found if crossed is None else cross(crossed, found)
+    return Sample(
+        name=one.manifest.statement.name,
+        templates=one.acquired.templates,
+        subjects=one.subjects,
+        groups=crossed,
+    )
+
+
+def _judged(
+    samples: Sequence[Sample],
+    fit: str,
+    bench: Bench,
+    on: date,
+    halves: int,
+    seed: int,
+    caveats: tuple[str, ...],
+    stage: Stage,
+) -> Equalised:
+    from rightface.assay.equalise_table import judge
+
+    return judge(
+        samples,
+        fit,
+        permitted=bench.permitted,
+        pack_digest=bench.pack.digest,
+        on=on,
+        halves=halves,
+        seed=seed,
+        caveats=caveats,
+        progress=lambda done, total: stage("fits", done, total),
+    )
+
+
+def _fitted(
+    samples: Sequence[Sample],
+    name: str,
+    bench: Bench,
+    on: date,
+    table: Equalised | None,
+    caveats: tuple[str, ...],
+) -> Normalisation:
+    from rightface.assay.equalise import Method, fit
+    from rightface.assay.errors import AssayError
+
+    chosen = next((each for each in samples if each.name == name), None)
+    if chosen is None or chosen.groups is None:
+        raise AssayError(f"There is no data set '{name}' with groups to fit on.")
+    with bench.permitted() as permit:
+        return fit(
+            chosen.templates,
+            chosen.groups.codes,
+            Method(),
+            permit=permit,
+            data_set=name,
+            on=on,
+            figures=() if table is None else figures(table),
+            caveats=caveats,
+        )
+
+
+def figures(table: Equalised) -> tuple[str, ...]:
+    """What the table says of raw scores and of the method that is fitted, in sentences."""
+    from rightface.assay.equalise_table import SHIPPED
+
+    raw, ours = (
+        next(each for each in table.variants if each.name == name) for name in ("raw", SHIPPED)
+    )
+    return tuple(
+        f"{after.data_set} at FMR {after.fmr:g}, on halves not fitted: "
+        + "; ".join(
+            f"{what} {_words(one)} raw, {_words(other)} equalised"
+            for what, one, other in (
+                ("worst/best group", before.worst_over_best, after.worst_over_best),
+                ("true matches", before.true_match, after.true_match),
+            )
+            if one is not None and other is not None
+        )
+        for before, after in zip(raw.at, ours.at, strict=True)
+    )
+
+
+def _show(table: Equalised) -> None:
+    for place, first in enumerate(table.variants[0].at):
+        say()
+        say(f"{first.data_set} at FMR {first.fmr:g}, halves that were not fitted on:")
+        show_table(
+            ("variant", "numbers", "µs", "worst/best group", "95 %", "true matches", "95 %"),
+            [
+                (
+                    each.name,
+                    str(each.dimensions),
+                    f"{each.microseconds:.0f}",
+                    *_cells(each.at[place]),
+                )
+                for each in table.variants
+            ],
+        )
+
+
+def _cells(told: AtRate) -> tuple[str, str, str, str]:
+    ratio, match = told.worst_over_best, told.true_match
+    return (
+        _figure(ratio, "{:.1f}"),
+        _interval(ratio, "{:.1f}"),
+        _figure(match, "{:.2%}"),
+        _interval(match, "{:.2%}"),
+    )
+
+
+def _words(told: Value) -> str:
+    if told.value is None:
+        return "undefined"
+    form = "{:.1%}" if told.value <= 1 else "{:.1f}"
+    return f"{form.format(told.value)} ({_interval(told, form)})"
+
+
+def _figure(told: Value | None, form: str) -> str:
+    return "–" if told is None or told.value is None else form.format(told.value)
+
+
+def _interval(told: Value | None, form: str) -> str:
+    if told is None or told.low is None or told.high is None:
+        return "–"
+    return f"{form.format(told.low)} – {form.format(told.high)}"
