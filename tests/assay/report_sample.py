@@ -45,9 +45,9 @@ from rightface.assay.result import (
 )
 
 Scores = NDArray[np.float64]
-GENDERS = ("man", "woman")
-RACES = ("asian", "black", "indian", "white")
-GROUPS = tuple(f"{race} · {gender}" for race, gender in product(RACES, GENDERS))
+SHAPES = ("round", "square")
+COLOURS = ("amber", "blue", "green", "red")
+GROUPS = tuple(f"{colour} · {shape}" for colour, shape in product(COLOURS, SHAPES))
 PEOPLE = (60, 75, 55, 70, 40, 8, 210, 190)
 """In each of GROUPS; one of them is too small to say anything from."""
 IMPOSTORS, GENUINE = 60_000, 700
@@ -59,16 +59,16 @@ class _Draw:
 
     def __init__(self, seed: int, crowding: float) -> None:
         made = np.random.default_rng(seed)
-        near = {"asian": 1.0, "indian": 0.8, "black": 0.5, "white": 0.1}
+        near = {"amber": 1.0, "green": 0.8, "blue": 0.5, "red": 0.1}
         self.impostor: dict[tuple[str, str], Scores] = {}
         for one, other in product(GROUPS, GROUPS):
             if (other, one) in self.impostor:
                 self.impostor[one, other] = self.impostor[other, one]
                 continue
-            races, genders = zip(one.split(" · "), other.split(" · "), strict=True)
-            middle = crowding * (near[races[0]] + near[races[1]]) / 2
-            middle += 0.12 * (races[0] == races[1]) + 0.15 * (genders[0] == genders[1])
-            middle += crowding * 0.15 * (genders == ("woman", "woman"))
+            colours, shapes = zip(one.split(" · "), other.split(" · "), strict=True)
+            middle = crowding * (near[colours[0]] + near[colours[1]]) / 2
+            middle += 0.12 * (colours[0] == colours[1]) + 0.15 * (shapes[0] == shapes[1])
+            middle += crowding * 0.15 * (shapes == ("square", "square"))
             count = (
                 300 if 8 in {PEOPLE[GROUPS.index(one)], PEOPLE[GROUPS.index(other)]} else IMPOSTORS
             )
@@ -277,10 +277,10 @@ def _stressed(drawn: _Draw, threshold: float, target: float) -> tuple[Stress, ..
             for name in ("", *GROUPS):
                 names = [name] if name else list(GROUPS)
                 genuine = drawn.genuines(names)
-                lost = hurt[kind] * abs(level) * (1.3 if "woman" in name else 1.0)
+                lost = hurt[kind] * abs(level) * (1.3 if "square" in name else 1.0)
                 groups.append(
                     StressGroup(
-                        columns=("race", "gender") if name else (),
+                        columns=("colour", "shape") if name else (),
                         name=name,
                         failures=rate(int(abs(level)), 4 * GENUINE),
                         fmr=_at_least(drawn.impostors(names), threshold),
@@ -343,7 +343,7 @@ def _ten_fold(impostor: Scores, genuine: Scores) -> TenFold:
     )
 
 
-def sample(seed: int = 5, *, crowding: float = 0.35) -> Assay:
+def sample(seed: int = 11, *, crowding: float = 0.35) -> Assay:
     """The assay; more `crowding` makes the groups less equal."""
     drawn = _Draw(seed, crowding)
     impostor, genuine = drawn.impostors(GROUPS), drawn.genuines(GROUPS)
@@ -374,8 +374,8 @@ def sample(seed: int = 5, *, crowding: float = 0.35) -> Assay:
             images=2832,
             subjects=sum(PEOPLE),
             columns={
-                "gender": {"man": 1460, "woman": 1360, "": 12},
-                "race": {"asian": 540, "black": 500, "indian": 192, "white": 1588, "": 12},
+                "shape": {"round": 1460, "square": 1360, "": 12},
+                "colour": {"amber": 540, "blue": 500, "green": 192, "red": 1588, "": 12},
             },
             exclusions=(
                 Exclusion(reason="the image is missing", count=30, rows=(4, 18, 99)),
@@ -397,15 +397,15 @@ def sample(seed: int = 5, *, crowding: float = 0.35) -> Assay:
             ten_fold=_ten_fold(drawn.made.permutation(impostor), drawn.made.permutation(genuine)),
         ),
         partitions=(
-            _partition(drawn, ("gender",), lambda one: one.split(" · ")[1], thresholds, steps),
-            _partition(drawn, ("race",), lambda one: one.split(" · ")[0], thresholds, steps),
-            _partition(drawn, ("race", "gender"), lambda one: one, thresholds, steps),
+            _partition(drawn, ("shape",), lambda one: one.split(" · ")[1], thresholds, steps),
+            _partition(drawn, ("colour",), lambda one: one.split(" · ")[0], thresholds, steps),
+            _partition(drawn, ("colour", "shape"), lambda one: one, thresholds, steps),
         ),
         identification=searches,
         predictions=predictions,
         discards=_discarded(drawn, genuine, threshold, target),
         stress=_stressed(drawn, threshold, target),
-        warnings=("12 photographs have no label of race or gender",),
+        warnings=("12 photographs have no label of colour or shape",),
     )
 
 

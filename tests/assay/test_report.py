@@ -275,12 +275,29 @@ def test_what_may_be_chance_says_so(assay: Assay) -> None:
     assert "may be chance" in told(0.9, 3.0)
     assert "may be chance" not in told(1.2, 3.0)
     assert "at least 2.0 times" in told(1.2, None)
+    assert "cannot be told apart from chance" in told(1.0, None)
+
+
+def test_measures_that_are_not_defined_say_why(assay: Assay) -> None:
+    part = assay.partitions[2]
+    none = Value(value=None, low=None, high=None, note="Too few groups are large enough.")
+    changed = tuple(
+        one.model_copy(update={"value": none}) if one.measure == "gini" else one
+        for one in part.differentials
+    )
+    only = part.model_copy(update={"differentials": changed})
+    text = " ".join(Page(html(assay.model_copy(update={"partitions": (only,)}))).text.split())
+    assert (
+        "Not told here: gini coefficient of false matches and gini coefficient of false "
+        "non-matches. Too few groups are large enough."
+    ) in text
+    assert "Not told here" not in html(assay)
 
 
 def test_a_rate_that_cannot_be_shown_is_said(assay: Assay) -> None:
     said = " ".join(headline(assay).cannot_say)
     assert "1 in 1,000,000" in said
-    assert "indian · woman (by race × gender): too small" in said
+    assert "green · square (by colour × shape): too small" in said
     assert "not measured" not in said
     said = " ".join(headline(bare()).cannot_say)
     assert said.count("not measured") == 2
@@ -329,7 +346,7 @@ def test_a_wider_gap_is_the_headline(assay: Assay) -> None:
 
 def test_the_heat_map_is_the_matrix(assay: Assay) -> None:
     matrix = next(one for one in assay.partitions[1].cross if one.fmr_target == 1e-3)
-    made = heat.heat_map(matrix, "race")
+    made = heat.heat_map(matrix, "colour")
     assert made is not None
     assert sorted(made.names) == sorted(matrix.groups)
     for one, row in zip(made.names, made.rows, strict=True):

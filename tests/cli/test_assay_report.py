@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -98,3 +100,24 @@ def test_photographs_need_an_instance_that_permits(document: Path, tmp_path: Pat
         pass
     run(*asked, "--data", str(tmp_path / "dir"))
     assert len(Page(out.read_text("utf-8")).all("img")) == 2
+
+
+def test_the_commands_of_the_page_run(
+    document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "assay-report.md").read_text("utf-8")
+    lines = re.findall(r"^rightface assay (.*)$", text, re.MULTILINE)
+    assert len(lines) == 4
+    monkeypatch.chdir(tmp_path)
+    told = json.loads(document.read_text("utf-8"))
+    told["data"]["may_show"] = True
+    for name in ("assay.json", "before.json"):
+        Path(name).write_text(json.dumps(told), "utf-8")
+    Image.new("RGB", (40, 40), "navy").save("a.png")
+    Path("failures.csv").write_text("image_a,image_b,same\na.png,a.png,1\n", "utf-8")
+    with measuring(Path("instance"), sector="private-entity", jurisdiction="US", make=True):
+        pass
+    for line in lines:
+        run(*shlex.split(line))
+    assert Path("report.html").exists()
+    assert Path("card.md").exists()

@@ -94,12 +94,18 @@ def frame(x: Axis, y: Axis, *, along: str, up: str, height: int) -> Markup:
     drawn += Markup('<text class="name" x="{x}" y="{y}" text-anchor="end">{along}</text>').format(
         x=WIDTH - RIGHT, y=height - 6, along=along
     )
-    for value in x.ticks():
-        place = x.at(value)
-        drawn += Markup(
-            '<path class="grid" d="M{x} {top}V{bottom}"/>'
-            '<text x="{x}" y="{base}" text-anchor="middle">{told}</text>'
-        ).format(x=place, top=top, bottom=bottom, base=bottom + 15, told=x.tell(value))
+    taken = 0.0
+    for value in reversed(x.ticks()):
+        place, told = x.at(value), x.tell(value)
+        drawn += Markup('<path class="grid" d="M{x} {top}V{bottom}"/>').format(
+            x=place, top=top, bottom=bottom
+        )
+        wide = _CHARACTER * len(told) / 2 + 3
+        if not taken or place + wide < taken:  # no label on top of another
+            drawn += Markup('<text x="{x}" y="{base}" text-anchor="middle">{told}</text>').format(
+                x=place, base=bottom + 15, told=told
+            )
+            taken = place - wide
     for value in y.ticks():
         place = y.at(value)
         drawn += Markup(

@@ -170,6 +170,12 @@ def _worst_and_best(part: Partition, target: float | None, of: str, pass_for: st
     chance = ""
     if one.value.low is not None and one.value.low <= 1:
         chance = " That may be chance: the interval holds 1, which is no difference."
+    if least and chance:
+        return (
+            f"By {words.columns(part.columns)}, at that one threshold: which group's comparisons "
+            f"{pass_for} more often cannot be told apart from chance ({worst} for {one.worst}, "
+            f"{best} for {one.best})."
+        )
     left = f" Too small to count: {words.listed(one.left_out)}." if one.left_out else ""
     return (
         f"By {words.columns(part.columns)}, at that one threshold: comparisons within the group "

@@ -79,6 +79,7 @@ def partition(assay: Assay, part: Partition, target: float | None) -> Chapter:
         said.append(
             f"{words.counted(part.unlabelled, 'photographs')} without a label are in no group here."
         )
+    said += _undefined(part, target)
     matrix = matrix_at(part, target)
     map_ = heat.heat_map(matrix, by) if matrix else None
     if len(ordered) > MOST_ROWS:
@@ -108,11 +109,21 @@ def partition(assay: Assay, part: Partition, target: float | None) -> Chapter:
 def _shown(part: Partition, target: float | None) -> tuple[Table, ...]:
     if target is None:
         return (tables.differentials(part),) if part.differentials else ()
-    defined = any(
-        one.value.value is not None for one in part.differentials if near(one.fmr_target, target)
-    )
-    measures = (tables.differentials(part, target),) if defined else ()
-    return (tables.groups(part, target), *measures)
+    measures = tables.differentials(part, target)
+    return (tables.groups(part, target), *((measures,) if measures.rows else ()))
+
+
+def _undefined(part: Partition, target: float | None) -> list[str]:
+    """Which measures of inequality the target's groups do not allow, by reason."""
+    reasons: dict[str, list[str]] = {}
+    for one in part.differentials:
+        if target is not None and near(one.fmr_target, target) and one.value.value is None:
+            name = f"{words.MEASURES[one.measure][0].lower()} of {words.ERRORS[one.of]}"
+            reasons.setdefault(one.value.note or "it is not defined", []).append(name)
+    return [
+        f"Not told here: {words.listed(tuple(names), 12)}. {words.sentence(reason)}"
+        for reason, names in reasons.items()
+    ]
 
 
 def in_order(groups: Sequence[Group], target: float | None) -> list[Group]:

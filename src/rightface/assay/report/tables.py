@@ -109,7 +109,7 @@ def groups(part: Partition, target: float) -> Table:
 
 
 def differentials(part: Partition, target: float | None = None) -> Table:
-    """How unequal the groups are, by every measure; at every target, or at one."""
+    """How unequal the groups are: by every measure at every target; or by those defined at one."""
     told = table(
         f"By {words.columns(part.columns)}: how unequal"
         + ("" if target is not None else ", at every threshold"),
@@ -117,7 +117,7 @@ def differentials(part: Partition, target: float | None = None) -> Table:
         (
             _differential(one)
             for one in part.differentials
-            if target is None or near(one.fmr_target, target)
+            if target is None or (near(one.fmr_target, target) and one.value.value is not None)
         ),
     )
     return _noted(told)
