@@ -170,7 +170,7 @@ def _digits(
     """Column → (keys,): the group that each key stands for in it; the inverse of `_key`."""
     told: dict[str, NDArray[np.int16]] = {}
     left = keys
-    for column in reversed(columns):
+    for column in reversed(list(columns)):
         left, digit = np.divmod(left, len(columns[column]) + 1)
         told[column] = (digit - 1).astype(np.int16)
     return told

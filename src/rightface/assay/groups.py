@@ -256,7 +256,8 @@ class _Split:
         return compared.total - inside
 
     def genuine_scores(self, group: int) -> NDArray[np.float32]:
-        return self._judge.comparisons.genuine.scores[self._group_of_genuine == group]
+        scores: NDArray[np.float32] = self._judge.comparisons.genuine.scores
+        return np.asarray(scores[self._group_of_genuine == group])
 
     def point(self, group: int, at: Threshold, people: int | None) -> OperatingPoint:
         impostor, genuine = self.impostor(at), self.genuine(at)
@@ -345,7 +346,7 @@ def _matrix(
 
 
 def _rate(told: Resampled, place: tuple[int, ...], too_few: str) -> Rate:
-    drawn = told.replicates[(slice(None), *place)] if len(told.replicates) else None
+    drawn = np.moveaxis(told.replicates, 0, -1)[place] if len(told.replicates) else None
     return rate(int(told.errors[place]), int(told.trials[place]), drawn, too_few=too_few)
 
 

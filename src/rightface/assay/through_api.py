@@ -166,7 +166,7 @@ def client_of(endpoint: str, *, region: str) -> Service:
                 "There are no credentials for the service.",
                 mend="Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE.",
             )
-        client: Service = session.create_client(
+        client: Any = session.create_client(
             "rekognition",
             endpoint_url=endpoint,
             region_name=region,
@@ -178,7 +178,8 @@ def client_of(endpoint: str, *, region: str) -> Service:
         )
     except (BotoCoreError, ValueError) as error:
         raise SettingsError("The service cannot be reached by that URL.", why=str(error)) from error
-    return client
+    service: Service = client
+    return service
 
 
 def ask(

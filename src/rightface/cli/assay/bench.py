@@ -93,7 +93,7 @@ def crosses(stated: Sequence[str] | None) -> tuple[tuple[str, ...], ...] | None:
     return tuple(tuple(column.strip() for column in each.split(",")) for each in stated)
 
 
-def bench_of(room: Measuring, comparison: str | None) -> Bench:
+def bench_of(room: Measuring, comparison: str | None = None) -> Bench:
     """What measures in that instance; `comparison`: how templates are compared, if not as there.
 
     Raises:
@@ -200,13 +200,15 @@ def show(told: Assay) -> None:
         say(f"… and {len(told.data.suspicions) - MOST_SUSPICIONS} more in the document.")
     for warning in told.warnings:
         say(f"Note: {warning}")
+    for caveat in data.caveats:
+        say(f"Caveat: {caveat}")
 
 
 def _show_partition(partition: Partition, shown: float) -> None:
     name = " × ".join(partition.columns)
     say()
     say(f"By {name}, at everybody's threshold for an FMR of {shown:g}:")
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for group in partition.groups:
         at = next(each for each in group.at if each.fmr_target == shown)
         rows.append(
@@ -227,7 +229,7 @@ def _show_partition(partition: Partition, shown: float) -> None:
 
 
 def _show_searches(told: Assay, shown: float | None) -> None:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for each in told.identification:
         at = next((one for one in each.at if one.fmr_target == shown), None)
         if at is not None and each.ranks:
@@ -249,7 +251,7 @@ def _show_searches(told: Assay, shown: float | None) -> None:
 
 
 def _show_stress(told: Assay, shown: float | None) -> None:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for each in told.stress:
         everybody = next((group for group in each.groups if not group.name), None)
         if everybody is not None and each.fmr_target == shown:
@@ -286,7 +288,8 @@ def _fmr(told: Rate) -> tuple[str, str]:
     """A false match rate and its interval: it spans many powers of ten."""
     if told.rate is None or told.low is None or told.high is None:
         return "–", ""
-    return f"{told.rate:.1e}", f"{told.low:.1e} – {told.high:.1e}"
+    rate, low, high = (f"{each:.1e}" if each else "0" for each in (told.rate, told.low, told.high))
+    return rate, f"{low} – {high}"
 
 
 def _fnmr(told: Rate) -> tuple[str, str]:
