@@ -1,0 +1,215 @@
+"""`rightface assay run`, `scores` and `api` as others run them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from instance import temporary_instance
+from rightface.api.app import create_app
+from rightface.api.server import running
+from rightface.assay.changes import KINDS
+from rightface.assay.result import Assay
+from rightface.cli.main import complete
+from rightface.instance import Instance
+from rightface.ledger import log
+from tests.cli.test_commands import data, run  # noqa: F401  # a fixture
+from tests.portraits import eileen_collins, grace_hopper, nobody, small
+
+EACH = 8
+"""Photographs of each of two people: 64 impostor comparisons, which show a rate of 0.5."""
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("set")
+    rows = ["image,subject,mission,year"]
+    for number in range(EACH):
+        for name, portrait in (("grace", grace_hopper()), ("eileen", eileen_collins())):
+            (folder / f"{name}{number}.jpg").write_bytes(small(portrait, 160 + 8 * number))
+            rows.append(f"{name}{number}.jpg,{name},{name[0]},{1980 + number}")
+    (folder / "nobody.jpg").write_bytes(nobody())
+    rows.append("nobody.jpg,nobody,,1999")
+    (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
+    return folder / "manifest.csv"
+
+
+def leaves(instance: Path) -> list[tuple[str, str, dict[str, int]]]:
+    with Instance.open(instance) as opened, opened.database.read() as session:
+        told = [log.leaf_at(session, index) for index in range(log.size(session))]
+    return [
+        (leaf.operation, leaf.outcome, dict(leaf.counts))
+        for leaf in told
+        if leaf.operation == "measure-accuracy"
+    ]
+
+
+def test_photographs_in_a_document_out_and_the_ledger_has_it(
+    photographs: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    words = ("assay", "run", str(photographs), "--out", str(out), "--fmr", "0.5", "--json")
+    told = run(*words)
+    document = Assay.model_validate_json((out / "assay.json").read_text("utf-8"))
+    assert Assay.model_validate(told) == document
+    assert document.data.images == 2 * EACH + 1
+    assert document.verification.genuine == EACH * (EACH - 1)
+    assert document.verification.impostor == EACH * EACH
+    assert document.failures is not None
+    assert document.failures.errors == 1
+    assert document.verification.at[0].threshold is not None
+    assert {stress.kind for stress in document.stress} == {"years-apart"}
+    assert not (out / "templates").exists()
+    assert sorted(path.name for path in out.iterdir()) == ["assay.json", "instance"]
+    recorded = leaves(out / "instance")
+    assert {outcome for _, outcome, _ in recorded} == {"permitted", "measured", "assayed"}
+    comparisons = document.verification.genuine + document.verification.impostor
+    counts = {"images": 2 * EACH + 1, "faces": 2 * EACH, "comparisons": comparisons}
+    assert recorded[-1] == ("measure-accuracy", "assayed", counts)
+    assert b"grace" not in json.dumps(recorded).encode()
+
+
+def test_a_killed_run_goes_on_and_says_what_it_found(photographs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ("assay", "run", str(photographs), "--out", str(out), "--fmr", "0.5", "--keep")
+    with subprocess.Popen(
+        [sys.executable, "-m", "rightface", *words], stdout=subprocess.DEVNULL
+    ) as child:
+        while not (out / "templates" / "part-000000.sealed").exists():
+            assert child.poll() is None
+            time.sleep(0.02)
+        os.kill(child.pid, signal.SIGKILL)
+    said = run(*words, "--comparison", "raw")
+    assert "17 of 17 rows, 3 people, 1 without a face" in said
+    assert "a second" not in said  # nothing was looked at again
+    assert "By mission, at everybody's threshold for an FMR of 0.5:" in said
+    assert (out / "templates" / "part-000000.sealed").exists()
+    assert b"no-face" not in (out / "templates" / "part-000000.sealed").read_bytes()
+
+
+def test_an_instance_that_was_there_must_have_licensed_it(
+    photographs: Path,
+    tmp_path: Path,
+    data: Path,  # noqa: F811
+) -> None:
+    words = ("assay", "run", str(photographs), "--out", str(tmp_path / "out"), "--json")
+    refused = run(*words, "--data", str(data), status=2)
+    assert "licence issue" in refused["mend"]
+    run(
+        *("licence", "issue", "--data", str(data), "--client", "auditor", "--sector"),
+        *("private-entity", "--jurisdiction", "US-IL", "--purpose", "research", "--operation"),
+        *("measure-accuracy", "--basis", "research", "--until", "2100-01-01"),
+    )
+    run(*words, "--data", str(data))
+    assert not (tmp_path / "out" / "instance").exists()
+    assert leaves(data)[-1][1] == "assayed"
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [
+        (("--fmr", "2"), "between 0 and 1"),
+        (("--cross", "mission,hair"), "'hair'"),
+        (("--cohort", "hair"), "'hair'"),
+        (("--bin", "year"), "states no bins"),
+        (("--pad", "5000"), ""),
+        (("--comparison", "wishful"), "wishful"),
+    ],
+)
+def test_bad_input_is_told(
+    photographs: Path, tmp_path: Path, more: tuple[str, ...], what: str
+) -> None:
+    words = ("assay", "run", str(photographs), "--out", str(tmp_path / "out"), "--json", *more)
+    done = subprocess.run(
+        [sys.executable, "-m", "rightface", *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode in (1, 2), done.stderr
+    assert "Traceback" not in done.stderr
+    assert what in json.loads(done.stdout)["message"]
+    assert not (tmp_path / "out" / "assay.json").exists()
+
+
+def test_scores_alone(tmp_path: Path) -> None:
+    rows = ["score,same,team"]
+    rows += [f"{number / 100},0,{'ab'[number % 2]}" for number in range(60)]
+    rows += [f"{0.5 + number / 100},1,{'ab'[number % 2]}" for number in range(40)]
+    rows += ["x,1,a", "nan,0,b"]
+    (tmp_path / "scores.csv").write_text("\n".join(rows) + "\n")
+    words = ("assay", "scores", str(tmp_path / "scores.csv"), "--out", str(tmp_path / "out"))
+    told = run(*words, "--fmr", "0.5", "--json")
+    assert told["verification"]["impostor"] == 60
+    assert told["data"]["rows"] == 102
+    assert sum(each["count"] for each in told["data"]["exclusions"]) == 2
+    assert [group["name"] for group in told["partitions"][0]["groups"]] == ["a", "b"]
+    assert not (tmp_path / "out" / "instance").exists()  # no face, no gate
+    swapped = run(*words, "--distance", "--json", status=2)
+    assert "distances" in swapped["why"]
+
+
+def api(manifest: Path, out: Path, endpoint: str, *more: str, **told: Any) -> Any:
+    return run(
+        *("assay", "api", str(manifest), "--out", str(out), "--endpoint", endpoint),
+        *("--genuine", "12", "--impostors", "61", "--per-second", "1000", "--fmr", "0.5"),
+        *more,
+        **told,
+    )
+
+
+def test_a_service_with_rekognitions_api(photographs: Path, tmp_path: Path) -> None:
+    with temporary_instance() as room:
+        issued = room.licence("assayed")
+        keys = {
+            "AWS_ACCESS_KEY_ID": issued.licence.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": issued.secret_access_key,
+        }
+        with running(create_app(room.service)) as url:
+            told = api(photographs, tmp_path, url, "--json", **keys)
+            said = api(photographs, tmp_path, url, "--yes", **keys)  # all is on record
+    document = Assay.model_validate(told)
+    assert document.measured.kind == "service"
+    assert document.verification.genuine == 12
+    assert document.verification.eer.value == 0
+    assert "73 requests (12 genuine pairs)" in said
+    assert len((tmp_path / "requests.jsonl").read_bytes().splitlines()) == 1 + 73
+
+
+def test_photographs_do_not_leave_unasked(photographs: Path, tmp_path: Path) -> None:
+    told = api(photographs, tmp_path, "https://faces.example.org", "--json", status=2)
+    assert "another machine" in told["message"]
+    assert "--yes-send-images" in told["mend"]
+    assert not (tmp_path / "instance").exists()
+
+
+def test_the_guide_names_commands_and_options_that_exist() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "assay.md").read_text("utf-8")
+    root: Any = typer.main.get_command(complete())
+    group = root.commands["assay"].commands
+    known = {
+        name: {option for each in command.params for option in each.opts + each.secondary_opts}
+        for name, command in group.items()
+    }
+    lines = [line for line in guide.splitlines() if line.startswith("rightface assay ")]
+    assert len(lines) >= 4
+    for line in lines:
+        _, _, name, *words = shlex.split(line)
+        assert {word for word in words if word.startswith("--")} <= known[name], line
+    named = set(re.findall(r"`(--[a-z-]+)", guide))
+    assert named <= set().union(*known.values())
+
+
+def test_the_guide_lists_every_kind_of_stress() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "assay.md").read_text("utf-8")
+    for kind in KINDS:
+        levels = ", ".join(f"{level:g}" for level in kind.levels)
+        assert f"| {kind.name} | {levels} |" in guide
