@@ -37,6 +37,7 @@ ACTS = {
     "credential-issue": Act("lost", "credential"),
     "duty-end": Act("again"),
     "duty-record": Act("lost"),
+    "evidence-against": Act("again", "evidence"),
     "evidence-end": Act("again", "evidence", ends=True),
     "evidence-record": Act("lost", "evidence"),
     "fact-end": Act("again", "fact", ends=True),

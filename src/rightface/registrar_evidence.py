@@ -52,6 +52,8 @@ class EvidenceDesk:
                 by=next(iter(acting()), OPERATOR),
             )
             instance.record_act(session, "evidence-record", records=(found.evidence_id,))
+            if evidence_records.tells_against(figures):  # what a restore must not forget
+                instance.record_act(session, "evidence-against", records=(found.evidence_id,))
             return found
 
         return instance.database.write(work)

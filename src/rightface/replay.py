@@ -358,6 +358,9 @@ class _Replay:
                 facts.end_fact(session, keyring, named, at=at)
             elif leaf.operation == "evidence-end":
                 evidence.end(session, keyring, named, at=at, why=f"{RESTORE}: it was ended before")
+            elif leaf.operation == "evidence-against":
+                evidence.put_back(session, named, at=at)
+                return
             elif leaf.operation == "attester-end":
                 for one in attesters.all_attesters(session, keyring):
                     if keyring.commitment("attester", one.name) in leaf.subjects:

@@ -98,8 +98,8 @@ REQUIREMENTS = (
         oldest_years=1,
         groups=8,
         limit=2.0,
-        why="A false match can cost liberty. The people whom it has cost it so far were nearly all"
-        " of the groups with the higher rates.",
+        why="A false match can cost liberty: at most twice as likely for one group as for another,"
+        " on a measurement of the last year.",
     ),
     Requirement(
         name="not-by-consent",
@@ -122,8 +122,8 @@ REQUIREMENTS = (
         oldest_years=2,
         groups=4,
         limit=10.0,
-        why="Ten times is one power of ten: what NIST IR 8280 found to be the least that many"
-        " systems differ by. Four groups are the two by two of Gender Shades.",
+        why="Ten times is one power of ten; NIST IR 8280 found factors of 10 to beyond 100 between"
+        " groups. Four groups are the two by two of Gender Shades.",
     ),
     Requirement(
         name="small-consented",

@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 from rightface.errors import LawError, NotOnRecord
 from rightface.keys import KeyRing
 from rightface.law.clocks import holds
-from rightface.law.evidence import Differential, Evidence
+from rightface.law.evidence import REQUIREMENTS, Differential, Evidence
 from rightface.law.signed import opened, sealed
 from rightface.law.tables import EvidenceRow, moment, stamp
 
@@ -179,6 +179,32 @@ def end(
     )
     session.flush()
     return _of_row(keyring, row)
+
+
+def put_back(session: Session, evidence_id: str, *, at: datetime) -> None:
+    """Hold the place of a measurement that told against the model, and that a restore has lost.
+
+    Of its figures nothing is left. So the place holds a row without a signature, which refuses like
+    every damaged one until somebody ends it with a reason. Call inside `Database.write`.
+    """
+    if session.get(EvidenceRow, evidence_id) is None:
+        session.add(
+            EvidenceRow(
+                evidence_id=evidence_id,
+                pack_digest="",
+                body="",
+                signature=b"",
+                recorded_at=stamp(at),
+            )
+        )
+        session.flush()
+
+
+def tells_against(figures: Figures) -> bool:
+    """Whether it may refuse something by itself: groups are more unequal than some limit allows."""
+    told = figures.differential
+    strictest = min(row.limit for row in REQUIREMENTS if row.limit is not None)
+    return told is not None and told.high > strictest
 
 
 def all_evidence(session: Session, keyring: KeyRing) -> list[Listed]:
