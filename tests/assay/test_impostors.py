@@ -13,13 +13,16 @@ import pytest
 from numpy.typing import NDArray
 
 from rightface.assay import impostors
-from rightface.assay.calibrate import CalibrationError
+from rightface.assay.acquire import Permitted as Asked
+from rightface.assay.calibrate import CalibrationError, curve
 from rightface.assay.calibrating import told_of, uncalibrated
 from rightface.assay.calibration_document import MeasuredSet, document, written
 from rightface.assay.cohorts import UNKNOWN, column
+from rightface.assay.held_back import held_back
 from rightface.assay.impostors import Sample, compare
 from rightface.errors import PermitError
 from rightface.faces.calibration import Calibration
+from rightface.faces.rate_table import RateTable
 from rightface.permit import Permit
 from tests.conftest import Permitted
 
@@ -46,13 +49,14 @@ def sample(name: str, count: int, seed: int, *, people: bool = True, cohorts: in
     )
 
 
-def measuring(permitted: Permitted) -> impostors.Permitted:
+def measuring(permitted: Permitted) -> Asked:
     return partial(permitted, "measure-accuracy")
 
 
 def by_hand(one: Sample, other: Sample | None = None) -> tuple[list[float], list[float]]:
     """Impostor and genuine scores of a set with itself, or with another."""
-    impostor, genuine = [], []
+    impostor: list[float] = []
+    genuine: list[float] = []
     second = other or one
     for i, probe in enumerate(one.templates):
         for j, reference in enumerate(second.templates):
@@ -127,7 +131,7 @@ def test_a_permit_is_asked_for_anew(permitted: Permitted, monkeypatch: pytest.Mo
             yield permit
             opened[-1] = False
 
-    asked: impostors.Permitted = watched
+    asked: Asked = watched
     assert isinstance(asked(), AbstractContextManager)
     compare(PACK, [sample("a", 60, 1)], permitted=asked)
     assert opened == [False]
@@ -155,6 +159,12 @@ def test_a_document_is_a_calibration_and_is_the_same_again(permitted: Permitted)
         "a: 260 photographs of 130 people",
         "b: 200 photographs of nobody knows whom",
     )
+    (drawn_, unequal) = loaded.provenance.caveats
+    assert drawn_ == "Drawn."
+    rates = {one.name: 10 ** one.table.log_rate(loaded.score_at(1e-3)) for one in loaded.cohorts}
+    worst, best = max(rates, key=rates.__getitem__), min(rates, key=rates.__getitem__)
+    assert f"within {worst} reach it once in {1 / rates[worst]:,.0f}" in unequal
+    assert f"within {best} once in {1 / rates[best]:,.0f}" in unequal
     assert [each.name for each in loaded.cohorts] == [
         "g0 (a)",
         "g1 (a)",
@@ -176,3 +186,18 @@ def test_a_cohort_that_is_too_small_is_named(permitted: Permitted) -> None:
     made = document(told_of(PACK), told, compared, on=date(2026, 11, 22), caveats=[])
     assert made["cohorts"] == []
     assert made["too_small"] == ["g0 (a)", "g1 (a)", "g2 (a)"]
+
+
+def test_tails_of_a_part_are_judged_by_all(permitted: Permitted) -> None:
+    whole = sample("a", 1000, 1)
+    got = compare(PACK, [whole], permitted=measuring(permitted))
+    made = curve(got.impostors)
+    table = RateTable(made.rows, made.tail)
+    found = held_back(PACK, [whole], table, permitted=measuring(permitted), share=0.3, drawings=6)
+    assert [one.fmr for one in found] == [1e-3, 1e-4]
+    for one in found:
+        assert one.drawings == 6
+        assert one.measured_to > 3 * made.smallest_fmr
+        assert abs(one.mean) <= one.deviation < 0.7
+    again = held_back(PACK, [whole], table, permitted=measuring(permitted), share=0.3, drawings=6)
+    assert again == found

@@ -17,6 +17,7 @@ from typing import Any
 from rightface.assay.calibration_document import MeasuredSet, PackTold, document
 from rightface.assay.cohorts import UNKNOWN, Column, cross
 from rightface.assay.errors import AssayError
+from rightface.assay.held_back import HeldBack, held_back
 from rightface.assay.impostors import Compared, Sample, compare
 from rightface.assay.run import Bench, Material, Stage
 from rightface.assay.thresholds import Genuine
@@ -36,6 +37,7 @@ class Calibrated:
     calibration: Calibration
     genuine: tuple[Genuine, ...]
     """Of everybody, then of each cohort."""
+    held_back: tuple[HeldBack, ...] = ()
 
 
 def uncalibrated(comparison: str) -> ModelPack:
@@ -72,6 +74,7 @@ def calibrate(
     apart: Collection[frozenset[str]] = (),
     on: date,
     seed: int = 0,
+    judge: bool = False,
     stage: Stage = lambda *_: None,
 ) -> Calibrated:
     """What the scores of the pack stand for, measured on those data sets.
@@ -84,6 +87,7 @@ def calibrate(
         apart: names of sets that show the same people under different labels.
         on: the day.
         seed: of the resampling.
+        judge: fit tails to parts of the people too, and judge them by all.
         stage: told of progress.
 
     Raises:
@@ -113,8 +117,14 @@ def calibrate(
         seed=seed,
     )
     stage("comparisons", 2, 2)
+    calibration = Calibration.from_json(made)
+    judged: tuple[HeldBack, ...] = ()
+    if judge:
+        judged = held_back(
+            bench.pack, samples, calibration.table, apart=apart, permitted=bench.permitted
+        )
     return Calibrated(
-        document=made, calibration=Calibration.from_json(made), genuine=_genuine(compared)
+        document=made, calibration=calibration, genuine=_genuine(compared), held_back=judged
     )
 
 

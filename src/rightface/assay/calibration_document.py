@@ -6,15 +6,18 @@ Numbers of scores and counts only: no template, no name, no file. Never knows wh
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from rightface.assay.calibrate import CalibrationError, Curve, Rows, cohort_curve, curve
 from rightface.assay.impostors import Compared
+from rightface.faces.rate_table import RateTable
 
 FORMAT = 2
+COMPARED_AT = 1e-3
+"""The rate of everybody at whose score cohorts are compared in a sentence."""
 SMALLEST_UNKNOWN = 1e-3
 """Where nobody knows who is who a cohort's table ends here: below, people who recur in the set come
 to be a good part of what is counted as different people."""
@@ -59,6 +62,7 @@ def document(
     overall = curve(compared.impostors, compared.highest, seed=seed)
     unknown = {one.name for one in sets if one.people is None}
     cohorts, too_small = [], []
+    rates: dict[str, float] = {}
     for cohort in compared.cohorts:
         smallest = SMALLEST_UNKNOWN if cohort.data_set in unknown else 0.0
         try:
@@ -67,6 +71,7 @@ def document(
             too_small.append(cohort.name)
             continue
         cohorts.append({"name": cohort.name, "images": cohort.images} | _told(made))
+        rates[cohort.name] = _rate_of(made, _table(overall).score_at(COMPARED_AT))
     return {
         "format": FORMAT,
         "pack": pack.id,
@@ -76,7 +81,7 @@ def document(
         "data_sets": [_words(one) for one in sets],
         "genuine_pairs": len(compared.genuine),
         "measured_on": on.isoformat(),
-        "caveats": list(caveats),
+        "caveats": [*caveats, *_unequal(rates)],
         **_told(overall),
         "band": [[round(score, 6), _short(low), _short(high)] for score, low, high in overall.band],
         "cohorts": cohorts,
@@ -87,6 +92,26 @@ def document(
 def written(told: dict[str, Any]) -> str:
     """The document as text: one line for each row of a table."""
     return _indented(told, 0) + "\n"
+
+
+def _table(made: Curve) -> RateTable:
+    return RateTable(made.rows, made.tail, made.extended)
+
+
+def _rate_of(made: Curve, score: float) -> float:
+    return float(10 ** _table(made).log_rate(score))
+
+
+def _unequal(rates: Mapping[str, float]) -> list[str]:
+    """How unequal the cohorts' rates are at one threshold for everybody, in a sentence."""
+    if len(rates) < 2:
+        return []
+    worst, best = max(rates, key=rates.__getitem__), min(rates, key=rates.__getitem__)
+    return [
+        "The error is not equal across groups: at the score that everybody's comparisons reach "
+        f"once in {1 / COMPARED_AT:,.0f}, those within {worst} reach it once in "
+        f"{1 / rates[worst]:,.0f}, those within {best} once in {1 / rates[best]:,.0f}."
+    ]
 
 
 def _words(one: MeasuredSet) -> str:

@@ -17,6 +17,7 @@ from rightface.settings import Settings
 
 if TYPE_CHECKING:
     from rightface.assay.calibrating import Calibrated
+    from rightface.assay.held_back import HeldBack
     from rightface.assay.manifest import Manifest
     from rightface.assay.run import Bench
     from rightface.assay.thresholds import Cost
@@ -73,6 +74,9 @@ def calibrate(
     show: Annotated[
         bool, typer.Option("--show", help="Also what a target costs, group by group.")
     ] = False,
+    judge: Annotated[
+        bool, typer.Option("--judge", help="Also how far off tails are, fitted to fewer people.")
+    ] = False,
     fpir: Annotated[
         float, typer.Option(help="With --show: the share of searches that may be wrong.")
     ] = 1e-3,
@@ -122,6 +126,7 @@ def calibrate(
                 apart=[frozenset(each.split(",")) for each in apart or ()],
                 on=(on or datetime.now()).date(),
                 seed=seed,
+                judge=judge,
                 stage=stage,
             )
             made.document["caveats"] += caveat or []
@@ -142,8 +147,12 @@ def calibrate(
             _show(made)
             if found:
                 _show_costs(found, fpir)
+            if made.held_back:
+                _show_held_back(made.held_back)
 
-        emit({**made.document, **({"costs": found} if show else {})}, as_json, human)
+        further: dict[str, Any] = {"costs": found} if show else {}
+        further |= {"held_back": made.held_back} if judge else {}
+        emit({**made.document, **further}, as_json, human)
 
 
 def bench_for(room: Measuring, comparison: Comparison | None) -> Bench:
@@ -249,4 +258,16 @@ def _show_costs(found: Sequence[Cost], fpir: float) -> None:
             )
             for place, (group, trials) in enumerate(groups)
         ],
+    )
+
+
+def _show_held_back(found: Sequence[HeldBack]) -> None:
+    say()
+    say(
+        f"Tails fitted to a tenth of the people, {found[0].drawings} times, whose comparisons show "
+        f"rates down to {found[0].measured_to:.1e}:"
+    )
+    show_table(
+        ("FMR of all", "decades too high", "root mean square"),
+        [(f"{one.fmr:.0e}", f"{one.mean:+.2f}", f"{one.deviation:.2f}") for one in found],
     )
