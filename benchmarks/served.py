@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 
 from instance import PLACE, PURPOSE, TemporaryInstance
 from labelled import ROOT, photographs
+from made_up_evidence import of_pack
 from rightface.cli.demo.stage import degraded, eileen_collins, grace_hopper
 from rightface.gallery.store import NewFace
 from rightface.instance import Instance
@@ -46,6 +47,7 @@ def prepare(data: Path, *, subjects: int, galleries: dict[str, int] | None = Non
         for start in range(0, subjects, 1000):
             names = range(start, min(start + 1000, subjects))
             prepared.consent(*(f"subject-{number}" for number in names))
+        prepared.registrar.evidence.add(of_pack(instance.pack))  # or large galleries are refused
         for name, faces in (galleries or {}).items():
             _fill(prepared, name, faces)
     return {

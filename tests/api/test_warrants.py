@@ -14,6 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from sqlalchemy import text
 
+from made_up_evidence import of_pack
 from rightface.api.app import create_app
 from rightface.api.server import running
 from rightface.boto3 import stamp
@@ -25,7 +26,6 @@ from rightface.ledger.log import entries, size
 from rightface.registrar import LicenceTerms, Registrar
 from rightface.service import Service
 from rightface.settings import Settings
-from tests.evidence import of_pack
 from tests.portraits import degraded, grace_hopper
 
 RULES = Path(__file__).parents[1] / "instruments"

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from made_up_evidence import GROUPS, IMAGES, IMPOSTOR, assay, document
 from rightface.assay.evidence import EvidenceError, figures_of
 from rightface.assay.result import Measured
 from rightface.law.evidence_records import from_plain, to_plain
-from tests.evidence import GROUPS, IMAGES, IMPOSTOR, assay, document
 
 PACK = "cd" * 32
 

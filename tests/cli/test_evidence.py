@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from made_up_evidence import GROUPS, IMPOSTOR, document, of_pack
 from rightface.acts import require_agreement
 from rightface.cli.evidence import COLUMNS, cells
 from rightface.errors import LedgerError
@@ -22,7 +23,6 @@ from rightface.ledger.log import entries, size
 from rightface.registrar import Registrar
 from rightface.settings import Settings
 from tests.cli.test_commands import run
-from tests.evidence import GROUPS, IMPOSTOR, document, of_pack
 
 PAGE = Path(__file__).parents[2] / "docs" / "evidence.md"
 
@@ -78,6 +78,16 @@ def test_the_life_of_evidence(desk: Desk) -> None:
     assert [each["records"] for each in acts] == [[name]] * 3
     assert "Another camera" not in json.dumps(leaves)
     assert "group 0" not in json.dumps(leaves)
+
+
+def test_a_licence_with_a_limit_of_its_own(desk: Desk) -> None:
+    issue = (
+        *("licence", "issue", "--data", str(desk.data), "--client", "acme", "--json"),
+        *("--sector", "private-entity", "--jurisdiction", "US-OH", "--operation", "verify-1to1"),
+        *("--purpose", "access-control", "--until", "2030-01-01", "--differential-limit"),
+    )
+    assert run(*issue, "2.5")["licence"]["differential_limit"] == 2.5
+    run(*issue, "0.5", status=2)
 
 
 def test_what_is_no_evidence(desk: Desk) -> None:

@@ -92,14 +92,19 @@ def test_every_route_has_a_method_and_no_method_is_more(native: Native) -> None:
 
 def test_a_licence_from_its_issue_to_its_end(native: Native) -> None:
     client, mine = name(), client_of(native)
-    asked = terms(client, parties=[PartyAsked(name="Metro", actor="private-entity")], per_day=5)
+    asked = terms(
+        client,
+        parties=[PartyAsked(name="Metro", actor="private-entity")],
+        per_day=5,
+        differential_limit=2.0,
+    )
     issued = mine.issue_licence(asked)
     assert issued.secret_access_key not in repr(issued)
     shown = mine.show_licence(issued.licence.licence_id)
     assert shown == issued.licence
     assert shown.valid_until == TOMORROW
     assert [(p.name, p.actor) for p in shown.parties] == [("Metro", "private-entity")]
-    assert shown.per_day == 5
+    assert (shown.per_day, shown.differential_limit) == (5, 2.0)
     theirs = Client(
         native.url,
         access_key_id=shown.access_key_id,

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from made_up_evidence import GROUPS, of_pack
 from rightface.client import ApiError, Client, RefusedByLaw
 from rightface.law.evidence import REQUIREMENTS
 from rightface.ledger.log import leaf_at, size
-from tests.evidence import GROUPS, of_pack
 from tests.native.conftest import Native
 from tests.portraits import degraded, eileen_collins, grace_hopper, nobody
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from instance import TemporaryInstance
+from made_up_evidence import of_pack
 from rightface.acts import require_agreement
 from rightface.backup import make_backup, unpack_backup
 from rightface.instance import Instance
 from rightface.registrar import Registrar
 from rightface.replay import replay
-from tests.evidence import of_pack
 
 pytestmark = pytest.mark.sqlite_only
 

@@ -1,4 +1,8 @@
-"""An assay's document with made-up figures, measured on nobody, for tests."""
+"""An assay's document with made-up figures, measured on nobody: for tests and benchmarks alone.
+
+The gate asks for evidence before it permits a search of a large gallery. An instance that measures
+how fast such searches are has this in its place; what it finds is about speed, never about faces.
+"""
 
 from __future__ import annotations
 
