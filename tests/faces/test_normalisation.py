@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from datetime import date
 from typing import Any
 
@@ -162,3 +163,24 @@ def test_a_pack_with_it_compares_by_it(
 def test_there_is_no_third_comparison() -> None:
     with pytest.raises(WeightsError, match="no comparison 'fair'"):
         shipped_pack(Calibration.shipped(), "fair")
+
+
+def test_the_shipped_one_says_what_it_was_fitted_on_and_holds_no_template() -> None:
+    shipped = Normalisation.shipped()
+    assert shipped.name == "equalised-1"
+    assert shipped.dimension == DIMENSION
+    assert any("utkface" in each for each in shipped.fitted.data_sets)
+    assert len(shipped.fitted.figures) == 8
+    assert any("non-commercial" in each for each in shipped.fitted.caveats)
+    # One template's worth of numbers is the mean of all of them, which is no unit vector.
+    assert 0.5 < float(np.linalg.norm(shipped.mean)) < 0.98
+
+
+def test_a_vector_takes_less_than_a_tenth_of_a_millisecond(templates: Templates) -> None:
+    shipped = Normalisation.shipped()
+    taken = []
+    for _ in range(200):
+        began = time.process_time()
+        shipped.probe_vectors(templates)
+        taken.append((time.process_time() - began) / len(templates))
+    assert min(taken) < 1e-4
