@@ -133,7 +133,7 @@ def test_the_same_as_a_double_loop(
     assert listed(found.leads) == [
         pair for pair in expected.strangers if pair[2] >= found.leads.above
     ]
-    if len(expected.strangers) <= limit:
+    if len(expected.strangers) <= limit:  # then no cut may be made
         assert len(found.leads.scores) == len(expected.strangers)
 
 

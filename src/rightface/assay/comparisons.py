@@ -31,6 +31,8 @@ MOST_GENUINE = 30_000_000
 _SAMPLE = 2048
 _MORE = 1.5
 """Leads collected for each that is kept; what is dropped again costs time."""
+_FEWEST = 1000
+"""Scores of the sample above the first cut: with so many its place is sure to some per cent."""
 _SYMMETRY = 1e-3
 _ROWS_TOLD = 10
 
@@ -269,15 +271,15 @@ def _first_cut(rows: Sorted, leads: int) -> float:
     is complete from `Leads.above` whatever this says.
     """
     count = len(rows)
-    pairs = count * (count - 1) // 2
+    pairs = count * (count - 1) // 2 - _genuine_pairs(rows.subjects)
     if pairs <= _MORE * leads:
         return LOWEST
     one, other = np.random.default_rng(0).integers(0, count, (2, min(count, _SAMPLE)))
     scores = rows.probes[one] @ rows.references[:, other]
     mine, theirs = rows.subjects[one][:, None], rows.subjects[other][None, :]
     strangers = scores[((mine != theirs) | (mine == UNKNOWN)) & (one[:, None] != other[None, :])]
-    wanted = int(len(strangers) * (_MORE * leads / pairs))
-    if not 0 < wanted < len(strangers):
+    wanted = max(_FEWEST, int(len(strangers) * (_MORE * leads / pairs)))
+    if wanted >= len(strangers):
         return LOWEST
     cut = np.partition(strangers, -wanted)[-wanted]
     if int((strangers >= cut).sum()) > 2 * wanted:
