@@ -388,6 +388,10 @@ def test_the_explorers_steps_are_the_curves(assay: Assay, page: Page) -> None:
         for score, fmr, fnmr in zip(made["score"], row["fmr"], row["fnmr"], strict=True):
             assert by_score[score].fmr == pytest.approx(fmr, rel=1e-3)
             assert by_score[score].fnmr == pytest.approx(fnmr, rel=1e-3)
+        for fmr, told in zip(row["fmr"], row["fmr_told"], strict=True):
+            assert told == (words.odds(fmr) if fmr else f"none in {group.impostor:,}")
+        for fnmr, told in zip(row["fnmr"], row["fnmr_told"], strict=True):
+            assert told == (words.percent(fnmr) if fnmr else f"none in {group.genuine:,}")
     at = point_at(assay.verification.at, main_target(assay))
     assert at is not None
     start = made["rows"][0]["fmr"][made["start"]]

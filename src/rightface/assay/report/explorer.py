@@ -23,11 +23,11 @@ class Row(TypedDict):
 
     part: str
     name: str
-    genuine: int
-    impostor: int
     too_few: bool
     fmr: list[float | None]
     fnmr: list[float | None]
+    fmr_told: list[str]
+    fnmr_told: list[str]
 
 
 class Ladder(TypedDict):
@@ -103,15 +103,23 @@ def _row(
     curve: tuple[CurvePoint, ...],
     scores: list[float],
 ) -> Row:
+    fmr = [_short(_between(curve, score, "fmr")) for score in scores]
+    fnmr = [_short(_between(curve, score, "fnmr")) for score in scores]
     return {
         "part": part,
         "name": name,
-        "genuine": genuine,
-        "impostor": impostor,
         "too_few": False,
-        "fmr": [_short(_between(curve, score, "fmr")) for score in scores],
-        "fnmr": [_short(_between(curve, score, "fnmr")) for score in scores],
+        "fmr": fmr,
+        "fnmr": fnmr,
+        "fmr_told": [_none_in(one, impostor) or words.odds(one) for one in fmr],
+        "fnmr_told": [_none_in(one, genuine) or words.percent(one) for one in fnmr],
     }
+
+
+def _none_in(rate: float | None, trials: int) -> str:
+    if rate is None or trials == 0:
+        return words.NOTHING
+    return f"none in {trials:,}" if rate == 0 else ""
 
 
 def _between(curve: tuple[CurvePoint, ...], score: float, of: str) -> float | None:

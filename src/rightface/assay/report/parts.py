@@ -468,19 +468,13 @@ def first_step(ladder: explorer.Ladder) -> tuple[Steps, ...]:
                 place,
                 row["name"],
                 row["too_few"],
-                _none_in(fmr, row["impostor"]) or words.odds(fmr),
-                _none_in(fnmr, row["genuine"]) or words.percent(fnmr),
+                row["fmr_told"][at],
+                row["fnmr_told"][at],
                 _of_100(fmr, most_fmr),
                 _of_100(fnmr, most_fnmr),
             )
         )
     return tuple(Steps(title, tuple(rows)) for title, rows in parts.items())
-
-
-def _none_in(rate: float | None, trials: int) -> str:
-    if rate is None or trials == 0:
-        return words.NOTHING
-    return f"none in {trials:,}" if rate == 0 else ""
 
 
 def _of_100(rate: float | None, most: float) -> float:
