@@ -305,7 +305,9 @@ def test_photographs_to_figures(tmp_path: Path, bench: Bench) -> None:
     years = years_of(tmp_path / "set" / "manifest.csv", manifest)
     assert years is not None
     assert years.tolist() == [1990, 1993, 1996, 1999, 2002, 2005]
+    (tmp_path / "comparisons-of-other-data.part").write_bytes(b"left by a kill")
     told = assay(gathered, bench, Wanted(fmr=(0.5,), years=years), directory=tmp_path)
+    assert not list(tmp_path.glob("comparisons-*"))
     assert told.data.rows == 6
     assert told.data.images + sum(each.count for each in told.data.exclusions) == 6
     assert told.verification.genuine == 2

@@ -12,6 +12,7 @@ Never knows a command line, HTTP, or where permits come from.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 
 from rightface import __version__
 from rightface.assay.acquire import Acquired, Look, Permitted, acquire, plan_of
-from rightface.assay.cells import cells_of, partitions_of
+from rightface.assay.cells import Cells, cells_of, partitions_of
 from rightface.assay.changes import Kind
 from rightface.assay.cohorts import UNKNOWN
 from rightface.assay.comparisons import compare_all
@@ -192,7 +193,7 @@ def assay(
             permit=permit,
             threads=wanted.threads,
             progress=lambda done, total: stage("comparisons", done, total),
-            checkpoint=directory / "comparisons.part",
+            checkpoint=_checkpoint(directory, material, bench.pack, cells),
         )
     judge = Judge(compared, material.subjects, cells)
     thresholds = judge.thresholds(wanted.fmr)
@@ -234,6 +235,17 @@ def assay(
             *found.warnings,
         ),
     )
+
+
+def _checkpoint(directory: Path, material: Material, pack: ModelPack, cells: Cells) -> Path:
+    """Where unfinished comparisons of this data are kept; those of other data go."""
+    told = hashlib.sha256(f"{material.digest}\0{pack.digest}\0{pack.comparison_digest}".encode())
+    told.update(cells.codes.tobytes())
+    path = directory / f"comparisons-{told.hexdigest()[:16]}.part"
+    for other in directory.glob("comparisons-*.part"):
+        if other != path:
+            other.unlink(missing_ok=True)
+    return path
 
 
 def _stress(
