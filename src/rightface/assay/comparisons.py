@@ -21,7 +21,7 @@ from rightface.assay.blocks import Sorted, Vectors
 from rightface.assay.cohorts import UNKNOWN, Codes
 from rightface.assay.counts import Axis, Counts
 from rightface.assay.errors import AssayError
-from rightface.assay.leads import LOWEST, Leads
+from rightface.assay.leads import LOWEST, Leads, by_rows
 from rightface.assay.stripes import Progress, Tally, run
 from rightface.permit import Permit, Touch, require
 
@@ -181,7 +181,7 @@ def compare_all(
 
 def _told(tally: Tally, warnings: tuple[str, ...]) -> Comparisons:
     scores, a, b = tally.genuine_joined()
-    order = np.lexsort((b, a))
+    order = by_rows(a, b)
     return Comparisons(
         axis=tally.axis,
         impostor=tally.impostor,
