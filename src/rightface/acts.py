@@ -259,7 +259,7 @@ class _Replay:
         stated = {
             act["gallery"]: (index, gallery_targets.stated_in(act.get("counts", {})))
             for index, act in self._acts
-            if act["operation"] == gallery_targets.ACT
+            if act["operation"] == gallery_targets.GALLERY_TARGET
         }
         if not stated:
             return
@@ -270,7 +270,7 @@ class _Replay:
             gallery = self._instance.gallery_commitment(client, name)
             index, last = stated.get(gallery, (-1, target))
             if target != last and not self._made_anew(gallery, index):
-                yield f"Entry {index}, {gallery_targets.ACT}: it was undone."
+                yield f"Entry {index}, {gallery_targets.GALLERY_TARGET}: it was undone."
 
     # ------------------------------------------------------------ what was erased
     def _erasures(self) -> Iterator[str]:

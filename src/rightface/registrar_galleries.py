@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session
 from rightface.assay.thresholds import fmr_needed
 from rightface.errors import CollectionNotFound
 from rightface.faces.calibration import similarity
-from rightface.gallery import targets
 from rightface.gallery.rows import CollectionRow
 from rightface.gallery.store import Collection
+from rightface.gallery.targets import GALLERY_TARGET, stated
 from rightface.instance import Instance
 
 
@@ -65,14 +65,14 @@ class GalleryDesk:
             SettingsError: it is no share of searches.
         """
         instance = self._instance
-        target, counts = targets.stated(fpir)
+        target, counts = stated(fpir)
 
         def work(session: Session) -> Aimed:
             found = self._found(session, client, gallery)
             instance.store.set_target(session, found, target)
             instance.record_act(
                 session,
-                targets.ACT,
+                GALLERY_TARGET,
                 client=client,
                 gallery=instance.gallery_commitment(client, gallery),
                 counts=counts,
@@ -89,8 +89,8 @@ class GalleryDesk:
 
     def _aimed(self, session: Session, gallery: Collection) -> Aimed:
         faces = self._instance.store.count_faces(session, gallery)
-        stated = (self._instance.settings.fpir_target, gallery.fpir_target)
-        target = min((each for each in stated if each), default=None)
+        both = (self._instance.settings.fpir_target, gallery.fpir_target)
+        target = min((each for each in both if each), default=None)
         told = Aimed(
             client=gallery.client,
             gallery=gallery.name,

@@ -300,7 +300,7 @@ class _Replay:
                         by=OPERATOR,
                     )
                     self._ended += 1
-            elif leaf.operation == targets.ACT:
+            elif leaf.operation == targets.GALLERY_TARGET:
                 self._aim(session, leaf)
             else:
                 self._end(session, leaf)

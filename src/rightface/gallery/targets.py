@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from rightface.errors import SettingsError
 
-ACT = "gallery-target"
+GALLERY_TARGET = "gallery-target"
 _COUNT = "wrong-in-a-billion"
 _BILLION = 10**9
 
