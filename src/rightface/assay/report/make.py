@@ -60,7 +60,7 @@ def html(
         ladder_json=None if ladder is None else as_data(json.dumps(ladder)),
         steps=() if ladder is None else parts.first_step(ladder),
         changes=changes,
-        searches=parts.searches(assay),
+        searches=parts.searches(assay, target),
         stress=parts.stress(assay, target),
         quality=parts.quality(assay),
         photographs=photographs,

@@ -240,7 +240,7 @@ def _changed(earlier: Partition, part: Partition, target: float) -> Chapter | No
 
 
 # ---------------------------------------------------------------- searches
-def searches(assay: Assay) -> Chapter | None:
+def searches(assay: Assay, target: float | None) -> Chapter | None:
     """One against many: by gallery size, with what larger ones would do."""
     if not assay.identification and not assay.predictions:
         return None
@@ -257,16 +257,21 @@ def searches(assay: Assay) -> Chapter | None:
     )
     largest = max(assay.identification, key=lambda one: one.gallery_size, default=None)
     ranks = [largest] if largest is not None and largest.ranks else []
+    foreseen = tables.predictions(assay, target)
     listed = (
-        *((tables.predictions(assay),) if assay.predictions else ()),
+        *((foreseen,) if foreseen.rows else ()),
         *((tables.ranks(ranks),) if ranks else ()),
+    )
+    folded = (
+        *((tables.searches(assay.identification),) if assay.identification else ()),
+        *((tables.predictions(assay),) if assay.predictions else ()),
     )
     return Chapter(
         "Searching many people",
         tuple(said),
         tuple(one for one in shown if one is not None),
         listed,
-        (tables.searches(assay.identification),) if assay.identification else (),
+        folded,
     )
 
 

@@ -7,7 +7,7 @@ Never knows files or the page's colours.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from markupsafe import Markup
@@ -16,6 +16,8 @@ from rightface.assay.report import drawing, words
 from rightface.assay.result import CurvePoint, OperatingPoint, Rate
 
 Scale = Literal["linear", "log"]
+_ASIDE = 2.5
+"""How far lines stand aside of each other, so that no interval hides another."""
 HEIGHT = 320
 ALL = "all"
 """The look of the line for everybody."""
@@ -262,8 +264,9 @@ def curves(
     y = _up(y_kind, points)
     names = [(one.name, one.everybody) for one in kept]
     drawn = drawing.frame(x, y, along=along, up=up, height=HEIGHT)
-    for one, look in zip(kept, looks(names), strict=True):
-        drawn += _drawn(x, y, one, look)
+    for place, (one, look) in enumerate(zip(kept, looks(names), strict=True)):
+        aside = _ASIDE * (place - (len(kept) - 1) / 2)
+        drawn += _drawn(replace(x, start=x.start + aside, end=x.end + aside), y, one, look)
     return Picture(
         drawing.picture(f"{title}. The table has the same numbers.", drawn, HEIGHT),
         caption,

@@ -175,10 +175,15 @@ def ranks(found: Sequence[Identification]) -> Table:
     )
 
 
-def predictions(assay: Assay) -> Table:
-    """What larger galleries would do; sizes that were measured too show how far off it is."""
+def predictions(assay: Assay, target: float | None = None) -> Table:
+    """What larger galleries would do; sizes that were measured too show how far off it is.
+
+    At every target, or at one.
+    """
     rows = []
     for one in assay.predictions:
+        if target is not None and not near(one.fmr_target, target):
+            continue
         value = one.fpir
         ends = words.between(value.low, value.high)
         kind = "measured too, to check" if one.held_back else "beyond the data"
@@ -193,7 +198,8 @@ def predictions(assay: Assay) -> Table:
             )
         )
     return table(
-        "Predicted for larger galleries",
+        "Predicted for larger galleries"
+        + ("" if target is None else f", at the threshold for {words.odds(target)}"),
         ("people enrolled", "threshold's FMR", "FPIR predicted", "95 %", "FPIR measured", "note"),
         rows,
         range(5),
