@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from instance import temporary_instance
 from rightface.api.app import create_app
@@ -131,11 +132,9 @@ def test_bad_input_is_told(
     photographs: Path, tmp_path: Path, more: tuple[str, ...], what: str
 ) -> None:
     words = ("assay", "run", str(photographs), "--out", str(tmp_path / "out"), "--json", *more)
-    done = subprocess.run(
-        [sys.executable, "-m", "rightface", *words], capture_output=True, text=True, check=False
-    )
-    assert done.returncode in (1, 2), done.stderr
-    assert "Traceback" not in done.stderr
+    done = CliRunner().invoke(complete(), words)
+    assert done.exit_code in (1, 2), done.output
+    assert isinstance(done.exception, SystemExit)
     assert what in json.loads(done.stdout)["message"]
     assert not (tmp_path / "out" / "assay.json").exists()
 

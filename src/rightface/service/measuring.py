@@ -13,11 +13,11 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from pathlib import Path
 
 from rightface.errors import LicenceError
 from rightface.faces.engine import Engine
+from rightface.faces.packs import ModelPack
 from rightface.instance import Instance
 from rightface.law import licences
 from rightface.law.licences import Licence
@@ -43,15 +43,11 @@ class Measuring:
         self.licence = licence
         self._desk = Desk(instance)
 
-    @cached_property
-    def engine(self) -> Engine:
+    def engine(self, pack: ModelPack) -> Engine:
         """The face engine, with one thread to an inference: several photographs go at once."""
         settings = self.instance.settings
         return Engine(
-            self.instance.pack,
-            cache=settings.data / "models",
-            threads=1,
-            detector_side=settings.detector_side,
+            pack, cache=settings.data / "models", threads=1, detector_side=settings.detector_side
         )
 
     @contextmanager

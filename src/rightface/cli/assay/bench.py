@@ -96,15 +96,18 @@ def crosses(stated: Sequence[str] | None) -> tuple[tuple[str, ...], ...] | None:
 def bench_of(room: Measuring, comparison: str | None = None) -> Bench:
     """What measures in that instance; `comparison`: how templates are compared, if not as there.
 
+    To measure a pack takes no calibration: what a score means is what is measured.
+
     Raises:
         WeightsError: the model pack has no such comparison.
     """
+    from rightface.assay.calibrating import uncalibrated
     from rightface.assay.run import Bench
-    from rightface.faces.packs import load_pack
 
+    pack = uncalibrated(comparison or room.instance.settings.comparison)
     return Bench(
-        engine=room.engine,
-        pack=room.instance.pack if comparison is None else load_pack(comparison),
+        engine=room.engine(pack),
+        pack=pack,
         keyring=room.instance.keyring,
         permitted=room.permitted,
     )
