@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rightface.errors import PermitError, WeightsError
+from rightface.errors import PermitError, SettingsError, WeightsError
 from rightface.faces import packs
+from rightface.faces.calibration import RAW_FILE, Calibration
 from rightface.faces.face import Templates
-from rightface.faces.packs import ModelPack, load_pack, shipped_digest
+from rightface.faces.packs import ModelPack, load_pack, shipped_digest, shipped_pack
+from rightface.settings import Settings
 from tests.conftest import Permitted
 
 
-@pytest.fixture(scope="module")
-def pack() -> ModelPack:
-    return load_pack()
+@pytest.fixture(scope="module", params=packs.COMPARISONS)
+def pack(request: pytest.FixtureRequest) -> ModelPack:
+    # Of the calibration nothing is read here; `load_pack` is tested below.
+    return shipped_pack(Calibration.shipped(RAW_FILE), request.param)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +70,28 @@ def test_the_score_is_the_inner_product_of_probe_and_reference(
     assert probes.dtype == references.dtype == np.float32
     assert score == pytest.approx(float(probes[0] @ references[1]), abs=1e-6)
     assert itself > score
-    assert pack.calibration.rate(itself).fmr < 1e-6
+
+
+def test_a_template_beside_itself_is_no_chance_match(
+    templates: Templates, permitted: Permitted
+) -> None:
+    raw = load_pack(packs.RAW)
+    with permitted("measure-accuracy") as permit:
+        itself = raw.compare(templates[0], templates[0], permit=permit)
+    assert raw.calibration.rate(itself).fmr < 1e-6
+
+
+def test_a_calibration_of_other_scores_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packs, "FILE", RAW_FILE)
+    with pytest.raises(WeightsError, match="measured on other scores"):
+        load_pack(packs.EQUALISED)
+
+
+def test_a_comparison_has_a_digest_apart_from_the_packs(pack: ModelPack) -> None:
+    assert pack.digest == shipped_digest()
+    raw = pack.comparison == packs.RAW
+    assert (pack.comparison_digest == "") is raw
+    assert pack.vector_dimension == (128 if raw else 130)
 
 
 @pytest.mark.parametrize("action", ["enroll", "identify-1toN", "verify-1to1", "rebuild-index"])
@@ -74,8 +99,8 @@ def test_whoever_may_hold_a_template_may_make_its_vectors(
     pack: ModelPack, templates: Templates, action: str, permitted: Permitted
 ) -> None:
     with permitted(action) as permit:
-        assert pack.probe_vectors(templates, permit=permit).shape == (5, 128)
-        assert pack.reference_vectors(templates, permit=permit).shape == (5, 128)
+        assert pack.probe_vectors(templates, permit=permit).shape == (5, pack.vector_dimension)
+        assert pack.reference_vectors(templates, permit=permit).shape == (5, pack.vector_dimension)
 
 
 @pytest.mark.parametrize("action", ["detect", "manage-gallery", "erase"])
@@ -96,3 +121,12 @@ def test_comparing_needs_a_permit_to_compare(
         pack.compare(templates[0], templates[1], permit=permit)
     with pytest.raises(PermitError):
         pack.compare(templates[0], templates[1], permit=None)  # type: ignore[arg-type]
+
+
+def test_the_settings_know_two_comparisons(tmp_path: Path) -> None:
+    for comparison in packs.COMPARISONS:
+        (tmp_path / "rightface.toml").write_text(f'comparison = "{comparison}"\n')
+        assert Settings.load(tmp_path).comparison == comparison
+    (tmp_path / "rightface.toml").write_text('comparison = "fair"\n')
+    with pytest.raises(SettingsError, match="'equalised' or 'raw'"):
+        Settings.load(tmp_path)
