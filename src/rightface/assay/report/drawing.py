@@ -144,11 +144,11 @@ def whisker(one: tuple[float, float], other: tuple[float, float], look: str) -> 
     )
 
 
-def mark(x: float, y: float, look: str, *, hollow: bool = False, says: str = "") -> Markup:
-    """A dot; hollow for what says little. `says` shows under the pointer."""
-    title = Markup("<title>{says}</title>").format(says=says) if says else Markup()
-    drawn = Markup('<circle class="mark {look}" cx="{x:g}" cy="{y:g}" r="4">{title}</circle>')
-    return drawn.format(look=f"{look} hollow" if hollow else look, x=x, y=y, title=title)
+def mark(x: float, y: float, look: str, *, hollow: bool = False) -> Markup:
+    """A dot; hollow for what says little."""
+    return Markup('<circle class="mark {look}" cx="{x:g}" cy="{y:g}" r="4"/>').format(
+        look=f"{look} hollow" if hollow else look, x=x, y=y
+    )
 
 
 def text(x: float, y: float, told: str, *, end: bool = False, look: str = "") -> Markup:

@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from rightface.assay.equalise_table import Equalised
-from rightface.assay.report import equalised, explorer, heat, parts, tables, words
+from rightface.assay.report import conditions, equalised, explorer, heat, parts, tables, words
 from rightface.assay.report.card import Card
 from rightface.assay.report.headline import headline, main_target
 from rightface.assay.report.photographs import Shown
@@ -60,9 +60,9 @@ def html(
         ladder_json=None if ladder is None else as_data(json.dumps(ladder)),
         steps=() if ladder is None else parts.first_step(ladder),
         changes=changes,
-        searches=parts.searches(assay, target),
-        stress=parts.stress(assay, target),
-        quality=parts.quality(assay),
+        searches=conditions.searches(assay, target),
+        stress=conditions.stress(assay, target),
+        quality=conditions.quality(assay),
         photographs=photographs,
         exclusions=tables.exclusions(assay),
         adds_up=tables.adds_up(assay),
