@@ -109,6 +109,18 @@ def test_scores_of_others_are_no_evidence_for_our_pack() -> None:
         figures_of(content, pack_digest=PACK)
 
 
+def test_too_few_comparisons_for_a_threshold_tell_nothing_of_groups() -> None:
+    told = json.loads(document(PACK))
+    told["verification"]["at"][0]["threshold"] = None
+    told["partitions"][0]["groups"] = [
+        {**group, "at": [{**group["at"][0], "threshold": None}]}
+        for group in told["partitions"][0]["groups"]
+    ]
+    told["partitions"][0]["differentials"] = []
+    found = figures_of(json.dumps(told).encode(), pack_digest=PACK)
+    assert (found.impostor_pairs, found.groups, found.differential) == (IMPOSTOR, (), None)
+
+
 def test_a_rate_that_was_not_measured() -> None:
     with pytest.raises(EvidenceError, match="no figures at") as error:
         figures_of(document(PACK), pack_digest=PACK, fmr_target=1e-6)

@@ -55,6 +55,9 @@ def figures_of(
 ) -> Figures:
     """What an assay's document says of the model pack in use.
 
+    Where the comparisons are too few to set a threshold at that rate, there are no figures of
+    groups, and no differential.
+
     Args:
         content: the document's bytes; their SHA-256 goes on record.
         pack_digest: of the pack in use, hex.
@@ -73,7 +76,7 @@ def figures_of(
             why=problem,
             mend="Run the assay again; a document is never edited.",
         )
-    if _point(assay.verification.at, fmr_target) is None:
+    if not any(math.isclose(each.fmr_target, fmr_target) for each in assay.verification.at):
         measured = ", ".join(f"{point.fmr_target:g}" for point in assay.verification.at)
         raise EvidenceError(
             f"The assay has no figures at a false match rate of {fmr_target:g}.",
