@@ -135,10 +135,11 @@ def acquire(
         place = slice(number * PORTION, (number + 1) * PORTION)
         portion = images[place]
         stamps = _stamps(portion)
-        with permitted() as permit:
-            kept = sealed.read(number, permit=permit) if sealed else None
-        if kept is not None and np.array_equal(kept.stamps, stamps):
-            return kept, False
+        if sealed and sealed.has(number):
+            with permitted() as permit:
+                kept = sealed.read(number, permit=permit)
+            if kept is not None and np.array_equal(kept.stamps, stamps):
+                return kept, False
         marks = landmarks[place] if landmarks is not None else None
         part = _portion(portion, engine, look, permitted, change, marks)
         part.stamps = stamps

@@ -111,6 +111,10 @@ class Sealed:
         self.redone = "Their key does not open."
         return b""
 
+    def has(self, number: int) -> bool:
+        """Whether there is a part of that number, be it damaged."""
+        return self._file(number).exists()
+
     def read(self, number: int, *, permit: Permit) -> Part | None:
         """The part of that number; None if there is none that opens.
 
