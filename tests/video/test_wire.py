@@ -132,6 +132,24 @@ def test_who_appears_when(client: Any, search: str) -> None:
     assert index == {GRACE: {0}, EILEEN: {1}}, "the cut gave nobody another's number"
 
 
+def test_leads_follow_the_gallerys_target(server: Server, client: Any, search: str) -> None:
+    aim = server.instance.registrar.galleries.aim
+    before = client.get_face_search(JobId=search)
+    assert "x-rightface-fpir-target" not in before["ResponseMetadata"]["HTTPHeaders"]
+    try:
+        told = aim(client=CLIENT, gallery="seen", fpir=1e-9)
+        answer = client.get_face_search(JobId=search)
+        headers = answer["ResponseMetadata"]["HTTPHeaders"]
+        assert headers["x-rightface-fpir-target"].rstrip("*") == "1.00e-09"
+        assert headers["x-rightface-fmr"] == f"{told.fmr:.2e}"
+        assert told.similarity is not None
+        similar = [one["FaceMatches"][0]["Similarity"] for one in before["Persons"]]
+        within = [one for one in similar if one >= told.similarity]
+        assert len(answer["Persons"]) == len(within) < len(similar)
+    finally:
+        aim(client=CLIENT, gallery="seen", fpir=None)
+
+
 def test_a_person_walks(client: Any, search: str) -> None:
     boxes = [
         person["Person"]["BoundingBox"]["Left"]
