@@ -72,9 +72,18 @@ def _round_steps(low: float, high: float) -> list[float]:
 
 
 def _decades(low: float, high: float) -> list[float]:
-    first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
-    step = 1 + (last - first) // 6
-    return [10.0**one for one in range(first, last + 1, step)] or [low]
+    """Powers of ten; with twos and fives between where the ends are close."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    fine = [
+        size * 10.0**one
+        for one in range(first, last + 1)
+        for size in (1, 2, 5)
+        if low <= size * 10.0**one <= high
+    ]
+    if len(fine) <= 4:
+        return fine or [low]
+    powers = [10.0**one for one in range(first, last + 1) if low <= 10.0**one <= high]
+    return powers[:: 1 + (len(powers) - 1) // 6]
 
 
 def across(kind: Kind, low: float, high: float, tell: Callable[[float], str]) -> Axis:
