@@ -11,8 +11,8 @@ app = typer.Typer(
 
 def complete() -> typer.Typer:
     """The group with all of its commands."""
-    from rightface.cli.assay import api, calibrate, equalise, report, run, scores
+    from rightface.cli.assay import api, calibrate, equalise, report, run, scores, study
 
-    for each in (run, scores, api, report, calibrate, equalise):
+    for each in (run, scores, api, report, calibrate, equalise, study):
         each.add_to(app)
     return app
