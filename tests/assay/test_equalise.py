@@ -90,7 +90,7 @@ def test_images_without_a_group_take_no_part(people: Sample, permitted: Permitte
 
 def test_too_few_are_refused(people: Sample, permitted: Permitted) -> None:
     codes = np.full(len(people.templates), -1, np.int16)
-    codes[:199] = 0
+    codes[:99] = 0
     with (
         permitted("measure-accuracy") as permit,
         pytest.raises(AssayError, match="too few to fit on"),

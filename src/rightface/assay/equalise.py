@@ -29,7 +29,7 @@ from rightface.permit import Permit, Touch, require
 NAME = "equalised-1"
 SCALE = 0.1
 """A score of 1 is ten deviations above the crowd's mean."""
-FEWEST = 200
+FEWEST = 100
 """Labelled templates to fit on."""
 NEAREST = 5
 """So many count as near in any case."""

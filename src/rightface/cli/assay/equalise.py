@@ -17,6 +17,7 @@ from rightface.settings import Settings
 
 if TYPE_CHECKING:
     from rightface.assay.equalise_table import AtRate, Equalised, Sample
+    from rightface.assay.manifest import Manifest
     from rightface.assay.result import Value
     from rightface.assay.run import Bench, Material
     from rightface.faces.normalisation import Normalisation
@@ -80,6 +81,7 @@ def equalise(
 
     with reporting(as_json):
         read = [manifest_of(path, central or (), pad or ()) for path in manifests]
+        _require_groups(read, fit, cohort or ())
         with (
             measuring_in(out, data, sector, jurisdiction, quiet=as_json) as room,
             progress(as_json) as stage,
@@ -126,6 +128,23 @@ def equalise(
             },
             as_json,
             human,
+        )
+
+
+def _require_groups(read: Sequence[Manifest], fit: str, columns: Sequence[str]) -> None:
+    """Refuse before anything is measured what cannot be fitted on."""
+    from rightface.assay.errors import ManifestError
+
+    chosen = next((each for each in read if each.statement.name == fit), None)
+    if chosen is None:
+        raise ManifestError(
+            f"There is no data set '{fit}' to fit on.",
+            mend=f"The sets are {', '.join(each.statement.name for each in read)}.",
+        )
+    if not set(columns or chosen.columns) & set(chosen.columns):
+        raise ManifestError(
+            f"The data set '{fit}' has no such groups.",
+            mend=f"Its columns are {', '.join(chosen.columns) or 'none'}.",
         )
 
 

@@ -1,0 +1,66 @@
+"""`rightface assay equalise` on real photographs, and its refusals."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from rightface.assay.equalise_table import VARIANTS, Equalised
+from rightface.cli.main import complete
+from rightface.faces.normalisation import Normalisation
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(complete(), ["assay", "equalise", *words])
+
+
+@pytest.mark.faces
+def test_from_photographs_to_a_normalisation_and_its_table(
+    faces_root: Path, tmp_path: Path, models: Path
+) -> None:
+    out = tmp_path / "out"
+    told = run(
+        str(faces_root / "london" / "manifest.csv"), "--fit", "london", "--cohort", "gender",
+        "--compare", "--halves", "1", "--out", str(out), "--date", "2026-11-22", "--json",
+        "--caveat", "Small.",
+    )  # fmt: skip
+    assert told.exit_code == 0, told.output
+    document = json.loads(told.stdout)
+    made = Normalisation.from_json(json.loads((out / "normalisation.json").read_text()))
+    assert document["digest"] == made.digest
+    assert made.fitted.data_sets == ("london: 204 photographs",)
+    assert made.fitted.caveats[-1] == "Small."
+    assert len(made.fitted.figures) == 2
+    table = Equalised.model_validate_json((out / "equalise.json").read_text())
+    assert [each.name for each in table.variants] == [each.name for each in VARIANTS]
+    for each in table.variants:
+        first = each.at[0]
+        assert first.true_match is not None
+        assert (first.true_match.value or 0) > 0.9
+        assert [group.images for group in first.groups] == [98, 106]
+    assert not list((out / "templates").rglob("*.part"))
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--fit", "nobody"), "no data set 'nobody'"),
+        (("--fit", "faces", "--cohort", "race"), "no such groups"),
+        (("--fit", "faces", "--pad", "faces"), "no padding"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_measured(
+    tmp_path: Path, words: tuple[str, ...], why: str
+) -> None:
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    (folder / "one.jpg").write_bytes(b"no photograph")
+    (folder / "manifest.csv").write_text("image,subject,gender\none.jpg,a,female\n")
+    out = tmp_path / "out"
+    told = run(str(folder / "manifest.csv"), "--out", str(out), *words)
+    assert told.exit_code == 2, told.output
+    assert why in " ".join(told.output.split())
+    assert not out.exists()
