@@ -129,7 +129,9 @@ class Settings:
         for name, value in told.items():
             if name not in known:
                 raise SettingsError(f"Unknown setting '{name}' in {path}.")
-            if type(value) is not type(known[name].default):
+            if type(value) is int and type(known[name].default) is float:
+                told[name] = float(value)
+            elif type(value) is not type(known[name].default):
                 kind = type(known[name].default).__name__
                 raise SettingsError(f"The setting '{name}' in {path} must be of type {kind}.")
         if told.get("review_hours", 1) < 1:

@@ -28,6 +28,7 @@ from rightface.ledger import log
 from rightface.replay import replay
 from rightface.service.floors import Aim, floor_of
 from rightface.service_types import Answer, Caller
+from rightface.settings import Settings
 from tests.conftest import Server
 from tests.portraits import degraded, grace_hopper, small
 
@@ -237,6 +238,23 @@ def test_the_headers_say_so(server: Server) -> None:
 def test_what_is_no_share_is_no_target(fresh: TemporaryInstance, fpir: float) -> None:
     with pytest.raises(SettingsError, match="between"):
         fresh.registrar.galleries.aim(client="acme", gallery=GALLERY, fpir=fpir)
+
+
+@pytest.mark.parametrize(
+    ("line", "target"),
+    [("", 0.0), ("fpir_target = 0", 0.0), ("fpir_target = 1e-3", 0.001), ("fpir_target = 1", None)]
+    + [(f"fpir_target = {word}", None) for word in ("-0.5", "nan", "true", '"0.1"')],
+)
+def test_the_setting(tmp_path: Path, line: str, target: float | None) -> None:
+    (tmp_path / "rightface.toml").write_text(line + "\n")
+    if target is None:
+        with pytest.raises(SettingsError, match="fpir_target"):
+            Settings.load(tmp_path)
+    else:
+        loaded = Settings.load(tmp_path)
+        assert loaded.fpir_target == target
+        loaded.write()
+        assert Settings.load(tmp_path) == loaded
 
 
 def test_no_gallery_no_target(fresh: TemporaryInstance) -> None:
