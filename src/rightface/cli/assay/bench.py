@@ -23,7 +23,7 @@ from rightface.errors import SettingsError, StorageError
 from rightface.settings import FILE as SETTINGS
 
 if TYPE_CHECKING:
-    from rightface.assay.result import Assay, Partition, Rate
+    from rightface.assay.result import Assay, OperatingPoint, Partition, Rate
     from rightface.assay.run import Bench, Stage
     from rightface.service.measuring import Measuring
 
@@ -220,7 +220,7 @@ def _show_partition(partition: Partition, shown: float) -> None:
                 "–" if group.subjects is None else f"{group.subjects:,}",
                 *_fmr(at.fmr),
                 *_fnmr(at.fnmr),
-                "too few" if at.fmr.too_few or at.fnmr.too_few else "",
+                _too_few(at),
             )
         )
     show_table(("group", "people", "FMR", "95 %", "FNMR", "95 %", ""), rows)
@@ -229,6 +229,13 @@ def _show_partition(partition: Partition, shown: float) -> None:
             worst = each.value.value
             if worst is not None:
                 say(f"Worst over best FMR: {worst:.1f} ({each.worst} over {each.best})")
+
+
+def _too_few(at: OperatingPoint) -> str:
+    """Which of both rates rests on too little; a rate of nothing shows that by itself."""
+    rates = (("FMR", at.fmr), ("FNMR", at.fnmr))
+    short = [name for name, rate in rates if rate.too_few and rate.trials]
+    return f"too few: {', '.join(short)}" if short else ""
 
 
 def _show_searches(told: Assay, shown: float | None) -> None:
