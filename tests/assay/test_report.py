@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from instance import temporary_instance
@@ -461,6 +463,33 @@ def test_axes_keep_order_and_clip(kind: drawing.Kind) -> None:
         assert axis.at(0.5) - axis.at(0.1) == pytest.approx(100 * 1.28155 / 3.09023, abs=0.1)
     if kind == "log":
         assert axis.at(0.01) == pytest.approx(10 + 100 / math.log10(500), abs=0.1)
+
+
+@given(
+    st.sampled_from(["linear", "log", "deviate"]),
+    st.floats(1e-7, 0.9),
+    st.floats(1.0, 1e6),
+)
+def test_every_axis_has_ticks_that_can_be_told_apart(
+    kind: drawing.Kind, low: float, wider: float
+) -> None:
+    high = min(low * wider, 0.98) if kind == "deviate" else low * wider
+    axis = drawing.Axis(kind, low, max(low, high), 64, 426, words.tick)
+    ticks = axis.ticks()
+    assert len(ticks) <= 12
+    assert ticks == sorted(set(ticks))
+    assert all(64 <= axis.at(one) <= 426 for one in ticks)
+
+
+def test_galleries_within_one_power_of_ten(assay: Assay) -> None:
+    found = [one for one in assay.identification if one.gallery_size in (30, 100)]
+    two = [
+        found[0].model_copy(update={"gallery_size": 23}),
+        found[1].model_copy(update={"gallery_size": 81}),
+    ]
+    for some in (two, two[:1]):
+        changed = assay.model_copy(update={"identification": tuple(some), "predictions": ()})
+        assert "people enrolled" in html(changed)
 
 
 # ---------------------------------------------------------------- bad input
