@@ -6,7 +6,7 @@ import copy
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -256,6 +256,21 @@ def test_a_claim_that_lacks_something_is_refused(change: dict[str, object], what
             raise ClaimError(f"{error.what} {error.why}") from error
 
 
+def test_clearviews_claim_would_be_one_if_its_source_had_said_more() -> None:
+    assert [one.holds for one in reproduce("clearview").findings][:3] == [True, True, True]
+    facts = copy.deepcopy(told("clearview"))
+    quantities: Any = facts["quantities"]
+    for name, said in (
+        ("rate", "FNIR"),
+        ("threshold", "0.9"),
+        ("measured_gallery", 3_000_000_000),
+        ("mated_share", 0.5),
+    ):
+        quantities[name] = {"value": said, "confidence": "recalled"}
+    study = reproduce("clearview", checked(facts))
+    assert [study.findings[0].holds, study.findings[2].holds] == [False, False]
+
+
 def test_what_a_claim_could_mean() -> None:
     one = claims.meaning(0.9, 0.5, 0.5, 100)
     assert one is not None
@@ -385,6 +400,7 @@ def assay_of(*partitions: Partition) -> Assay:
 
 def partition(name: str, *groups: Group, fmr: float = 5.0, fnmr: float = 2.0) -> Partition:
     names = tuple(each.name for each in groups)
+    ratios: tuple[tuple[Literal["fmr", "fnmr"], float], ...] = (("fmr", fmr), ("fnmr", fnmr))
     return Partition(
         columns=(name,),
         groups=groups,
@@ -393,9 +409,9 @@ def partition(name: str, *groups: Group, fmr: float = 5.0, fnmr: float = 2.0) ->
         differentials=tuple(
             Differential(
                 measure="worst-over-best", of=of, fmr_target=1e-3, threshold=0.7,
-                value=value(ratio), groups=names,
+                value=value(ratio, np.array([0.9 * ratio, 1.1 * ratio])), groups=names,
             )
-            for of, ratio in (("fmr", fmr), ("fnmr", fnmr))
+            for of, ratio in ratios
         ),
     )  # fmt: skip
 
@@ -446,6 +462,11 @@ def test_patterns_cannot_tell_from_few_errors_and_are_not_measured_without_label
     none = partition("gender", group("female", 4, 100), group("male", 0, 100))
     assert verdicts(assay_of(none))["women-false-positives"] == "cannot tell"
     assert set(verdicts(assay_of()).values()) == {"not measured"}
+
+
+def test_ratios_whose_intervals_overlap_tell_nothing() -> None:
+    close = partition("gender", group("f", 9, 9), group("m", 9, 9), fmr=1.1, fnmr=1.0)
+    assert verdicts(assay_of(close))["false-negatives-smaller"] == "cannot tell"
 
 
 def test_klares_layout_of_an_assay() -> None:
@@ -510,7 +531,7 @@ def test_settings_follow_the_gallerys_size() -> None:
 
 
 def test_the_threshold_that_the_searches_show() -> None:
-    best = np.arange(1000, dtype=np.float32) / 1000
+    best = (np.arange(1000) / 1000).astype(np.float32)
     score = searching.threshold_for(best, 0.01)
     assert score is not None
     assert int((best >= np.float32(score)).sum()) == 10

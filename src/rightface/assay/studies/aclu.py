@@ -70,6 +70,7 @@ def reproduce(facts: StudyFacts, calibration: Calibration) -> Reproduction:
             ),
             stated(facts, "one-side"),
             stated(facts, "contradiction"),
+            _other_share(facts),
             *_thresholds(gallery, probes, calibration),
         ),
     )
@@ -86,6 +87,18 @@ def _share_of_matches(facts: StudyFacts) -> Finding:
         holds=round(share) == facts.number("of_colour_share_of_matches"),
         note=f"{facts.count('of_colour_matched')} of {facts.count('false_matches')} is "
         f"{share:.1f} %; {one.note}",
+    )
+
+
+def _other_share(facts: StudyFacts) -> Finding:
+    probes, found = facts.count("probes"), facts.count("false_matches")
+    of_colour = facts.count("of_colour_matched")
+    share = facts.number("of_colour_share_at_most")
+    searched = round(share / 100 * probes)
+    rate, others = of_colour / searched, (found - of_colour) / (probes - searched)
+    return ours(
+        f"If people of colour were {share:g} % of Congress, {of_colour} / {searched} over "
+        f"{found - of_colour} / {probes - searched} would be a ratio of {rate / others:.2f}."
     )
 
 

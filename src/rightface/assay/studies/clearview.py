@@ -13,7 +13,14 @@ SHARES = (0.35, 0.5, 0.65, 0.8, 0.95)
 
 def claim_of(facts: StudyFacts) -> Claim:
     """The claim, with what its source says and no more."""
-    return Claim(value=facts.number("accuracy") / 100)
+    said = facts.quantities
+    return Claim(
+        value=facts.number("accuracy") / 100,
+        of=str(said["rate"].value) if "rate" in said else "",
+        threshold=str(said["threshold"].value) if "threshold" in said else "",
+        gallery_size=facts.count("measured_gallery") if "measured_gallery" in said else None,
+        mated_share=facts.number("mated_share") if "mated_share" in said else None,
+    )
 
 
 def meanings(facts: StudyFacts) -> tuple[Meaning, ...]:

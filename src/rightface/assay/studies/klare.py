@@ -9,7 +9,13 @@ from dataclasses import dataclass
 
 from rightface.assay.result import Assay, CurvePoint, Group, Rate
 from rightface.assay.studies.facts import StudyFacts, Table
-from rightface.assay.studies.reproduction import Reproduction, ours, reproduction, stated
+from rightface.assay.studies.reproduction import (
+    Finding,
+    Reproduction,
+    ours,
+    reproduction,
+    stated,
+)
 
 FAR = 1e-3
 COHORTS = {
@@ -47,6 +53,7 @@ def reproduce(facts: StudyFacts) -> Reproduction:
                 for group in ("female", "black", "18-30")
             ),
             stated(facts, "training"),
+            *_table(table),
             stated(
                 facts,
                 "gap",
@@ -58,6 +65,19 @@ def reproduce(facts: StudyFacts) -> Reproduction:
             ),
         ),
     )
+
+
+def _table(table: Table) -> list[Finding]:
+    """The table itself, which cannot be computed again."""
+    return [
+        Finding(
+            text=f"{table.what}, {row}: "
+            + ", ".join(f"{group} {accuracy:g} %" for group, accuracy in table.row(row).items())
+            + ".",
+            confidence=table.mark(row, table.columns[0]).confidence,
+        )
+        for row in table.rows
+    ]
 
 
 def _lowest(table: Table, group: str) -> bool:

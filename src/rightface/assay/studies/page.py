@@ -51,9 +51,11 @@ def _study(told: Reproduction) -> str:
     if told.unverified:
         lines += [f"**Unverified.** {told.unverified}", ""]
     lines += [f"`rightface assay study {told.name}` ({told.id})", ""]
+    lines += ["Published:", "", *(f"- {_finding(each)}" for each in told.published), ""]
     if told.cells:
         lines += [f"{told.reproduced} of {len(told.cells)} cells are reproduced.", ""]
         lines += [*_table(told.cells), ""]
+    lines += ["Found:", ""]
     lines += [f"- {_finding(each)}" for each in told.findings if not each.of_pack]
     lines += ["", "Sources:", ""]
     lines += [f"{each.n}. {each.at}: {each.what}." for each in told.sources]

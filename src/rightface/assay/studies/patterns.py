@@ -16,12 +16,14 @@ from dataclasses import dataclass
 from math import inf
 from typing import Literal
 
-from rightface.assay.result import Assay, Group, Partition, Rate
+from rightface.assay.report import words
+from rightface.assay.result import Assay, Group, Partition, Rate, Value
 from rightface.assay.studies.facts import Confidence, Range, StudyFacts
 
 USUAL_FMR = 1e-3
 MORE = 1.0
 
+Place = Literal["inside", "outside", "unclear"]
 PatternVerdict = Literal["holds", "does not hold", "cannot tell", "not measured"]
 
 WORDS: Mapping[str, frozenset[str]] = {
@@ -164,7 +166,7 @@ def _within(ratios: list[Ratio], bounds: Range) -> _Judged:
     return ("holds" if verdicts == {"inside"} else "cannot tell"), said, found
 
 
-def _place(one: Ratio, low: float, high: float) -> Literal["inside", "outside", "unclear"]:
+def _place(one: Ratio, low: float, high: float) -> Place:
     if one.too_few:
         return "unclear"
     end = inf if one.high is None else one.high
@@ -227,18 +229,30 @@ def _smaller(told: Assay, fmr: float) -> _Judged:
     said, verdicts = [], set()
     for partition in told.partitions:
         found = {
-            each.of: each.value.value
+            each.of: each.value
             for each in partition.differentials
             if each.measure == "worst-over-best" and each.fmr_target == fmr
         }
-        both = found.get("fmr"), found.get("fnmr")
-        if both[0] is not None and both[1] is not None:
+        if "fmr" in found and "fnmr" in found:
             name = " × ".join(partition.columns)
-            said.append(f"{name}: FMR {both[0]:.2g} times, FNMR {both[1]:.2g} times")
-            verdicts.add(both[1] < both[0])
+            said.append(
+                f"{name}: FMR {words.value(found['fmr'])}, FNMR {words.value(found['fnmr'])}"
+            )
+            verdicts.add(_nearer(found["fnmr"], found["fmr"]))
     if not said:
         return _not("No column has ratios of both kinds of error.")
-    told_so = f"Worst over best, without an interval: {'; '.join(said)}."
-    if len(verdicts) > 1:
-        return "cannot tell", told_so, ()
-    return ("holds" if verdicts == {True} else "does not hold"), told_so, ()
+    told_so = f"Worst over best: {'; '.join(said)}."
+    if "outside" in verdicts:
+        return "does not hold", told_so, ()
+    return ("holds" if verdicts == {"inside"} else "cannot tell"), told_so, ()
+
+
+def _nearer(misses: Value, matches: Value) -> Place:
+    """Whether the one ratio's interval lies wholly below the other's."""
+    if misses.value is None or matches.value is None:
+        return "unclear"
+    if misses.high is not None and matches.low is not None and misses.high < matches.low:
+        return "inside"
+    if misses.low is not None and matches.high is not None and misses.low > matches.high:
+        return "outside"
+    return "unclear"

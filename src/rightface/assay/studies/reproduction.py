@@ -62,6 +62,8 @@ class Reproduction:
     venue: str
     task: str
     unverified: str
+    published: tuple[Finding, ...]
+    """Everything else that was published: single numbers and words, with their marks."""
     cells: tuple[Cell, ...]
     findings: tuple[Finding, ...]
     sources: tuple[Source, ...]
@@ -154,6 +156,10 @@ def ours(text: str, holds: bool | None = None, *, of_pack: bool = False) -> Find
     return Finding(text=text, confidence="derived", holds=holds, of_pack=of_pack)
 
 
+def _said(value: int | float | str) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
 def reproduction(
     facts: StudyFacts, cells: tuple[Cell, ...], findings: tuple[Finding, ...]
 ) -> Reproduction:
@@ -166,6 +172,15 @@ def reproduction(
         venue=facts.venue,
         task=facts.task,
         unverified=facts.unverified,
+        published=tuple(
+            Finding(
+                text=f"{name.replace('_', ' ')}: {_said(one.value)}",
+                confidence=one.confidence,
+                sources=one.sources,
+                note=one.note,
+            )
+            for name, one in facts.quantities.items()
+        ),
         cells=cells,
         findings=findings,
         sources=facts.sources,

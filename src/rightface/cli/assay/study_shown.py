@@ -7,7 +7,7 @@ from rightface.assay.studies.klare import CohortAccuracy
 from rightface.assay.studies.page import marked, number
 from rightface.assay.studies.patterns import PatternFound
 from rightface.assay.studies.predictions import PredictionErrors, Split
-from rightface.assay.studies.reproduction import Reproduction
+from rightface.assay.studies.reproduction import Finding, Reproduction
 from rightface.assay.studies.searching import OwnTest
 from rightface.cli.output import say, show_table
 
@@ -19,6 +19,9 @@ def reproduction(told: Reproduction) -> None:
     say(told.task)
     if told.unverified:
         say(f"UNVERIFIED. {told.unverified}")
+    say("Published:")
+    for one in told.published:
+        _finding(one)
     table = ""
     rows: list[tuple[str, ...]] = []
     head = ("row", "column", "published", "computed", "tolerance", "verdict", "mark", "how")
@@ -43,12 +46,16 @@ def reproduction(told: Reproduction) -> None:
     if told.cells:
         say(f"{told.reproduced} of {len(told.cells)} cells are reproduced.")
     for one in told.findings:
-        held = {None: "", True: " Borne out.", False: " Not borne out."}[one.holds]
-        note = f" ({one.note})" if one.note else ""
-        say(f"- {one.text}{held}{note} [{marked(one.confidence, one.sources)}]")
+        _finding(one)
     say("Sources:")
     for source in told.sources:
         say(f"  {source.n}. {source.at}: {source.what}")
+
+
+def _finding(one: Finding) -> None:
+    held = {None: "", True: " Borne out.", False: " Not borne out."}[one.holds]
+    note = f" ({one.note})" if one.note else ""
+    say(f"- {one.text}{held}{note} [{marked(one.confidence, one.sources)}]")
 
 
 def _show_rows(table: str, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
