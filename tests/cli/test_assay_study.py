@@ -136,5 +136,7 @@ def test_half_a_test_of_ones_own_is_refused(photographs: tuple[Path, Path], tmp_
     assert "--gallery" in run(*words, status=2)["message"]
     whole = (*words, "--gallery", gallery, "--out", str(tmp_path / "out"))
     assert "between 0 and 1" in run(*whole, "--fpir", "0", status=2)["message"]
+    assert "between 0 and 1" in run(*whole, "--fmr", "2", status=2)["message"]
+    assert not (tmp_path / "out").exists()  # said before anything is made
     same = (*words, "--gallery", probes, "--out", str(tmp_path / "out"))
     assert "in the gallery too" in run(*same, status=1)["message"]

@@ -53,7 +53,10 @@ class SubgroupErrors:
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """The worst subgroup's error less the best one's, as a share, with its interval at 95 %."""
+    """The worst subgroup's error less the best one's, as a share, with its interval at 95 %.
+
+    The two are chosen after looking, so the interval is too kind where there are many subgroups.
+    """
 
     worst: str
     best: str

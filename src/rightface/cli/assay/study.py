@@ -15,6 +15,7 @@ from rightface.cli.assay.bench import (
     bench_of,
     measuring_in,
     progress,
+    targets,
 )
 from rightface.cli.output import Json, emit, reporting, say, show_table
 from rightface.errors import SettingsError, StorageError
@@ -328,9 +329,11 @@ def _own_aclu(
     from rightface.assay.manifest import read_manifest
     from rightface.assay.run import gather, sealed_parts
     from rightface.assay.studies.own_aclu import of_materials
-    from rightface.assay.studies.searching import settings
+    from rightface.assay.thresholds import require_target
     from rightface.cli.assay import study_shown
 
+    require_target(fpir)
+    asked_for = targets(fmr) if fmr else ()
     sought = read_manifest(probes, cohort_columns=cohort)
     among = read_manifest(gallery, cohort_columns=())
     with (
@@ -338,7 +341,6 @@ def _own_aclu(
         progress(as_json) as stage,
     ):
         bench = bench_of(room)
-        settings(bench.pack.calibration, len(among), fpir, fmr)  # said before hours of work
         sealed = [
             sealed_parts(each, bench, out / name)
             for each, name in ((sought, "probes"), (among, "gallery"))
@@ -347,7 +349,7 @@ def _own_aclu(
             gather(each, bench, sealed=part, threads=threads, stage=stage)
             for each, part in zip((sought, among), sealed, strict=True)
         )
-        told = of_materials(asked, there, bench, fpir=fpir, fmr=fmr)
+        told = of_materials(asked, there, bench, fpir=fpir, fmr=asked_for)
         document = _with_rates(told)
         _write(out / FILE, document)
         room.finished({"searches": told.test.searches, "gallery": told.test.gallery_size})
