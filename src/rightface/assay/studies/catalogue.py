@@ -15,11 +15,12 @@ from rightface.assay.studies import (
 )
 from rightface.assay.studies.facts import NAMES, StudyFacts, facts_of, short_name
 from rightface.assay.studies.reproduction import Reproduction
-from rightface.faces.calibration import RAW_FILE, Calibration
+from rightface.faces.packs import load_pack
+from rightface.settings import Settings
 
 
 def _aclu(facts: StudyFacts) -> Reproduction:
-    return aclu.reproduce(facts, Calibration.shipped(RAW_FILE))
+    return aclu.reproduce(facts, load_pack(Settings.comparison).calibration)
 
 
 REPRODUCE: Mapping[str, Callable[[StudyFacts], Reproduction]] = {
