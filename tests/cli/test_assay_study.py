@@ -116,6 +116,10 @@ def test_the_aclus_test_on_ones_own(photographs: tuple[Path, Path], tmp_path: Pa
     assert (told["test"]["searches"], told["test"]["gallery_size"]) == (3, 2)
     default, lax, *_ = told["test"]["at"]
     assert default["setting"]["name"] == "similarity 80"
+    with Instance.open(out / "instance") as opened:
+        calibration = opened.pack.calibration
+    assert default["setting"]["score"] == pytest.approx(calibration.score_at(0.2**4))
+    assert default["setting"]["extrapolated"] is False
     assert default["fpir"]["errors"] == 0
     assert lax["fpir"]["errors"] == 3  # nearly everybody matches at an FMR of 0.999
     assert [(one["group"], one["fpir"]["trials"]) for one in lax["groups"]] == [("a", 2), ("b", 1)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -340,7 +340,8 @@ def _own_aclu(
         measuring_in(out, data, sector, jurisdiction, quiet=as_json) as room,
         progress(as_json) as stage,
     ):
-        bench = bench_of(room)
+        # Thresholds come from the instance's calibration: an assay's own bench has none.
+        bench = replace(bench_of(room), pack=room.instance.pack)
         sealed = [
             sealed_parts(each, bench, out / name)
             for each, name in ((sought, "probes"), (among, "gallery"))
