@@ -33,7 +33,7 @@ class Settings:
     """Longest side, in pixels, at which faces are looked for."""
     threads: int = 0
     """Threads for inference; 0: one per core this process may use."""
-    comparison: str = "raw"
+    comparison: str = "equalised"
     """How templates are compared: `equalised`, or `raw`; see docs/equalise.md."""
     keep_crops: bool = False
     """Keep an encrypted 150-pixel crop of each enrolled face (for review and re-embedding)."""
@@ -144,7 +144,7 @@ class Settings:
                 why="It is a share of searches; 0 sets none.",
                 mend="For example 0.001.",
             )
-        if told.get("comparison", "raw") not in ("equalised", "raw"):
+        if told.get("comparison", "equalised") not in ("equalised", "raw"):
             raise SettingsError("comparison must be 'equalised' or 'raw'.")
         return cls(data=data, **told)
 

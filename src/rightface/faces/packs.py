@@ -166,7 +166,7 @@ def shipped_digest() -> str:
     return _digest(PACK_ID, (CENTERFACE, DLIB_FACE_NETWORK), DIMENSION, INPUT_CONTRACT)
 
 
-def shipped_pack(calibration: Calibration, comparison: str = RAW) -> ModelPack:
+def shipped_pack(calibration: Calibration, comparison: str = EQUALISED) -> ModelPack:
     """CenterFace and dlib's face network, with the calibration given.
 
     Raises:
@@ -187,7 +187,7 @@ def shipped_pack(calibration: Calibration, comparison: str = RAW) -> ModelPack:
     )
 
 
-def load_pack(comparison: str = RAW) -> ModelPack:
+def load_pack(comparison: str = EQUALISED) -> ModelPack:
     """The model pack that this release ships, with the calibration of that comparison.
 
     Raises:
