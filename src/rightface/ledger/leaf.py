@@ -30,7 +30,9 @@ _WORD = re.compile(r"[a-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)*", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
 _PLACE = re.compile(r"[A-Z0-9]+(?:-[A-Z0-9]+)*", re.ASCII)
 _REASON = re.compile(r"[a-z0-9][A-Za-z0-9.-]*(?:#[A-Za-z0-9._()-]+)?", re.ASCII)
-_RECORD = re.compile(r"(?:wrt|fnd|fct|evd)-[0-9a-f]{24}|crd-[0-9a-f]{16}|search:[0-9]{1,16}", re.ASCII)
+_RECORD = re.compile(
+    r"(?:wrt|fnd|fct|evd)-[0-9a-f]{24}|crd-[0-9a-f]{16}|search:[0-9]{1,16}", re.ASCII
+)
 _REQUEST = re.compile(r"[A-Za-z0-9-]+", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _SHORT = re.compile(r"[0-9a-f]{32}", re.ASCII)
