@@ -36,7 +36,7 @@ def test_from_photographs_to_a_calibration(faces_root: Path, tmp_path: Path, mod
     made = Calibration.from_json(json.loads(shipped.read_text()))
     assert {each.name for each in made.cohorts} == {"female (london)", "male (london)"}
     assert made.provenance.smallest_fmr == pytest.approx(30 / 20_604, rel=0.2)
-    assert not list((out / "templates").rglob("*.part"))
+    assert not (out / "templates").exists()
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,36 @@ def test_a_manifest_that_is_not_there(tmp_path: Path) -> None:
     told = run(str(tmp_path / "none.csv"), "--out", str(tmp_path / "out"), "--json")
     assert told.exit_code == 2
     assert json.loads(told.stdout)["error"] == "assay-table"
+
+
+@pytest.mark.parametrize("name", ["../../precious", "/precious", ".", "instance"])
+def test_a_data_sets_name_is_no_path(tmp_path: Path, name: str) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "one.jpg").write_bytes(b"a photograph")
+    name = str(precious) if name == "/precious" else name
+    folder, out = tmp_path / "faces", tmp_path / "out"
+    folder.mkdir()
+    (folder / "one.jpg").write_bytes(b"no photograph")
+    (folder / "manifest.csv").write_text("image,subject\none.jpg,a\n")
+    (folder / "dataset.toml").write_text(f"name = {json.dumps(name)}")
+    told = run(str(folder / "manifest.csv"), "--out", str(out), "--json")
+    assert "Fewer than two images gave a face" in json.loads(told.stdout)["message"]
+    assert (precious / "one.jpg").read_bytes() == b"a photograph"
+    assert [each.name for each in precious.iterdir()] == ["one.jpg"]
+    (kept,) = (out / "templates").iterdir()
+    assert set(kept.name) <= set("0123456789abcdef")
+
+
+def test_two_data_sets_of_one_name_are_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    for place in "ab":
+        folder = tmp_path / place / "faces"
+        folder.mkdir(parents=True)
+        (folder / "one.jpg").write_bytes(b"no photograph")
+        (folder / "manifest.csv").write_text("image,subject\none.jpg,a\n")
+    tables = [str(tmp_path / place / "faces" / "manifest.csv") for place in "ab"]
+    out = tmp_path / "out"
+    told = run(*tables, "--out", str(out), "--json")
+    assert told.exit_code == 2
+    assert json.loads(told.stdout)["message"] == "Two data sets are called 'faces'."
+    assert not out.exists()

@@ -41,7 +41,7 @@ def test_from_photographs_to_a_normalisation_and_its_table(
         assert first.true_match is not None
         assert (first.true_match.value or 0) > 0.9
         assert [group.images for group in first.groups] == [98, 106]
-    assert not list((out / "templates").rglob("*.part"))
+    assert not (out / "templates").exists()
 
 
 @pytest.mark.parametrize(
@@ -63,4 +63,41 @@ def test_what_cannot_be_is_refused_before_anything_is_measured(
     told = run(str(folder / "manifest.csv"), "--out", str(out), *words)
     assert told.exit_code == 2, told.output
     assert why in " ".join(told.output.split())
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("name", ["../../precious", "/precious", ".", "instance"])
+def test_a_data_sets_name_is_no_path(tmp_path: Path, name: str) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "one.jpg").write_bytes(b"a photograph")
+    name = str(precious) if name == "/precious" else name
+    folder, out = tmp_path / "faces", tmp_path / "out"
+    folder.mkdir()
+    (folder / "one.jpg").write_bytes(b"no photograph")
+    (folder / "two.jpg").write_bytes(b"none either")
+    (folder / "manifest.csv").write_text("image,subject,gender\none.jpg,a,female\ntwo.jpg,b,male\n")
+    (folder / "dataset.toml").write_text(f"name = {json.dumps(name)}")
+    told = run(
+        str(folder / "manifest.csv"), "--out", str(out), "--fit", name, "--cohort", "gender",
+        "--json",
+    )  # fmt: skip
+    assert "Fewer than two images gave a face" in json.loads(told.stdout)["message"]
+    assert (precious / "one.jpg").read_bytes() == b"a photograph"
+    assert [each.name for each in precious.iterdir()] == ["one.jpg"]
+    (kept,) = (out / "templates").iterdir()
+    assert set(kept.name) <= set("0123456789abcdef")
+
+
+def test_two_data_sets_of_one_name_are_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    for place in "ab":
+        folder = tmp_path / place / "faces"
+        folder.mkdir(parents=True)
+        (folder / "one.jpg").write_bytes(b"no photograph")
+        (folder / "manifest.csv").write_text("image,subject,gender\none.jpg,a,female\n")
+    tables = [str(tmp_path / place / "faces" / "manifest.csv") for place in "ab"]
+    out = tmp_path / "out"
+    told = run(*tables, "--out", str(out), "--fit", "faces", "--cohort", "gender", "--json")
+    assert told.exit_code == 2
+    assert json.loads(told.stdout)["message"] == "Two data sets are called 'faces'."
     assert not out.exists()

@@ -117,6 +117,15 @@ def test_an_instance_that_was_there_must_have_licensed_it(
     assert leaves(data)[-1][1] == "assayed"
 
 
+def test_photographs_where_templates_would_lie_stay(photographs: Path, tmp_path: Path) -> None:
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates" / "one.jpg").write_bytes(b"a photograph")
+    refused = run("assay", "run", str(photographs), "--out", str(tmp_path), "--json", status=2)
+    assert "is not used for templates" in refused["message"]
+    assert [each.name for each in (tmp_path / "templates").iterdir()] == ["one.jpg"]
+    assert [outcome for _, outcome, _ in leaves(tmp_path / "instance")] == []  # nothing measured
+
+
 @pytest.mark.parametrize(
     ("more", "what"),
     [

@@ -144,3 +144,17 @@ def test_half_a_test_of_ones_own_is_refused(photographs: tuple[Path, Path], tmp_
     assert not (tmp_path / "out").exists()  # said before anything is made
     same = (*words, "--gallery", probes, "--out", str(tmp_path / "out"))
     assert "in the gallery too" in run(*same, status=1)["message"]
+
+
+def test_photographs_that_lie_in_the_directory_stay(
+    photographs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    probes, gallery = map(str, photographs)
+    for name in ("probes", "gallery"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "one.jpg").write_bytes(b"a photograph")
+    words = ("assay", "study", "aclu", "--probes", probes, "--gallery", gallery)
+    run(*words, "--out", str(tmp_path), "--fpir", "0.5", "--json")
+    for name in ("probes", "gallery"):
+        assert (tmp_path / name / "one.jpg").read_bytes() == b"a photograph"
+    assert not (tmp_path / "templates").exists()

@@ -2,7 +2,11 @@
 
 A part is written to the side, whole or not at all (AES-256-GCM, bound to the plan and its number).
 The key lies beside the parts, sealed by the instance's key ring; taking it away is what makes the
-parts worthless. Never knows how templates are made, or of whom.
+parts worthless.
+
+Whose directory it is, its plan says: that file is the first to be written and the last to go. What
+is not this module's own is never removed, and a directory of other things is not used. Never knows
+how templates are made, or of whom.
 """
 
 from __future__ import annotations
@@ -10,8 +14,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import secrets
-import shutil
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,13 +23,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rightface.errors import KeysError, StorageError
+from rightface.errors import KeysError, SettingsError, StorageError
 from rightface.faces.face import Templates
 from rightface.keys import KeyRing, seal, unseal
 from rightface.permit import Permit, Touch, require
 
 _KEY, _PLAN = "key.sealed", "plan.json"
 _USE = "assay-templates"
+_NAMES = r"(key\.sealed|plan\.json|part-\d{6,}\.sealed)"
+_OWN = re.compile(rf"{_NAMES}|\.{_NAMES}\.new")
+"""The names of all files that are written here; each is a `.….new` at first."""
+_NEW_PLAN = f".{_PLAN}.new"
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass
@@ -78,36 +87,53 @@ class Sealed:
     def __init__(self, directory: Path, keyring: KeyRing, plan: str) -> None:
         """Opens what is there; parts of another plan, or whose key does not open, go first.
 
+        Args:
+            directory: is made if it is not there; else empty, or of an earlier run.
+            keyring: of the instance; it seals the key of the parts.
+            plan: hex SHA-256, see `acquire.plan_of`.
+
         Raises:
+            SettingsError: something else lies in the directory; nothing was touched.
             StorageError: the directory cannot be written to.
         """
         self._directory, self._plan = directory, plan
         self.redone = ""
         try:
             directory.mkdir(parents=True, exist_ok=True)
+            there = self._planned()
+            if not there and any(each.name != _NEW_PLAN for each in directory.iterdir()):
+                raise _taken(directory)
             directory.chmod(0o700)
-            self._key = self._opened(keyring)
+            self._key = self._opened(keyring, there)
             if self._key == b"":
                 self.forget()
-                directory.mkdir(mode=0o700)
+                directory.mkdir(mode=0o700, exist_ok=True)
                 self._key = secrets.token_bytes(32)
                 wrapped = seal(keyring.subkey(_USE), self._key, plan.encode())
-                _write(directory / _KEY, wrapped)
                 _write(directory / _PLAN, json.dumps({"plan": plan}).encode())
+                _write(directory / _KEY, wrapped)
         except OSError as error:
             raise _unwritable(error) from error
 
-    def _opened(self, keyring: KeyRing) -> bytes:
+    def _planned(self) -> str:
+        """The plan of the parts that are there; empty where no run left one."""
+        try:
+            told = json.loads((self._directory / _PLAN).read_bytes())
+        except (FileNotFoundError, ValueError):
+            return ""
+        plan = told.get("plan") if isinstance(told, dict) and len(told) == 1 else None
+        return plan if isinstance(plan, str) and _DIGEST.fullmatch(plan) else ""
+
+    def _opened(self, keyring: KeyRing, there: str) -> bytes:
         """The key of the parts that are there; empty if there are none of this plan."""
-        key_file, plan_file = self._directory / _KEY, self._directory / _PLAN
-        if not (key_file.exists() and plan_file.exists()):
+        key_file = self._directory / _KEY
+        if not there or not key_file.exists():
             return b""
-        with suppress(ValueError, KeyError, TypeError):
-            if json.loads(plan_file.read_bytes())["plan"] != self._plan:
-                self.redone = "They were of other images, another model pack or another way."
-                return b""
-            with suppress(KeysError):
-                return keyring.unseal(_USE, key_file.read_bytes(), self._plan.encode())
+        if there != self._plan:
+            self.redone = "They were of other images, another model pack or another way."
+            return b""
+        with suppress(KeysError):
+            return keyring.unseal(_USE, key_file.read_bytes(), self._plan.encode())
         self.redone = "Their key does not open."
         return b""
 
@@ -144,14 +170,23 @@ class Sealed:
             raise _unwritable(error) from error
 
     def forget(self) -> None:
-        """Take the key away, then the parts. Idempotent."""
+        """Take the key away, then the parts, then the plan. Idempotent.
+
+        What else lies in the directory stays, and the directory with it.
+        """
+        key, plan = self._directory / _KEY, self._directory / _PLAN
         with suppress(OSError):
-            key = self._directory / _KEY
-            with key.open("r+b") as file:
-                file.write(os.urandom(key.stat().st_size))
+            handle = os.open(key, os.O_WRONLY | os.O_NOFOLLOW)
+            with os.fdopen(handle, "wb") as file:
+                file.write(os.urandom(os.fstat(handle).st_size))
                 file.flush()
-                os.fsync(file.fileno())
-        shutil.rmtree(self._directory, ignore_errors=True)
+                os.fsync(handle)
+        with suppress(OSError):
+            own = [each for each in self._directory.iterdir() if _OWN.fullmatch(each.name)]
+            for each in (key, *(each for each in own if each not in (key, plan)), plan):
+                with suppress(OSError):
+                    each.unlink()
+            self._directory.rmdir()
 
     def _file(self, number: int) -> Path:
         return self._directory / f"part-{number:06d}.sealed"
@@ -174,4 +209,12 @@ def _write(path: Path, content: bytes) -> None:
 def _unwritable(error: OSError) -> StorageError:
     return StorageError(
         "Templates cannot be kept in the directory of the assay.", why=str(error.strerror)
+    )
+
+
+def _taken(directory: Path) -> SettingsError:
+    return SettingsError(
+        f"The directory '{directory}' is not used for templates.",
+        why="Something lies there that no unfinished assay has left.",
+        mend="Name another --out, or move away what lies there.",
     )

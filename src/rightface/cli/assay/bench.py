@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,8 +24,10 @@ from rightface.errors import SettingsError, StorageError
 from rightface.settings import FILE as SETTINGS
 
 if TYPE_CHECKING:
+    from rightface.assay.manifest import Manifest
     from rightface.assay.result import Assay, OperatingPoint, Partition, Rate
     from rightface.assay.run import Bench, Stage
+    from rightface.assay.sealed_parts import Sealed
     from rightface.service.measuring import Measuring
 
 Out = Annotated[Path, typer.Option("--out", help="Where assay.json goes; made if it is not there.")]
@@ -45,6 +48,7 @@ Targets = Annotated[
 ]
 FILE = "assay.json"
 INSTANCE = "instance"
+TEMPLATES = "templates"
 MOST_SUSPICIONS = 5
 STAGES = {
     "templates": "Templates",
@@ -84,6 +88,51 @@ def made(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"'{out}' cannot be made.", why=str(error.strerror)) from error
+
+
+def by_name(read: Sequence[Manifest]) -> dict[str, Manifest]:
+    """Several data sets by their names.
+
+    Raises:
+        ManifestError: two have the same name.
+    """
+    from rightface.assay.errors import ManifestError
+
+    named = {each.statement.name: each for each in read}
+    if len(named) < len(read):
+        names = [each.statement.name for each in read]
+        again = next(name for name in names if names.count(name) > 1)
+        raise ManifestError(
+            f"Two data sets are called '{again}'.",
+            why="Figures are told apart by the name, and so are the templates of unfinished runs.",
+            mend="Say another name in one's dataset.toml, or give the table once.",
+        )
+    return named
+
+
+def sealed_sets(named: Mapping[str, Manifest], bench: Bench, out: Path) -> list[Sealed]:
+    """Where the templates of several data sets lie, each in a directory of its own.
+
+    A name may come from elsewhere, and hold anything: directories are called by its digest.
+
+    Raises:
+        SettingsError: something else lies in one of them.
+        StorageError: one cannot be written to.
+    """
+    from rightface.assay.run import sealed_parts
+
+    return [
+        sealed_parts(each, bench, out / TEMPLATES / hashlib.sha256(name.encode()).hexdigest()[:16])
+        for name, each in named.items()
+    ]
+
+
+def forget(sealed: Sequence[Sealed], out: Path) -> None:
+    """Take away the templates of `sealed_sets`, and their directory if nothing else lies there."""
+    for part in sealed:
+        part.forget()
+    with suppress(OSError):
+        (out / TEMPLATES).rmdir()
 
 
 def crosses(stated: Sequence[str] | None) -> tuple[tuple[str, ...], ...] | None:

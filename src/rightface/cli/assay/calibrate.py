@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rightface.cli.assay.bench import Data, Place, Sector, measuring_in, progress
+from rightface.cli.assay.bench import (
+    Data,
+    Place,
+    Sector,
+    by_name,
+    forget,
+    measuring_in,
+    progress,
+    sealed_sets,
+)
 from rightface.cli.output import Json, emit, reporting, say, show_table
 from rightface.errors import SettingsError, StorageError
 from rightface.settings import Settings
@@ -24,7 +33,6 @@ if TYPE_CHECKING:
     from rightface.service.measuring import Measuring
 
 FILE = "calibration.json"
-TEMPLATES = "templates"
 SHOWN_RATES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
 
 
@@ -100,20 +108,19 @@ def calibrate(
     from rightface.assay.calibrating import calibrate as calibrated
     from rightface.assay.calibrating import told_of
     from rightface.assay.calibration_document import written
-    from rightface.assay.run import gather, sealed_parts
+    from rightface.assay.run import gather
     from rightface.assay.thresholds import costs, require_target
 
     with reporting(as_json):
         require_target(fpir)
         read = [manifest_of(path, central or (), pad or ()) for path in manifests]
+        named = by_name(read)
         with (
             measuring_in(out, data, sector, jurisdiction, quiet=as_json) as room,
             progress(as_json) as stage,
         ):
             bench = bench_for(room, comparison)
-            sealed = [
-                sealed_parts(each, bench, out / TEMPLATES / each.statement.name) for each in read
-            ]
+            sealed = sealed_sets(named, bench, out)
             materials = [
                 gather(each, bench, sealed=part, threads=threads, stage=stage)
                 for each, part in zip(read, sealed, strict=True)
@@ -139,8 +146,7 @@ def calibrate(
                 }
             )
             if not keep:
-                for part in sealed:
-                    part.forget()
+                forget(sealed, out)
         found = costs(made.calibration, made.genuine, fpir) if show else ()
 
         def human() -> None:

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rightface.cli.assay.bench import Data, Place, Sector, measuring_in, progress
+from rightface.cli.assay.bench import (
+    Data,
+    Place,
+    Sector,
+    by_name,
+    forget,
+    measuring_in,
+    progress,
+    sealed_sets,
+)
 from rightface.cli.assay.calibrate import Comparison, bench_for, manifest_of, write_text
 from rightface.cli.output import Json, emit, reporting, say, show_table
 from rightface.settings import Settings
@@ -23,7 +32,6 @@ if TYPE_CHECKING:
     from rightface.faces.normalisation import Normalisation
 
 FILE, TABLE = "normalisation.json", "equalise.json"
-TEMPLATES = "templates"
 Stage = Callable[[str, int, int], None]
 
 
@@ -77,19 +85,18 @@ def equalise(
 
     Groups are used to fit and to judge; in use nobody's group is asked or inferred.
     """
-    from rightface.assay.run import gather, sealed_parts
+    from rightface.assay.run import gather
 
     with reporting(as_json):
         read = [manifest_of(path, central or (), pad or ()) for path in manifests]
+        named = by_name(read)
         _require_groups(read, fit, cohort or ())
         with (
             measuring_in(out, data, sector, jurisdiction, quiet=as_json) as room,
             progress(as_json) as stage,
         ):
             bench = bench_for(room, Comparison.raw)  # templates are the same for all
-            sealed = [
-                sealed_parts(each, bench, out / TEMPLATES / each.statement.name) for each in read
-            ]
+            sealed = sealed_sets(named, bench, out)
             materials = [
                 gather(each, bench, sealed=part, threads=threads, stage=stage)
                 for each, part in zip(read, sealed, strict=True)
@@ -110,8 +117,7 @@ def equalise(
                 write_text(out / TABLE, table.model_dump_json(indent=1) + "\n")
             room.finished({"images": sum(len(each.templates) for each in samples)})
             if not keep:
-                for part in sealed:
-                    part.forget()
+                forget(sealed, out)
 
         def human() -> None:
             if table is not None:

@@ -12,6 +12,7 @@ import typer
 
 from rightface.cli.assay.bench import (
     FILE,
+    TEMPLATES,
     Data,
     Out,
     Place,
@@ -30,8 +31,6 @@ from rightface.settings import Settings
 
 if TYPE_CHECKING:
     from rightface.assay.statement import Statement
-
-TEMPLATES = "templates"
 
 
 class WhichFace(StrEnum):

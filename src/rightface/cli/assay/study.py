@@ -13,8 +13,10 @@ from rightface.cli.assay.bench import (
     Place,
     Sector,
     bench_of,
+    forget,
     measuring_in,
     progress,
+    sealed_sets,
     targets,
 )
 from rightface.cli.output import Json, emit, reporting, say, show_table
@@ -327,7 +329,7 @@ def _own_aclu(
     as_json: bool,
 ) -> None:
     from rightface.assay.manifest import read_manifest
-    from rightface.assay.run import gather, sealed_parts
+    from rightface.assay.run import gather
     from rightface.assay.studies.own_aclu import of_materials
     from rightface.assay.thresholds import require_target
     from rightface.cli.assay import study_shown
@@ -342,10 +344,7 @@ def _own_aclu(
     ):
         # Thresholds come from the instance's calibration: an assay's own bench has none.
         bench = replace(bench_of(room), pack=room.instance.pack)
-        sealed = [
-            sealed_parts(each, bench, out / name)
-            for each, name in ((sought, "probes"), (among, "gallery"))
-        ]
+        sealed = sealed_sets({"probes": sought, "gallery": among}, bench, out)
         asked, there = (
             gather(each, bench, sealed=part, threads=threads, stage=stage)
             for each, part in zip((sought, among), sealed, strict=True)
@@ -354,8 +353,7 @@ def _own_aclu(
         document = _with_rates(told)
         _write(out / FILE, document)
         room.finished({"searches": told.test.searches, "gallery": told.test.gallery_size})
-        for part in sealed:
-            part.forget()
+        forget(sealed, out)
 
     def human() -> None:
         say(
