@@ -773,6 +773,18 @@ def test_photographs_are_small_and_only_pixels(assay: Assay, failures: Path) -> 
     assert "Row 1: one person, told to be two." in " ".join(page.text.split())
 
 
+@pytest.mark.parametrize("way", ["../{0}/one.jpg", "more/../../{0}/one.jpg", "..", "{1}/one.jpg"])
+@pytest.mark.parametrize("row", ["{0},two.jpg,1", "two.jpg,{0},0"])
+def test_a_table_of_failures_names_no_photograph_outside_its_folder(
+    failures: Path, tmp_path: Path, way: str, row: str
+) -> None:
+    path = way.format(tmp_path.name, tmp_path)
+    failures.write_text("image_a,image_b,same\none.jpg,./two.jpg,1\n" + row.format(path) + "\n")
+    with pytest.raises(ManifestError, match="row 2 of the failures leads out") as refused:
+        photographs.read_failures(failures)
+    assert str(tmp_path) not in str(refused.value)
+
+
 def test_photographs_are_refused(assay: Assay, failures: Path, tmp_path: Path) -> None:
     pairs = photographs.read_failures(failures)
     with pytest.raises(PermitError):

@@ -15,8 +15,9 @@ from PIL import Image
 
 from rightface.assay.errors import ManifestError
 from rightface.assay.labels import is_same
+from rightface.assay.pairs import image_name
 from rightface.assay.result import Assay
-from rightface.assay.table_file import open_table, text
+from rightface.assay.table_file import Cell, open_table
 from rightface.errors import ImageError
 from rightface.faces.image import decode
 from rightface.permit import Permit, Touch, require
@@ -57,7 +58,8 @@ def read_failures(path: Path, root: Path | None = None) -> tuple[Pair, ...]:
 
     Raises:
         TableError: the file cannot be read, or a column is missing.
-        ManifestError: no row says whether its pair is of one person.
+        ManifestError: no row says whether its pair is of one person, or an image's path leads out
+            of that folder.
     """
     folder = path.parent if root is None else root
     found: list[Pair] = []
@@ -65,13 +67,28 @@ def read_failures(path: Path, root: Path | None = None) -> tuple[Pair, ...]:
         for number, first, second, told in zip(block.numbers, *block.columns, strict=True):
             same = is_same(told)
             if same is not None and len(found) < MOST:
-                found.append(Pair(int(number), folder / text(first), folder / text(second), same))
+                row = int(number)
+                found.append(
+                    Pair(row, _inside(folder, first, row), _inside(folder, second, row), same)
+                )
     if not found:
         raise ManifestError(
             "The table of failures has no pair.",
             mend="It needs the columns image_a, image_b and same (true or false).",
         )
     return tuple(found)
+
+
+def _inside(folder: Path, cell: Cell, row: int) -> Path:
+    name = image_name(cell)
+    if name == ".." or name.startswith(("../", "/")):
+        raise ManifestError(
+            f"A path in row {row} of the failures leads out of the images' folder.",
+            why="A table that came from elsewhere could put any photograph of this machine on the "
+            "page.",
+            mend="Give the folder that holds all of them as --images-root, and write paths in it.",
+        )
+    return folder / name
 
 
 def shown(assay: Assay, pairs: tuple[Pair, ...], *, permit: Permit) -> tuple[Shown, ...]:
