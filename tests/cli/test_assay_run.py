@@ -106,12 +106,18 @@ def test_an_instance_that_was_there_must_have_licensed_it(
 ) -> None:
     words = ("assay", "run", str(photographs), "--out", str(tmp_path / "out"), "--json")
     refused = run(*words, "--data", str(data), status=2)
-    assert "licence issue" in refused["mend"]
-    run(
-        *("licence", "issue", "--data", str(data), "--client", "auditor", "--sector"),
-        *("private-entity", "--jurisdiction", "US-IL", "--purpose", "research", "--operation"),
-        *("measure-accuracy", "--basis", "research", "--until", "2100-01-01"),
-    )
+    assert "licence issue --client measurer" in refused["mend"]
+
+    def licensed(client: str) -> None:
+        run(
+            *("licence", "issue", "--data", str(data), "--client", client, "--sector"),
+            *("private-entity", "--jurisdiction", "US-IL", "--purpose", "research", "--operation"),
+            *("measure-accuracy", "--basis", "research", "--until", "2100-01-01"),
+        )
+
+    licensed("an-outside-tester")
+    assert run(*words, "--data", str(data), status=2)
+    licensed("measurer")
     run(*words, "--data", str(data))
     assert not (tmp_path / "out" / "instance").exists()
     assert leaves(data)[-1][1] == "assayed"

@@ -3,8 +3,9 @@
 An assay touches faces, so it asks the gate like everybody: `measure-accuracy`, for the purpose
 `research`, under a licence. An instance that is made for an assay gets such a licence for its own
 operator, and stays where it was made: whoever doubts the figures can read there what was measured,
-when, and under which rules. In an instance that was there before nobody is licensed silently. Must
-never know: a wire format, a command line, what is measured.
+when, and under which rules. In an instance that was there before nobody is licensed silently, and
+nobody else's licence is used: an outside tester's measurements are the tester's. Must never know: a
+wire format, a command line, what is measured.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ ACTION = "measure-accuracy"
 PURPOSE = "research"
 BASIS = "research"
 MEASURER = "measurer"
-"""The client that the operator is in an instance made for measuring."""
+"""The client that the operator is when it measures; its own licence is for upkeep alone."""
 LICENCE_DAYS = 365
 
 
@@ -92,7 +93,7 @@ def measuring(data: Path, *, sector: str, jurisdiction: str, make: bool) -> Iter
         sector: what the operator is (an actor of the vocabulary); for an instance that is made.
         jurisdiction: where the measurement takes place; likewise.
         make: whether an instance may be made, and its operator be licensed to measure. Without,
-            a licence that grants `measure-accuracy` for `research` must stand.
+            a licence of `MEASURER` that grants `measure-accuracy` for `research` must stand.
 
     Raises:
         SettingsError, KeysError, StorageError: it cannot be made or opened.
@@ -109,9 +110,11 @@ def measuring(data: Path, *, sector: str, jurisdiction: str, make: bool) -> Iter
         licence = _standing(instance) or (_licensed(instance) if make else None)
         if licence is None:
             raise LicenceError(
-                f"No standing licence of this instance grants {ACTION} for {PURPOSE}.",
-                mend=f"rightface licence issue --client NAME --sector SECTOR --jurisdiction PLACE "
-                f"--purpose {PURPOSE} --operation {ACTION} --basis {BASIS} --until DATE",
+                f"No standing licence of '{MEASURER}' grants {ACTION} for {PURPOSE}.",
+                why="The operator measures as that client, and under nobody else's licence.",
+                mend=f"rightface licence issue --client {MEASURER} --sector SECTOR "
+                f"--jurisdiction PLACE --purpose {PURPOSE} --operation {ACTION} --basis {BASIS} "
+                "--until DATE",
             )
         yield Measuring(instance, licence)
 
@@ -119,7 +122,7 @@ def measuring(data: Path, *, sector: str, jurisdiction: str, make: bool) -> Iter
 def _standing(instance: Instance) -> Licence | None:
     now = datetime.now(UTC)
     with instance.database.read() as session:
-        for each in licences.all_licences(session, instance.keyring):
+        for each in licences.of_client(session, instance.keyring, MEASURER):
             grants = ACTION in each.operations and PURPOSE in each.purposes
             if grants and each.revoked_at is None and each.holds(now):
                 return each
