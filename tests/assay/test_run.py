@@ -221,6 +221,32 @@ def test_scores_alone_give_the_same_rates(told: Assay, material: Material, tmp_p
     assert any("too narrow" in warning for warning in again.warnings)
 
 
+def test_more_columns_than_can_be_numbered_are_refused(tmp_path: Path) -> None:
+    """Twelve groups, told again by each column: 13 to the power of the columns numbers."""
+
+    def written(columns: int) -> Path:
+        path = tmp_path / f"{columns}.csv"
+        lines = [",".join(["score", "same", *(f"c{each}" for each in range(columns))])]
+        for row in range(240):
+            value = 0.9 - row / 1000 if row % 2 else row / 1000
+            lines.append(",".join([f"{value}", str(row % 2), *[f"g{row % 12:02}"] * columns]))
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    with read_scores(written(16)) as read:
+        told = assay_of_file(read, name="many", fmr=FMR)
+    assert len(told.partitions) == 16
+    for part in told.partitions:
+        assert [(each.name, each.genuine + each.impostor) for each in part.groups] == [
+            (f"g{group:02}", 20) for group in range(12)
+        ]
+    with (
+        read_scores(written(18)) as read,
+        pytest.raises(AssayError, match="18 columns have too many values"),
+    ):
+        assay_of_file(read, name="more", fmr=FMR)
+
+
 def test_what_a_service_answered(material: Material) -> None:
     manifest = material.manifest
     plan = plan_pairs(manifest, genuine=0, impostor=400)

@@ -6,6 +6,7 @@ independent; the document says so. Never knows templates, images, a command line
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -26,6 +27,8 @@ from rightface.assay.score_file import ScoreBlock, ScoreFile
 from rightface.assay.through_api import Answers, Plan
 
 SOFTWARE = f"rightface {__version__}"
+MOST_KEYS = 2**62
+"""Combinations of groups that can be thought of: each has a number of 64 bits; see `_key`."""
 COARSE = (
     "Scores are the similarities that a service told: coarse, and bunched at their upper end; a "
     "threshold lies between two of them only by luck."
@@ -43,7 +46,7 @@ def assay_of_file(
     """The document for a file of scores.
 
     Raises:
-        AssayError: a cross of unknown columns, or too many groups.
+        AssayError: a cross of unknown columns, or too many groups or columns.
     """
     keys = _keys(file)
     digits = _digits(keys, file.columns)
@@ -142,8 +145,13 @@ def _keys(file: ScoreFile) -> NDArray[np.int64]:
     """Ascending: every combination of groups that somebody has.
 
     Raises:
-        AssayError: there are too many.
+        AssayError: there are too many, or so many columns that they cannot be numbered.
     """
+    if math.prod(len(values) + 1 for values in file.columns.values()) > MOST_KEYS:
+        raise AssayError(
+            f"The {len(file.columns)} columns have too many values to be counted together.",
+            mend="Name fewer columns with --cohort.",
+        )
     keys = np.zeros(1, np.int64)
     for block in file.blocks():
         sides = [_key(block, file.columns, side) for side in (0, 1)]
