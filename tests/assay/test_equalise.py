@@ -6,8 +6,9 @@ from datetime import date
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from rightface.assay.cohorts import Column, column
+from rightface.assay.cohorts import UNKNOWN, Column, column
 from rightface.assay.equalise import Method, fit
 from rightface.assay.equalise_table import Sample, Variant, additive, judge, one_sided, symmetric
 from rightface.assay.errors import AssayError
@@ -58,7 +59,15 @@ def test_whoever_is_crowded_is_told_so_from_the_template_alone(
 ) -> None:
     groups = groups_of(people)
     with permitted("measure-accuracy") as permit:
-        made = fit(people.templates, groups.codes, Method(), permit=permit, on=DAY, data_set="x")
+        made = fit(
+            people.templates,
+            groups.codes,
+            Method(),
+            subjects=people.subjects,
+            permit=permit,
+            on=DAY,
+            data_set="x",
+        )
     others = drawn(1)
     mean, _ = made.crowd(others.templates)
     by_group = {
@@ -73,9 +82,12 @@ def test_the_same_set_gives_the_same_numbers(people: Sample, permitted: Permitte
     codes = groups_of(people).codes
     with permitted("measure-accuracy") as permit:
         one, again = (
-            fit(people.templates, codes, Method(), permit=permit, on=DAY) for _ in range(2)
+            fit(people.templates, codes, Method(), subjects=people.subjects, permit=permit, on=DAY)
+            for _ in range(2)
         )
-        other = fit(people.templates, codes, Method(seed=1), permit=permit, on=DAY)
+        other = fit(
+            people.templates, codes, Method(seed=1), subjects=people.subjects, permit=permit, on=DAY
+        )
     assert one.digest == again.digest != other.digest
 
 
@@ -83,8 +95,17 @@ def test_images_without_a_group_take_no_part(people: Sample, permitted: Permitte
     codes = groups_of(people).codes.copy()
     codes[::2] = -1
     with permitted("measure-accuracy") as permit:
-        one = fit(people.templates, codes, Method(), permit=permit, on=DAY)
-        two = fit(people.templates[1::2], codes[1::2], Method(), permit=permit, on=DAY)
+        one = fit(
+            people.templates, codes, Method(), subjects=people.subjects, permit=permit, on=DAY
+        )
+        two = fit(
+            people.templates[1::2],
+            codes[1::2],
+            Method(),
+            subjects=people.subjects[1::2],
+            permit=permit,
+            on=DAY,
+        )
     assert one.digest == two.digest
 
 
@@ -95,12 +116,89 @@ def test_too_few_are_refused(people: Sample, permitted: Permitted) -> None:
         permitted("measure-accuracy") as permit,
         pytest.raises(AssayError, match="too few to fit on"),
     ):
-        fit(people.templates, codes, Method(), permit=permit, on=DAY)
+        fit(people.templates, codes, Method(), subjects=people.subjects, permit=permit, on=DAY)
+
+
+def test_nobody_is_crowded_by_themselves(permitted: Permitted) -> None:
+    whole = drawn(3, photographs=4)
+    few = whole.part(np.flatnonzero(whole.subjects % 5 == 0))
+    codes, subjects = groups_of(few).codes, few.subjects.copy()
+    subjects[::7] = UNKNOWN
+    with permitted("measure-accuracy") as permit:
+        made = fit(few.templates, codes, Method(), subjects=subjects, permit=permit, on=DAY)
+        other = fit(few.templates, codes, Method(), subjects=nobody(few), permit=permit, on=DAY)
+    crowds = np.array([naive_crowd(few, codes, subjects, row) for row in range(len(subjects))])
+    assert np.allclose(made.lowest, crowds.min(axis=0), atol=2e-6)
+    assert np.allclose(made.highest, crowds.max(axis=0), atol=2e-6)
+    assert other.highest[0] > made.highest[0]
+
+
+def naive_crowd(
+    sample: Sample, codes: NDArray[np.int16], subjects: NDArray[np.int32], row: int
+) -> tuple[float, float]:
+    """m and log d of one image among other people's: the nearest of 4 % of all weight."""
+    weight = [1 / int((codes == code).sum()) for code in codes]
+    scores = sample.templates.astype(float) @ sample.templates[row].astype(float)
+    others = [
+        (-scores[each], weight[each])
+        for each in range(len(codes))
+        if each != row and (subjects[each] == UNKNOWN or subjects[each] != subjects[row])
+    ]
+    near: list[tuple[float, float]] = []
+    passed = 0.0
+    for score, own in sorted(others):
+        passed += own / sum(weight)
+        if passed > Method().share and len(near) >= 5:
+            break
+        near.append((-score, own))
+    total = sum(own for _, own in near)
+    mean = sum(score * own for score, own in near) / total
+    spread = sum((score - mean) ** 2 * own for score, own in near) / total
+    return mean, np.log(spread) / 2
+
+
+def nobody(sample: Sample) -> NDArray[np.int32]:
+    return np.full(len(sample.subjects), UNKNOWN, np.int32)
+
+
+def test_who_is_not_named_is_somebody_else(people: Sample, permitted: Permitted) -> None:
+    codes = groups_of(people).codes
+    everybody = np.arange(len(codes), dtype=np.int32)
+    with permitted("measure-accuracy") as permit:
+        one, two = (
+            fit(people.templates, codes, Method(), subjects=each, permit=permit, on=DAY)
+            for each in (nobody(people), everybody)
+        )
+    assert one.digest == two.digest
+
+
+def test_one_person_alone_is_refused(people: Sample, permitted: Permitted) -> None:
+    subjects = np.zeros(len(people.templates), np.int32)
+    subjects[:4] = UNKNOWN
+    with (
+        permitted("measure-accuracy") as permit,
+        pytest.raises(AssayError, match="of one person"),
+    ):
+        fit(
+            people.templates,
+            groups_of(people).codes,
+            Method(),
+            subjects=subjects,
+            permit=permit,
+            on=DAY,
+        )
 
 
 def test_fitting_needs_a_permit_to_compare(people: Sample, permitted: Permitted) -> None:
     with permitted("detect") as permit, pytest.raises(PermitError):
-        fit(people.templates, groups_of(people).codes, Method(), permit=permit, on=DAY)
+        fit(
+            people.templates,
+            groups_of(people).codes,
+            Method(),
+            subjects=people.subjects,
+            permit=permit,
+            on=DAY,
+        )
 
 
 def test_on_people_not_fitted_the_groups_come_closer_and_matches_stay(

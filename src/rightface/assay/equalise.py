@@ -1,8 +1,8 @@
 """Fits the score normalisation of a model pack (`rightface.faces.normalisation`).
 
     1. Of each template of a labelled set: the mean m and the deviation d of its scores with the
-       people most like it, the nearest `share` of the set, in which every group weighs the same.
-       (Without that a group that the set has few of looks less crowded than it is.)
+       other people most like it, the nearest `share` of the set, in which every group weighs the
+       same. (Without that a group that the set has few of looks less crowded than it is.)
     2. A ridge regression predicts m and log d from the template alone: linear, and in cosines along
        random directions. Each image weighs as the inverse root of its group's size.
 
@@ -70,6 +70,7 @@ def fit(
     groups: Codes,
     method: Method,
     *,
+    subjects: NDArray[np.int32],
     permit: Permit,
     data_set: str = "",
     on: date,
@@ -78,11 +79,12 @@ def fit(
 ) -> Normalisation:
     """The normalisation fitted on templates (n, dimension) of unit length.
 
-    Images without a group take no part. Groups are `cohorts.Column.codes`.
+    Images without a group take no part. Groups are `cohorts.Column.codes`. Subjects (n,) say whose
+    images are whose: nobody is crowded by images of themselves. UNKNOWN is a person of its own.
 
     Raises:
         PermitError: `permit` does not cover TEMPLATE and COMPARE.
-        AssayError: fewer than `FEWEST` templates have a group.
+        AssayError: fewer than `FEWEST` templates have a group, or all but a few are of one person.
     """
     require(permit, Touch.TEMPLATE)
     require(permit, Touch.COMPARE)
@@ -93,7 +95,15 @@ def fit(
             mend="Name the columns of the groups with --cohort, or use a larger set.",
         )
     used, labels = templates[known].astype(np.float64), groups[known]
-    crowds = _crowds(used, _weights(labels, 1.0 if method.balanced else 0.0), method.share)
+    people = subjects[known]
+    if int(np.unique(people[people != UNKNOWN], return_counts=True)[1].max(initial=0)) > (
+        len(people) - NEAREST
+    ):
+        raise AssayError(
+            f"All photographs but {NEAREST - 1} or fewer are of one person: nobody crowds it.",
+            mend="Use a set of more people.",
+        )
+    crowds = _crowds(used, people, _weights(labels, 1.0 if method.balanced else 0.0), method.share)
     mean = used.mean(axis=0)
     drawn = np.random.default_rng(method.seed)
     steps = np.rint(drawn.standard_normal((used.shape[1], method.cosines)) / STEP)
@@ -135,14 +145,18 @@ def _weights(groups: NDArray[np.int16], power: float) -> Floats:
     return weights
 
 
-def _crowds(templates: Floats, weights: Floats, share: float) -> Floats:
-    """(n, 2): m and log d of each template among the others."""
+def _crowds(
+    templates: Floats, subjects: NDArray[np.int32], weights: Floats, share: float
+) -> Floats:
+    """(n, 2): m and log d of each template among other people's."""
     shares = weights / weights.sum()
     crowds = np.empty((len(templates), 2))
     for place, template in enumerate(templates):
         scores = templates @ template
-        scores[place] = -np.inf
-        order = np.argsort(-scores)[:-1]
+        own = (subjects == subjects[place]) & (subjects != UNKNOWN)
+        own[place] = True
+        scores[own] = -np.inf
+        order = np.argsort(-scores)[: -int(own.sum())]
         within = np.cumsum(shares[order]) <= share
         within[:NEAREST] = True
         near = order[within]

@@ -278,7 +278,14 @@ def _fitted(variant: Variant, half: Sample, on: date, permit: Permit) -> Sides:
     if variant.method is None:
         return lambda some: (some, some)
     assert half.groups is not None  # asked for before
-    made = fit(half.templates, half.groups.codes, variant.method, permit=permit, on=on)
+    made = fit(
+        half.templates,
+        half.groups.codes,
+        variant.method,
+        subjects=half.subjects,
+        permit=permit,
+        on=on,
+    )
     return (variant.form or product)(made)
 
 

@@ -217,6 +217,7 @@ def _fitted(
             chosen.templates,
             chosen.groups.codes,
             Method(),
+            subjects=chosen.subjects,
             permit=permit,
             data_set=name,
             on=on,
