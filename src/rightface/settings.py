@@ -149,8 +149,8 @@ class Settings:
         return cls(data=data, **told)
 
     def write(self) -> None:
-        """Write the settings that differ from the defaults, and the three that matter most."""
-        always = ("jurisdiction", "sector", "origin")
+        """Write the settings that differ from the defaults, and the four that matter most."""
+        always = ("jurisdiction", "sector", "origin", "comparison")
         lines = ["# Settings of this rightface instance; see docs/operate.md.\n"]
         for field in fields(self):
             value = getattr(self, field.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -130,3 +131,10 @@ def test_the_settings_know_two_comparisons(tmp_path: Path) -> None:
     (tmp_path / "rightface.toml").write_text('comparison = "fair"\n')
     with pytest.raises(SettingsError, match="'equalised' or 'raw'"):
         Settings.load(tmp_path)
+
+
+def test_the_file_of_an_instance_says_which_comparison_it_uses(tmp_path: Path) -> None:
+    for settings in (Settings(data=tmp_path), Settings(data=tmp_path, comparison="raw")):
+        settings.write()
+        told = tomllib.loads((tmp_path / "rightface.toml").read_text("utf-8"))
+        assert told["comparison"] == settings.comparison
