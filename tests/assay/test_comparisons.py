@@ -493,3 +493,30 @@ def test_a_damaged_checkpoint_is_said(permitted: Permitted, tmp_path: Path, rest
     checkpoint.write_bytes(rest)
     with pytest.raises(CheckpointError, match="cannot be read"):
         world(12, 8).compare(permitted, checkpoint=checkpoint)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_a_checkpoint_that_cannot_be_written_is_said(
+    permitted: Permitted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint, new = tmp_path / "comparisons.npz", tmp_path / "comparisons.npz.new"
+    data = world(13, 40)
+    monkeypatch.setattr(stripes, "SECONDS", 0.0)
+    interrupted(data, permitted, checkpoint)
+    before = checkpoint.read_bytes()
+    new.symlink_to("/dev/full")
+    with pytest.raises(CheckpointError, match="cannot be written") as said:
+        data.compare(permitted, checkpoint=checkpoint)
+    assert said.value.why == "No space left on device"
+    assert not new.is_symlink()
+    assert checkpoint.read_bytes() == before
+    assert data.compare(permitted, checkpoint=checkpoint).total == 40 * 39 // 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_kill_left_half_written_goes_with_the_checkpoint(
+    permitted: Permitted, tmp_path: Path
+) -> None:
+    (tmp_path / "comparisons.npz.new").write_bytes(b"half")
+    world(14, 8).compare(permitted, checkpoint=tmp_path / "comparisons.npz")
+    assert not list(tmp_path.iterdir())

@@ -163,7 +163,7 @@ def compare_all(
         PermitError: `permit` does not cover comparing.
         ComparisonError: shapes do not fit, a template is not finite, fewer than two rows, the
             comparison is not symmetric, or too many genuine comparisons.
-        CheckpointError: `checkpoint` is of other data, or damaged.
+        CheckpointError: `checkpoint` is of other data, or damaged, or cannot be written.
     """
     require(permit, Touch.COMPARE)
     _check(probes, references, subjects, groups, group_count, axis)

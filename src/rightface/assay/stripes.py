@@ -18,7 +18,7 @@ import zipfile
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -40,7 +40,7 @@ SECONDS = 10.0
 
 
 class CheckpointError(AssayError):
-    """What an earlier run left cannot be gone on from."""
+    """What an earlier run left cannot be gone on from; or nothing can be left for a later one."""
 
     code = "assay-checkpoint"
     exit_status = 2
@@ -100,7 +100,7 @@ def run(
     """All stripes of those rows, added to `empty` or to what the checkpoint holds.
 
     Raises:
-        CheckpointError: the checkpoint is of other data, or damaged.
+        CheckpointError: the checkpoint is of other data, or damaged; or it cannot be written.
     """
     stripes = rows.stripes()
     tally = empty
@@ -130,6 +130,7 @@ def run(
                 each.cancel()
     if checkpoint:
         checkpoint.unlink(missing_ok=True)
+        _new(checkpoint).unlink(missing_ok=True)
     return tally
 
 
@@ -160,29 +161,43 @@ def _digest(rows: Sorted, empty: Tally) -> str:
     return told.hexdigest()
 
 
+def _new(path: Path) -> Path:
+    """Where a checkpoint is written at first; a kill may leave it there."""
+    return path.with_name(path.name + ".new")
+
+
 def _write(path: Path, digest: str, tally: Tally) -> None:
     leads = tally.leads.result()
     scores, a, b = tally.genuine_joined()
     upper = np.triu_indices(len(tally.impostor))
-    new = path.with_name(path.name + ".new")
-    with new.open("wb") as file:
-        np.savez(
-            file,
-            digest=np.array(digest),
-            stripes=np.array(tally.stripes),
-            impostor=tally.impostor[upper],
-            genuine_trials=tally.genuine_trials,
-            genuine_scores=scores,
-            genuine_a=a,
-            genuine_b=b,
-            lead_scores=leads.scores,
-            lead_a=leads.a,
-            lead_b=leads.b,
-            above=np.array(leads.above),
-        )
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+    new = _new(path)
+    try:
+        with new.open("wb") as file:
+            np.savez(
+                file,
+                digest=np.array(digest),
+                stripes=np.array(tally.stripes),
+                impostor=tally.impostor[upper],
+                genuine_trials=tally.genuine_trials,
+                genuine_scores=scores,
+                genuine_a=a,
+                genuine_b=b,
+                lead_scores=leads.scores,
+                lead_a=leads.a,
+                lead_b=leads.b,
+                above=np.array(leads.above),
+            )
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            new.unlink()
+        raise CheckpointError(
+            "The checkpoint cannot be written.",
+            why=str(error.strerror),
+            mend="Make room where it lies and run this again; the last one that was written holds.",
+        ) from error
 
 
 def _opened(path: Path, digest: str, empty: Tally) -> Tally:
