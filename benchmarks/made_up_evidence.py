@@ -27,6 +27,8 @@ GROUPS = 8
 IMAGES = 10_000
 IMPOSTOR, GENUINE = 40_000_000, 5_000
 WITHIN_IMPOSTOR, WITHIN_GENUINE = 700_000, 600
+FEWEST_FALSE = 200
+"""False matches of a group that is matched least."""
 TARGET = 1e-3
 
 
@@ -46,8 +48,8 @@ def point(impostor: int, genuine: int, *, false: int, missed: int) -> OperatingP
     )
 
 
-def group(number: int) -> Group:
-    """One of the groups, all alike."""
+def group(number: int, *, false: int, missed: int) -> Group:
+    """One of the groups."""
     return Group(
         name=f"group {number}",
         labels={"group": f"group {number}"},
@@ -57,7 +59,7 @@ def group(number: int) -> Group:
         genuine=WITHIN_GENUINE,
         impostor=WITHIN_IMPOSTOR,
         curve=(),
-        at=(point(WITHIN_IMPOSTOR, WITHIN_GENUINE, false=700, missed=6),),
+        at=(point(WITHIN_IMPOSTOR, WITHIN_GENUINE, false=false, missed=missed),),
     )
 
 
@@ -83,8 +85,12 @@ def assay(
     lowest_tmr: float = 0.99,
     **changed: Any,
 ) -> Assay:
-    """A whole document; `ratio`: low, value and high of worst over best."""
+    """A whole document; `ratio`: low, value and high of worst over best.
+
+    The first group has the most errors of both kinds, and the others are alike.
+    """
     low, value, high = ratio
+    missed = round(WITHIN_GENUINE * (1 - lowest_tmr))
     told: dict[str, Any] = {
         "software": "rightface test",
         "made_at": datetime.now(UTC),
@@ -115,13 +121,22 @@ def assay(
         "partitions": (
             Partition(
                 columns=("group",),
-                groups=tuple(group(number) for number in range(GROUPS)),
+                groups=tuple(
+                    group(
+                        number,
+                        false=FEWEST_FALSE if number else round(FEWEST_FALSE * value),
+                        missed=0 if number else missed,
+                    )
+                    for number in range(GROUPS)
+                ),
                 unlabelled=0,
                 cross=(),
                 differentials=(
                     differential("worst-over-best", "fmr", value, low, high),
                     differential("worst-over-best", "fnmr", 99.0, 98.0, 100.0),
-                    differential("lowest-true-match-rate", "fnmr", lowest_tmr, 0.9, 1.0),
+                    differential(
+                        "lowest-true-match-rate", "fnmr", lowest_tmr, lowest_tmr - 0.02, 1.0
+                    ),
                 ),
             ),
         ),

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 
-from made_up_evidence import GROUPS, IMAGES, IMPOSTOR, assay, document
+from made_up_evidence import (
+    FEWEST_FALSE,
+    GROUPS,
+    IMAGES,
+    IMPOSTOR,
+    WITHIN_GENUINE,
+    WITHIN_IMPOSTOR,
+    assay,
+    document,
+)
+from rightface.assay.differentials import GroupRates, differentials
 from rightface.assay.evidence import EvidenceError, figures_of
-from rightface.assay.result import Measured
-from rightface.law.evidence_records import from_plain, to_plain
+from rightface.assay.intervals import rate
+from rightface.assay.result import Group, Measured, OperatingPoint, Partition
+from rightface.law.evidence import Differential
+from rightface.law.evidence_records import from_plain, tells_against, to_plain
 
 PACK = "cd" * 32
 
@@ -27,6 +41,56 @@ def changed(*path: Any, value: Any) -> bytes:
     return json.dumps(told).encode()
 
 
+def of_groups(
+    errors: list[int],
+    *,
+    too_few: Sequence[str] = (),
+    ratio: tuple[float, float, float] | None = None,
+) -> Partition:
+    """A partition as an assay makes it: so many false matches in each group, then small groups.
+
+    `ratio`: low, value and high of worst over best, in place of what was worked out.
+    """
+    false = [*errors, *(3 for _ in too_few)]
+    why = (*("" for _ in errors), *too_few)
+    names = tuple(f"group {number}" for number in range(len(false)))
+    images = [IMAGES // len(false)] * len(false)
+    images[0] += IMAGES - sum(images)
+    groups = tuple(
+        Group(
+            name=name,
+            labels={"group": name},
+            subjects=500,
+            images=images[number],
+            failures=None,
+            genuine=WITHIN_GENUINE,
+            impostor=WITHIN_IMPOSTOR,
+            curve=(),
+            at=(
+                OperatingPoint(
+                    fmr_target=1e-3,
+                    threshold=0.9,
+                    fmr=rate(false[number], WITHIN_IMPOSTOR, too_few=why[number]),
+                    fnmr=rate(6 + number, WITHIN_GENUINE, too_few=why[number]),
+                ),
+            ),
+        )
+        for number, name in enumerate(names)
+    )
+    count = len(false)
+    made = differentials(
+        GroupRates(names, np.array(false), np.full(count, WITHIN_IMPOSTOR), too_few=why),
+        GroupRates(names, 6 + np.arange(count), np.full(count, WITHIN_GENUINE), too_few=why),
+        fmr_target=1e-3,
+        threshold=0.9,
+    )
+    if ratio is not None:
+        low, value, high = ratio
+        first = made[0].value.model_copy(update={"low": low, "value": value, "high": high})
+        made = (made[0].model_copy(update={"value": first}), *made[1:])
+    return Partition(columns=("group",), groups=groups, unlabelled=0, cross=(), differentials=made)
+
+
 def test_what_goes_on_record() -> None:
     content = document(PACK, ratio=(2.0, 2.5, 3.5), lowest_tmr=0.97)
     told = figures_of(content, pack_digest=PACK)
@@ -36,33 +100,111 @@ def test_what_goes_on_record() -> None:
     assert told.differential is not None
     assert (told.differential.low, told.differential.value, told.differential.high) == (2, 2.5, 3.5)
     assert (told.differential.groups, told.differential.fmr_target) == (GROUPS, 1e-3)
-    assert told.lowest_tmr == 0.97
+    assert told.lowest_tmr == 0.95, "the lower end of its interval"
     assert len(told.groups) == GROUPS
-    assert told.groups[0].fmr == pytest.approx(1e-3)
-    assert told.groups[0].tmr == pytest.approx(0.99)
+    assert told.groups[0].fmr == pytest.approx(2.5 * FEWEST_FALSE / WITHIN_IMPOSTOR)
+    assert told.groups[0].tmr == pytest.approx(0.97)
     assert from_plain(json.loads(json.dumps(to_plain(told)))) == told
 
 
 def test_the_worst_of_all_partitions_counts() -> None:
     one = assay(PACK, ratio=(1.2, 1.5, 1.9)).partitions[0]
-    other = assay(PACK, ratio=(5.0, 6.0, 7.0)).partitions[0]
-    fewer = other.differentials[0].model_copy(update={"groups": ("group 0", "group 1")})
-    two = other.model_copy(update={"differentials": (fewer,)})
+    two = of_groups([1_200, 200], too_few=["few"] * 6, ratio=(5.0, 6.0, 7.0))
     told = figures_of(document(PACK, partitions=(one, two)), pack_digest=PACK).differential
     assert told is not None
     assert (told.low, told.value, told.high, told.groups) == (5, 6, 7, GROUPS)
 
 
+def test_a_ratio_without_an_interval_has_no_upper_end() -> None:
+    content = changed(
+        "partitions",
+        0,
+        "differentials",
+        0,
+        "value",
+        value={"value": 1.5, "low": None, "high": None},
+    )
+    told = figures_of(content, pack_digest=PACK).differential
+    assert told == Differential(value=1.5, low=1, high=None, fmr_target=1e-3, groups=GROUPS)
+
+
+def test_a_ratio_of_groups_without_any_error_is_not_measured() -> None:
+    made = of_groups([0, 0, 0])
+    assert figures_of(document(PACK, partitions=(made,)), pack_digest=PACK).differential is None
+
+
+def test_at_least_so_much_is_not_hidden_by_another_split() -> None:
+    race = of_groups([700, 700, 0])
+    found = figures_of(document(PACK, partitions=(race,)), pack_digest=PACK)
+    alone = found.differential
+    assert alone is not None
+    assert alone.low > 100, "a group without an error counts by its upper bound"
+    assert alone.high is None
+    assert tells_against(found)
+    sex = assay(PACK, ratio=(1.0, 1.1, 1.2)).partitions[0]
+    for partitions in ((race, sex), (sex, race)):
+        found = figures_of(document(PACK, partitions=partitions), pack_digest=PACK)
+        told = found.differential
+        assert told is not None
+        assert (told.value, told.low, told.high) == (alone.value, alone.low, None)
+        assert from_plain(json.loads(json.dumps(to_plain(found)))) == found
+
+
+def test_a_lowest_true_match_rate_without_an_interval_counts_as_found() -> None:
+    content = changed(
+        "partitions", 0, "differentials", 2, "value",
+        value={"value": 0.99, "low": None, "high": None},
+    )  # fmt: skip
+    assert figures_of(content, pack_digest=PACK).lowest_tmr == 0.99
+
+
 @pytest.mark.parametrize(
-    "value",
+    "errors", [[200, 300, 700], [0, 0, 0], [1, 0, 40_000], [0, 700], [5], [7, 7, 7, 7]]
+)
+@pytest.mark.parametrize("too_few", [[], ["few"], ["few"] * 3])
+def test_what_an_assay_works_out_adds_up(errors: list[int], too_few: list[str]) -> None:
+    made = of_groups(errors, too_few=too_few)
+    assert figures_of(document(PACK, partitions=(made,)), pack_digest=PACK).groups
+
+
+@pytest.mark.parametrize(
+    ("place", "field", "value", "said"),
     [
-        {"value": None, "low": None, "high": None, "note": "too few"},
-        {"value": 3.0, "low": None, "high": None},
+        (0, "value", {"value": 1.2, "low": 1.1, "high": 1.4}, "does not follow"),
+        (0, "value", {"value": None, "low": None, "high": None}, "does not follow"),
+        (2, "value", {"value": 0.995, "low": 0.99, "high": 1.0}, "does not follow"),
+        (0, "groups", [f"group {n}" for n in range(1, GROUPS)], "not that of all its groups"),
+        (2, "groups", [f"group {n}" for n in range(1, GROUPS)], "not that of all its groups"),
+        (0, "groups", [f"group {n}" for n in (0, *range(GROUPS))], "not that of all its groups"),
+        (0, "groups", [*(f"group {n}" for n in range(GROUPS)), "x"], "not that of all its groups"),
+        (0, "fmr_target", 1e-4, "not that of all its groups"),
     ],
 )
-def test_a_ratio_without_an_interval_is_not_measured(value: dict[str, Any]) -> None:
-    content = changed("partitions", 0, "differentials", 0, "value", value=value)
-    assert figures_of(content, pack_digest=PACK).differential is None
+def test_a_differential_follows_from_its_groups(
+    place: int, field: str, value: Any, said: str
+) -> None:
+    with pytest.raises(EvidenceError, match="does not add up") as error:
+        figures_of(
+            changed("partitions", 0, "differentials", place, field, value=value), pack_digest=PACK
+        )
+    assert said in error.value.why
+
+
+def test_a_group_that_is_too_small_counts_in_no_differential() -> None:
+    content = changed(
+        "partitions", 0, "groups", 3, "at", 0, "fmr", "too_few", value="Only 3 people."
+    )
+    with pytest.raises(EvidenceError, match="does not add up") as error:
+        figures_of(content, pack_digest=PACK)
+    assert "not that of all its groups" in error.value.why
+
+
+def test_a_ratio_over_a_group_without_an_error_has_no_upper_end() -> None:
+    told = json.loads(document(PACK, partitions=(of_groups([700, 700, 0]),)))
+    told["partitions"][0]["differentials"][0]["value"]["high"] = 1_000.0
+    with pytest.raises(EvidenceError, match="does not add up") as error:
+        figures_of(json.dumps(told).encode(), pack_digest=PACK)
+    assert "has an upper end" in error.value.why
 
 
 @pytest.mark.parametrize(

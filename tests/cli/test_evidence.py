@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ from sqlalchemy import text
 
 from made_up_evidence import GROUPS, IMPOSTOR, document, of_pack
 from rightface.acts import require_agreement
-from rightface.cli.evidence import COLUMNS, cells
+from rightface.api.native.shapes import Unequal
+from rightface.cli.evidence import COLUMNS, _ratio, cells
 from rightface.errors import LedgerError
 from rightface.faces.packs import load_pack
 from rightface.instance import Instance
-from rightface.law.evidence import REQUIREMENTS, SMALL_GALLERY
+from rightface.law.evidence import REQUIREMENTS, SMALL_GALLERY, Differential, Evidence
 from rightface.law.steps.evidence import shortfalls
 from rightface.law.world import Records
 from rightface.ledger.log import entries, size
@@ -78,6 +80,23 @@ def test_the_life_of_evidence(desk: Desk) -> None:
     assert [each["records"] for each in acts] == [[name]] * 3
     assert "Another camera" not in json.dumps(leaves)
     assert "group 0" not in json.dumps(leaves)
+
+
+@pytest.mark.parametrize(
+    ("high", "said"), [(9.0, "(2 to 9; 8 groups)"), (None, "(2 to no upper end; 8 groups)")]
+)
+def test_a_ratio_in_words(high: float | None, said: str) -> None:
+    told = Differential(value=3, low=2, high=high, fmr_target=1e-3, groups=8)
+    one = Evidence(
+        pack_digest="",
+        measured_on=date(2026, 1, 1),
+        impostor_pairs=1,
+        genuine_pairs=1,
+        smallest_fmr=1.0,
+        differential=told,
+    )
+    assert _ratio(one) == f"3 {said}"
+    assert Unequal.of(told).high == high
 
 
 def test_a_licence_with_a_limit_of_its_own(desk: Desk) -> None:

@@ -11,7 +11,17 @@ from sqlalchemy import text
 
 from rightface.errors import LawError, LicenceError, NotOnRecord
 from rightface.law import evidence_records
-from rightface.law.evidence import REQUIREMENTS, Differential, last_day, pairs_needed
+from rightface.law.evidence import (
+    LOWEST_TRUE_MATCH,
+    MOST_YEARS,
+    NO_UPPER_END,
+    REQUIREMENTS,
+    WORST_OVER_BEST,
+    Differential,
+    last_day,
+    measured_facts,
+    pairs_needed,
+)
 from rightface.law.evidence_records import EvidenceOnRecord, Figures
 from rightface.law.licences import Licence
 from tests.law.conftest import GOOD, NOW, Instance, keys, operation
@@ -44,7 +54,7 @@ def figures(**changed: Any) -> Figures:
     return Figures(**(told | changed))
 
 
-def unequal(low: float, value: float, high: float, **changed: Any) -> Differential:
+def unequal(low: float, value: float, high: float | None, **changed: Any) -> Differential:
     told: dict[str, Any] = {"fmr_target": 1e-3, "groups": 8}
     return Differential(low=low, value=value, high=high, **(told | changed))
 
@@ -115,8 +125,10 @@ def test_the_edges_of_each_row(instance: Instance, row: str) -> None:
         unequal(1, 1.5, limit, fmr_target=1e-2),
         unequal(1, 1.5, limit + 0.1),
         unequal(limit + 0.1, limit + 1, limit + 2),
+        unequal(1, 1.1, None),
+        unequal(limit + 0.1, limit + 1, None),
     ]
-    assert [said(differential=one) for one in wrong] == [["evidence#differential"]] * 4
+    assert [said(differential=one) for one in wrong] == [["evidence#differential"]] * 6
 
 
 def test_every_face_of_a_large_gallery_asks_for_pairs(instance: Instance) -> None:
@@ -149,6 +161,38 @@ def test_the_refusal_says_what_is_missing_and_how_to_mend_it(instance: Instance)
     assert "182 times (95 %: 150 to 200)" in message
     assert "at most 10 times is allowed here" in message
     assert "rightface evidence add" in message
+
+
+def test_at_least_so_many_times_is_over_every_limit(instance: Instance) -> None:
+    licence, _ = by(instance, "large-consented")
+    instance.evidence = replace(GOOD, differential=unequal(1.2, 1.5, None))
+    refusal = instance.refused(operation(licence))
+    assert keys(refusal) == ["evidence#differential"]
+    assert "at least 1.5 times (95 %: from 1.2, without an upper end)" in refusal.message
+    assert "is not shown" in refusal.message
+    instance.evidence = GOOD
+    small = put(instance, differential=unequal(1.2, 1.5, None))
+    instance.allowed(operation(licence))  # it shows nothing either way
+    bad = put(instance, differential=unequal(90, 520, None))
+    refusal = instance.refused(operation(licence))
+    assert bad.evidence_id in refusal.message
+    assert "at least 520 times" in refusal.message
+    with instance.database.read() as session:
+        for one in (small, bad):
+            assert evidence_records.find(session, instance.keyring, one.evidence_id) == one
+
+
+@pytest.mark.parametrize(
+    ("differential", "against"),
+    [
+        (None, False),
+        (unequal(1, 1.5, 2), False),
+        (unequal(1, 1.5, 2.1), True),
+        (unequal(1, 1.5, None), True),
+    ],
+)
+def test_what_may_tell_against_the_model(differential: Differential | None, against: bool) -> None:
+    assert evidence_records.tells_against(figures(differential=differential)) == against
 
 
 # ---------------------------------------------------------------- the licence's limit
@@ -264,6 +308,8 @@ def test_a_question_about_the_past_goes_by_what_was_known(instance: Instance) ->
         ({"document_digest": ""}, "digest"),
         ({"measured_on": TODAY + timedelta(days=1)}, "future"),
         ({"differential": unequal(2, 1, 3)}, "interval"),
+        ({"differential": unequal(2, 1, None)}, "interval"),
+        ({"differential": unequal(2, float("inf"), None)}, "interval"),
     ],
 )
 def test_figures_that_cannot_be(instance: Instance, changed: dict[str, Any], said: str) -> None:
@@ -303,3 +349,48 @@ def test_virginia_asks_for_98_percent_of_every_group(instance: Instance) -> None
     assert "us-va-sb741-2022#accuracy" not in virginia(instance)
     instance.evidence = replace(instance.evidence, lowest_tmr=0.9799)
     assert "us-va-sb741-2022#accuracy" in virginia(instance)
+
+
+def test_virginia_does_not_hear_of_what_was_measured_too_long_ago(instance: Instance) -> None:
+    instance.now = NOW.replace(year=2025)
+    today = instance.now.date()
+    instance.evidence = replace(GOOD, measured_on=today)
+
+    def hears(measured_on: date, lowest_tmr: float) -> bool:
+        found = put(instance, measured_on=measured_on, lowest_tmr=lowest_tmr)
+        told = "us-va-sb741-2022#accuracy" in virginia(instance)
+        end(instance, found.evidence_id)
+        return told
+
+    oldest = today.replace(year=today.year - MOST_YEARS)
+    assert hears(oldest, 0.97)
+    assert not hears(oldest - timedelta(days=1), 0.97)
+    assert not hears(oldest, 0.981)
+
+
+@pytest.mark.parametrize(
+    ("measured_on", "told"),
+    [
+        (date(2023, 5, 4), {LOWEST_TRUE_MATCH: 981, WORST_OVER_BEST: 3}),
+        (date(2026, 5, 4), {LOWEST_TRUE_MATCH: 981, WORST_OVER_BEST: 3}),
+        (date(2023, 5, 3), {}),
+        (date(2026, 5, 5), {}),
+        (date(2011, 5, 4), {}),
+    ],
+)
+def test_what_instruments_hear_is_no_older_than_any_row_allows(
+    measured_on: date, told: dict[str, int]
+) -> None:
+    one = replace(
+        GOOD, measured_on=measured_on, lowest_tmr=0.9819, differential=unequal(1.0, 1.5, 2.1)
+    )
+    assert max(row.oldest_years for row in REQUIREMENTS) == MOST_YEARS == 3
+    assert measured_facts([one], {}, date(2026, 5, 4)) == told
+
+
+def test_instruments_hear_that_there_is_no_upper_end() -> None:
+    measured = [
+        replace(GOOD, differential=told)
+        for told in (unequal(1, 1.5, 2), unequal(90, 520, None), None)
+    ]
+    assert measured_facts(measured, {}, TODAY) == {WORST_OVER_BEST: NO_UPPER_END}

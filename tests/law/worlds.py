@@ -264,7 +264,7 @@ def differential(rng: Random) -> Differential:
     return Differential(
         value=ends[1],
         low=ends[0],
-        high=ends[2],
+        high=None if one_in(rng, 6) else ends[2],
         fmr_target=rng.choice([1e-2, 1e-3, 1e-3, 1e-3, 1e-4]),
         groups=rng.choice([1, 2, 3, 4, 7, 8, 10, 10]),
     )

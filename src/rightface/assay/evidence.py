@@ -1,8 +1,8 @@
 """From an assay's document to the figures that go on record as evidence; checked on the way.
 
 A document is believed as far as it agrees with itself: rows and exclusions add up, groups and those
-in none add up to all, a rate is its errors over its trials. Never knows where the record goes, nor
-who signs it.
+in none add up to all, a rate is its errors over its trials, and how unequal the groups are follows
+from their rates. Never knows where the record goes, nor who signs it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from datetime import UTC
 from pydantic import ValidationError
 
 from rightface.assay.errors import AssayError
+from rightface.assay.intervals import wilson
 from rightface.assay.result import FORMAT, Assay, Group, OperatingPoint, Partition, Rate
+from rightface.assay.result import Differential as Told
 from rightface.law.evidence import Differential
 from rightface.law.evidence_records import MOST_GROUPS, Figures, GroupFigures
 
@@ -23,6 +25,10 @@ RULE_OF_30 = 30
 """Errors that a rate needs to be known to within 30 % at 90 % confidence (Doddington et al. 2000;
 ISO/IEC 19795-1): so many over the pairs is the smallest rate that they show."""
 _CLOSE = 1e-9
+_SAME = 1e-6
+"""How far, as a share, a figure may lie from what the rates of its groups give."""
+WORST_OVER_BEST = ("worst-over-best", "fmr")
+LOWEST_TRUE_MATCH = ("lowest-true-match-rate", "fnmr")
 
 
 class EvidenceError(AssayError):
@@ -150,6 +156,9 @@ def _contradictions(assay: Assay) -> Iterator[str]:
         for place, group in enumerate(partition.groups, 1):
             name = f"partition {number}, group {place}"
             yield from _of_points(name, group.at, group.impostor, group.genuine)
+        for one in partition.differentials:
+            if (one.measure, one.of) in (WORST_OVER_BEST, LOWEST_TRUE_MATCH):
+                yield from _of_differential(f"Partition {number}", partition, one)
 
 
 def _of_points(
@@ -177,38 +186,85 @@ def _of_rate(name: str, rate: Rate) -> Iterator[str]:
             yield f"{name} lies outside its interval."
 
 
+# ---------------------------------------------------------------- does it follow
+def _of_differential(partition_name: str, partition: Partition, told: Told) -> Iterator[str]:
+    """A differential is that of all groups that are large enough, and of their rates."""
+    name = f"{partition_name}, at {told.fmr_target:g}: {told.measure}"
+    rates = {
+        group.name: point.fmr if told.of == "fmr" else point.fnmr
+        for group in partition.groups
+        for point in group.at
+        if point.threshold is not None and math.isclose(point.fmr_target, told.fmr_target)
+    }
+    large = {each for each, rate in rates.items() if rate.trials and not rate.too_few}
+    if len(set(told.groups)) != len(told.groups) or set(told.groups) != large:
+        yield f"{name} is not that of all its groups that are large enough, each once."
+        return
+    counted = [rates[each] for each in told.groups]
+    follows = _worst_over_best(counted) if told.of == "fmr" else _lowest_true_match(counted)
+    if not _same(told.value.value, follows):
+        yield f"{name} does not follow from the rates of its groups."
+    without = any(rate.errors == 0 for rate in counted)
+    if told.of == "fmr" and without and told.value.high is not None:
+        yield f"{name} has an upper end, and a group had no error."
+
+
+def _same(one: float | None, other: float | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return math.isclose(one, other, rel_tol=_SAME, abs_tol=_CLOSE)
+
+
+def _worst_over_best(counted: list[Rate]) -> float | None:
+    """As `differentials` has it: a group without an error counts by its upper bound."""
+    shares = [rate.errors / rate.trials for rate in counted if rate.errors]
+    if len(counted) < 2 or not shares:
+        return None
+    bounds = [wilson(0, rate.trials)[1] for rate in counted if not rate.errors]
+    return max(shares) / min([*shares, *bounds])
+
+
+def _lowest_true_match(counted: list[Rate]) -> float | None:
+    return min((1 - rate.errors / rate.trials for rate in counted), default=None)
+
+
 # ---------------------------------------------------------------- what goes on record
 def _differential(partitions: Iterable[Partition], target: float) -> Differential | None:
-    """The worst of all partitions: whichever way the people are split, it is no more."""
+    """The worst of all partitions: whichever way the people are split, it is no more.
+
+    One partition without an upper end leaves the whole without one.
+    """
     found = [
-        (told.value.low, told.value.value, told.value.high, len(told.groups))
+        told
         for partition in partitions
         for told in partition.differentials
-        if (told.measure, told.of) == ("worst-over-best", "fmr")
-        and math.isclose(told.fmr_target, target)
-        and len(told.groups) > 1
-    ]
-    whole = [
-        (low, value, high, groups)
-        for low, value, high, groups in found
-        if low is not None and value is not None and high is not None
-    ]
-    if not whole:
-        return None
-    low, value, high, groups = (max(column) for column in zip(*whole, strict=True))
-    return Differential(value=value, low=low, high=high, fmr_target=target, groups=int(groups))
-
-
-def _lowest_tmr(partitions: Iterable[Partition], target: float) -> float | None:
-    found = [
-        told.value.value
-        for partition in partitions
-        for told in partition.differentials
-        if told.measure == "lowest-true-match-rate"
+        if (told.measure, told.of) == WORST_OVER_BEST
         and math.isclose(told.fmr_target, target)
         and told.value.value is not None
     ]
-    return min(found) if found else None
+    if not found:
+        return None
+    # A ratio of worst over best is 1 at least: that is what one without an interval shows.
+    lows = [1.0 if told.value.low is None else told.value.low for told in found]
+    highs = [told.value.high for told in found if told.value.high is not None]
+    return Differential(
+        value=max(told.value.value for told in found if told.value.value is not None),
+        low=max(lows),
+        high=max(highs) if len(highs) == len(found) else None,
+        fmr_target=target,
+        groups=max(len(told.groups) for told in found),
+    )
+
+
+def _lowest_tmr(partitions: Iterable[Partition], target: float) -> float | None:
+    """By the lower end of its interval; the figure itself where it has none."""
+    ends = [
+        told.value.value if told.value.low is None else told.value.low
+        for partition in partitions
+        for told in partition.differentials
+        if (told.measure, told.of) == LOWEST_TRUE_MATCH and math.isclose(told.fmr_target, target)
+    ]
+    return min((end for end in ends if end is not None), default=None)
 
 
 def _groups(partitions: Iterable[Partition], target: float) -> Iterator[GroupFigures]:

@@ -177,7 +177,8 @@ def _ratio(told: Evidence) -> str:
     found = told.differential
     if found is None:
         return "not measured"
-    return f"{found.value:.3g} ({found.low:.3g} to {found.high:.3g}; {found.groups} groups)"
+    end = "no upper end" if found.high is None else f"{found.high:.3g}"
+    return f"{found.value:.3g} ({found.low:.3g} to {end}; {found.groups} groups)"
 
 
 def _rate(value: float | None) -> str:

@@ -20,6 +20,8 @@ DIFFERENTIAL_FMR = 1e-3
 at laxer ones everybody matches everybody, and the groups look alike."""
 LOWEST_TRUE_MATCH = "lowest_group_true_positive_permille"
 WORST_OVER_BEST = "worst_group_false_match_times"
+NO_UPPER_END = 1_000_000
+"""What `WORST_OVER_BEST` is where it has no upper end: past every limit that a law sets."""
 _ROUNDING = 1e-9  # 0.98 of a thousand is 980, however a computer writes 0.98
 
 
@@ -29,8 +31,9 @@ class Differential:
 
     value: float
     low: float
-    high: float
-    """The ends of its interval at 95 %."""
+    """The lower end of its interval at 95 %."""
+    high: float | None
+    """Its upper end. None: it has none, as where a group had no error; then it is "at least"."""
     fmr_target: float
     """The rate over all at whose threshold it was measured."""
     groups: int
@@ -52,7 +55,8 @@ class Evidence:
     differential: Differential | None = None
     """None: not measured, or on too little to say."""
     lowest_tmr: float | None = None
-    """0..1: the true match rate of the group that is recognised worst. None: not measured."""
+    """0..1: the true match rate of the group that is recognised worst, by the lower end of its
+    interval at 95 %. None: not measured."""
     source: str = SHIPPED
 
 
@@ -154,6 +158,11 @@ REQUIREMENTS = (
 three a search of it then finds a false candidate in at most three of 100 searches."""
 
 
+MOST_YEARS = max(row.oldest_years for row in REQUIREMENTS)
+"""How old a measurement may be of which an instrument asks: as old as any row allows. It is one
+number for all operations, so that a stricter row never hides what tells against the model."""
+
+
 def requirement(
     action: str, *, law_enforcement: bool, by_consent: bool, faces: int
 ) -> Requirement | None:
@@ -192,12 +201,22 @@ def last_day(measured_on: date, years: int) -> date:
         return measured_on.replace(year=measured_on.year + years, day=28)
 
 
-def measured_facts(evidence: Iterable[Evidence], known: Mapping[str, object]) -> dict[str, int]:
+def is_recent(one: Evidence, years: int, day: date) -> bool:
+    """Whether it was measured by that day, and is not older on it than so many years."""
+    return one.measured_on <= day <= last_day(one.measured_on, years)
+
+
+def measured_facts(
+    evidence: Iterable[Evidence], known: Mapping[str, object], day: date
+) -> dict[str, int]:
     """What the evidence says of conditions that a rule may ask about, each at its worst.
 
-    `known`: the conditions otherwise known; a lower true match rate on record stays.
+    Args:
+        evidence: what stands; of it, what is no older than `MOST_YEARS` counts.
+        known: the conditions otherwise known; a lower true match rate on record stays.
+        day: the day, in UTC, that is asked about.
     """
-    told = tuple(evidence)
+    told = [one for one in evidence if is_recent(one, MOST_YEARS, day)]
     facts: dict[str, int] = {}
     lowest = [
         math.floor(1000 * one.lowest_tmr + _ROUNDING) for one in told if one.lowest_tmr is not None
@@ -206,7 +225,9 @@ def measured_facts(evidence: Iterable[Evidence], known: Mapping[str, object]) ->
         recorded = known.get(LOWEST_TRUE_MATCH, -1)
         also = [recorded] if isinstance(recorded, int) and recorded >= 0 else []
         facts[LOWEST_TRUE_MATCH] = min([*lowest, *also])
-    highest = [math.ceil(one.differential.high) for one in told if one.differential is not None]
+    highest = [one.differential.high for one in told if one.differential is not None]
     if highest:
-        facts[WORST_OVER_BEST] = max(highest)
+        facts[WORST_OVER_BEST] = max(
+            NO_UPPER_END if high is None else math.ceil(high) for high in highest
+        )
     return facts

@@ -74,6 +74,7 @@ class Figures:
     """The false match rate over all at whose threshold the groups were compared."""
     differential: Differential | None
     lowest_tmr: float | None
+    """As in `Evidence`: the lower end of its interval."""
     groups: tuple[GroupFigures, ...] = ()
 
 
@@ -204,7 +205,7 @@ def tells_against(figures: Figures) -> bool:
     """Whether it may refuse something by itself: groups are more unequal than some limit allows."""
     told = figures.differential
     strictest = min(row.limit for row in REQUIREMENTS if row.limit is not None)
-    return told is not None and told.high > strictest
+    return told is not None and (told.high is None or told.high > strictest)
 
 
 def all_evidence(session: Session, keyring: KeyRing) -> list[Listed]:
@@ -305,8 +306,10 @@ def _check(figures: Figures, at: datetime) -> None:
     if figures.measured_on > at.astimezone(UTC).date():
         raise LawError("It would be measured in the future.", mend="Look at this machine's clock.")
     told = figures.differential
-    if told is not None and not 0 <= told.low <= told.value <= told.high < math.inf:
-        raise LawError("The differential lies outside its own interval.")
+    if told is not None:
+        high = told.value if told.high is None else told.high
+        if not 0 <= told.low <= told.value <= high < math.inf:
+            raise LawError("The differential lies outside its own interval.")
     if len(figures.groups) > MOST_GROUPS:
         raise LawError(
             f"There are more than {MOST_GROUPS} groups.",

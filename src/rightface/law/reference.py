@@ -364,7 +364,7 @@ def _facts(
             facts["hours_since_start"] = 1_000_000
         for name, value in records.standing.items():
             facts[name] = value
-        _add_measured(facts, records)
+        _add_measured(facts, as_of, records)
         if live or operation.warrant_id is not None:
             facts["warrant"] = "none"
             if records.warrant is not None and _warrant_covers(
@@ -405,14 +405,18 @@ def _facts(
     return facts
 
 
-def _add_measured(facts: dict[str, Any], records: Records) -> None:
+def _add_measured(facts: dict[str, Any], as_of: datetime, records: Records) -> None:
     lowest, worst = "lowest_group_true_positive_permille", "worst_group_false_match_times"
+    today = as_of.astimezone(UTC).date()
     for one in records.evidence:
+        if not _is_recent(one.measured_on, today, 3):
+            continue
         if one.lowest_tmr is not None:
             permille = int(1000 * one.lowest_tmr + 1e-9)
             facts[lowest] = permille if facts[lowest] < 0 else min(facts[lowest], permille)
         if one.differential is not None:
-            facts[worst] = max(facts[worst], -int(-one.differential.high // 1))
+            high = one.differential.high
+            facts[worst] = max(facts[worst], 1_000_000 if high is None else -int(-high // 1))
 
 
 # ---------------------------------------------------------------- warrant
@@ -587,7 +591,7 @@ def _evidence_suffices(
             continue
         if told.low > limit:
             return False
-        if told.high <= limit and told.groups >= groups:
+        if told.high is not None and told.high <= limit and told.groups >= groups:
             shown = True
     return shown
 

@@ -190,7 +190,7 @@ class World:
                 # This instance runs the search. Without a record nobody knows when a use began.
                 facts |= {"channel": "own-system", "hours_since_start": NEVER_STARTED}
             facts |= self.records.standing
-            facts |= measured_facts(self.records.evidence, facts)
+            facts |= measured_facts(self.records.evidence, facts, self.day)
             if self.warrant is not None:
                 facts |= self.warrant.facts(self.as_of)
             facts |= {

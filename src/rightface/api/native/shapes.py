@@ -491,7 +491,9 @@ class Unequal(Told):
 
     value: float
     low: float
-    high: float = Field(description="The interval's end at 95 %.")
+    high: float | None = Field(
+        description='The interval\'s end at 95 %. None: it has none; `value` is then "at least".'
+    )
     fmr_target: float
     groups: int = Field(description="How many groups count in it.")
 

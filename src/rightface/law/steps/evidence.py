@@ -6,7 +6,8 @@ unequal the groups are. Of all evidence that stands for the pack in use:
     1. One is recent and large enough for this operation and this gallery.
     2. Where the differential has a limit: one recent measurement, over enough groups, lies inside
        it with its whole interval; and none lies outside it with its whole interval. A better
-       measurement hides no bad one.
+       measurement hides no bad one. An interval without an upper end ("at least 520 times") reaches
+       past every limit.
 
 An act on a match rests on findings: one that cannot be traced to its origin counts as none, and
 refuses.
@@ -14,6 +15,7 @@ refuses.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from datetime import date
 
@@ -22,7 +24,7 @@ from rightface.law.evidence import (
     Differential,
     Evidence,
     Requirement,
-    last_day,
+    is_recent,
     pairs_needed,
     requirement,
 )
@@ -93,7 +95,8 @@ def shortfalls(row: Requirement, records: Records, day: date) -> Iterator[Reason
         )
     least = pairs_needed(row, records.faces)
     if not any(
-        _is_recent(one, row, day) and one.impostor_pairs >= least for one in records.evidence
+        is_recent(one, row.oldest_years, day) and one.impostor_pairs >= least
+        for one in records.evidence
     ):
         yield _reason(
             row,
@@ -105,7 +108,7 @@ def shortfalls(row: Requirement, records: Records, day: date) -> Iterator[Reason
     limits = [row.limit, None if records.licence is None else records.licence.differential_limit]
     stated = [limit for limit in limits if limit is not None]
     if stated:
-        recent = [one for one in records.evidence if _is_recent(one, row, day)]
+        recent = [one for one in records.evidence if is_recent(one, row.oldest_years, day)]
         yield from _differential(row, recent, min(stated))
 
 
@@ -137,8 +140,8 @@ def _differential(row: Requirement, recent: list[Evidence], limit: float) -> Ite
             "Measure people of several groups (rightface assay run --cohort COLUMN), and put it"
             f" on record: {_ADD}",
         )
-    elif all(each.high > limit for each in enough):
-        best = min(enough, key=lambda each: each.high)
+    elif all(_high(each) > limit for each in enough):
+        best = min(enough, key=_high)
         yield _reason(
             row,
             "differential",
@@ -149,17 +152,19 @@ def _differential(row: Requirement, recent: list[Evidence], limit: float) -> Ite
 
 
 def _times(told: Differential) -> str:
+    if told.high is None:
+        return f"at least {told.value:.3g} times (95 %: from {told.low:.3g}, without an upper end)"
     return f"{told.value:.3g} times (95 %: {told.low:.3g} to {told.high:.3g})"
 
 
-def _is_recent(one: Evidence, row: Requirement, day: date) -> bool:
-    return one.measured_on <= day <= last_day(one.measured_on, row.oldest_years)
+def _high(told: Differential) -> float:
+    return math.inf if told.high is None else told.high
 
 
 def _too_little(row: Requirement, evidence: tuple[Evidence, ...], least: int, day: date) -> str:
     if not evidence:
         return "The error rates of the model in use are not on record."
-    recent = [one for one in evidence if _is_recent(one, row, day)]
+    recent = [one for one in evidence if is_recent(one, row.oldest_years, day)]
     if recent:
         most = max(one.impostor_pairs for one in recent)
         return (
