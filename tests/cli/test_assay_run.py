@@ -154,6 +154,13 @@ def test_bad_input_is_told(
     assert not (tmp_path / "out" / "assay.json").exists()
 
 
+def test_a_wrong_cross_is_said_before_anybody_is_seen(photographs: Path, tmp_path: Path) -> None:
+    words = ("assay", "run", str(photographs), "--out", str(tmp_path / "out"), "--json")
+    for cross in ("mission,hair", "mission"):
+        assert "cross" in run(*words, "--cross", cross, status=2)["mend"].lower()
+    assert not (tmp_path / "out").exists()
+
+
 def test_scores_alone(tmp_path: Path) -> None:
     rows = ["score,same,team"]
     rows += [f"{number / 100},0,{'ab'[number % 2]}" for number in range(60)]
@@ -203,6 +210,34 @@ def test_photographs_do_not_leave_unasked(photographs: Path, tmp_path: Path) -> 
     assert "another machine" in told["message"]
     assert "--yes-send-images" in told["mend"]
     assert not (tmp_path / "instance").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [
+        (("--cross", "mission,hair"), "'hair'"),
+        (("--fmr", "2"), "between 0 and 1"),
+    ],
+)
+def test_what_no_document_can_be_made_of_is_said_before_a_request(
+    photographs: Path, tmp_path: Path, more: tuple[str, ...], what: str
+) -> None:
+    told = api(photographs, tmp_path / "out", "http://127.0.0.1:1", "--json", *more, status=2)
+    assert what in told["message"]
+    assert not (tmp_path / "out").exists()
+
+
+def test_too_many_cells_are_said_before_a_request(tmp_path: Path) -> None:
+    rows = ["image,subject,team,year"]
+    for number in range(300):
+        (tmp_path / f"{number}.jpg").write_bytes(b"no photograph")
+        rows.append(f"{number}.jpg,{number // 2},t{number % 20},y{number // 20}")
+    (tmp_path / "manifest.csv").write_text("\n".join(rows) + "\n")
+    told = api(
+        tmp_path / "manifest.csv", tmp_path / "out", "http://127.0.0.1:1", "--json", status=2
+    )
+    assert "split the images into 300 cells" in told["message"]
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_guide_names_commands_and_options_that_exist() -> None:

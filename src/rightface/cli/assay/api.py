@@ -79,6 +79,7 @@ def api(
     Credentials come from where AWS's own tools find them. A run that was stopped goes on. The
     similarity that the service tells is the score: it is coarse.
     """
+    from rightface.assay.cells import cells_of, partitions_of
     from rightface.assay.from_scores import assay_of_answers
     from rightface.assay.manifest import read_manifest
     from rightface.assay.through_api import ask, client_of, cost_of, plan_pairs, require_leave
@@ -86,8 +87,11 @@ def api(
     with reporting(as_json):
         if not per_second > 0:
             raise SettingsError("--per-second must be above zero.")
+        asked_for, crossed = targets(fmr), crosses(cross)
         require_leave(endpoint, given=yes_send_images)
         read = read_manifest(manifest, pairs=pairs, cohort_columns=cohort or None)
+        # What the document could not be made of is said before a request is paid for.
+        cells_of(partitions_of(read.columns, crossed), len(read))
         plan = plan_pairs(read, genuine=genuine, impostor=impostors, seed=seed)
         _agree(
             f"{len(plan):,} requests ({int(plan.same.sum()):,} genuine pairs), about "
@@ -115,8 +119,8 @@ def api(
                 plan,
                 answers,
                 service=name or endpoint,
-                fmr=targets(fmr),
-                crosses=crosses(cross),
+                fmr=asked_for,
+                crosses=crossed,
             )
             write(told, out / FILE)
             room.finished({"images": told.data.images, "comparisons": len(plan)})

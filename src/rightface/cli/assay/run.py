@@ -109,6 +109,7 @@ def run(
     A run that was stopped goes on where it was. Templates are sealed meanwhile, and gone when it is
     done. Every look at a face is permitted by the gate and recorded in the instance's ledger.
     """
+    from rightface.assay.cells import partitions_of
     from rightface.assay.changes import KINDS
     from rightface.assay.labels import parse_bins
     from rightface.assay.manifest import read_manifest
@@ -139,6 +140,7 @@ def run(
             years=years_of(manifest, read),
             threads=threads,
         )
+        partitions_of(read.columns, wanted.crosses)  # a wrong cross is said before anybody is seen
         with (
             measuring_in(out, data, sector, jurisdiction, quiet=as_json) as room,
             progress(as_json) as stage,
