@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text, update
 
 from instance import TemporaryInstance
+from made_up_evidence import of_pack
 from rightface.errors import (
     ConsentError,
     GalleryError,
@@ -131,6 +132,7 @@ def test_another_packs_collection_is_not_searched(fresh: TemporaryInstance) -> N
 def test_a_face_enrolled_by_law_is_not_found_on_warranted_consent(
     fresh: TemporaryInstance,
 ) -> None:
+    fresh.registrar.evidence.add(of_pack(fresh.instance.pack))  # who did not agree is searched
     by_law = _caller(fresh, "acme", basis="legal-obligation")
     by_consent = _caller(fresh, "acme")
     fresh.service.create_collection(by_law, "staff", {})

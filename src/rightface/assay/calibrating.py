@@ -124,7 +124,7 @@ def calibrate(
             bench.pack, samples, calibration.table, apart=apart, permitted=bench.permitted
         )
     return Calibrated(
-        document=made, calibration=calibration, genuine=_genuine(compared), held_back=judged
+        document=made, calibration=calibration, genuine=_of_one_person(compared), held_back=judged
     )
 
 
@@ -162,7 +162,7 @@ def _caveats(one: Material) -> list[str]:
     return [f"{one.manifest.statement.name}: {each}" for each in one.manifest.statement.caveats]
 
 
-def _genuine(compared: Compared) -> tuple[Genuine, ...]:
+def _of_one_person(compared: Compared) -> tuple[Genuine, ...]:
     return (
         Genuine(EVERYBODY, compared.genuine),
         *(Genuine(one.name, one.genuine) for one in compared.cohorts if len(one.genuine)),

@@ -329,7 +329,7 @@ class _Tally:
         self._codes = np.zeros(len(self._people), np.int16) if codes is None else codes
         self._names = () if sample.groups is None else sample.groups.values
         self._halves: list[NDArray[np.int64]] = []
-        self._genuine: list[NDArray[np.int64]] = []  # rows of one and other
+        self._of_one_person: list[NDArray[np.int64]] = []  # rows of one and other
         self._hits: dict[float, list[NDArray[np.bool_]]] = {fmr: [] for fmr in RATES}
         self._matches: dict[float, list[NDArray[np.int64]]] = {fmr: [] for fmr in RATES}
 
@@ -344,7 +344,7 @@ class _Tally:
         one, other = np.nonzero(once & same)
         genuine = scores[one, other]
         self._halves.append(rows)
-        self._genuine.append(np.stack([rows[one], rows[other]]))
+        self._of_one_person.append(np.stack([rows[one], rows[other]]))
         for fmr in RATES:
             wanted = max(int(fmr * len(impostors)), 1)
             threshold = np.partition(impostors, len(impostors) - wanted)[-wanted]
@@ -366,7 +366,7 @@ class _Tally:
         )
 
     def _true_match(self, fmr: float, drawn: NDArray[np.int32]) -> Value | None:
-        pairs, hits = np.hstack(self._genuine), np.concatenate(self._hits[fmr])
+        pairs, hits = np.hstack(self._of_one_person), np.concatenate(self._hits[fmr])
         if not len(hits):
             return None
         weights = drawn[:, pairs[0]].astype(np.float64)  # both images are of the one person drawn

@@ -244,7 +244,7 @@ class _Split:
         one, other = codes[genuine.a], codes[genuine.b]
         self._group_of_genuine = np.where(one == other, one, UNKNOWN)
         self._impostor: dict[float, Resampled] = {}
-        self._genuine: dict[float, Resampled] = {}
+        self._of_one_person: dict[float, Resampled] = {}
 
     @property
     def unlabelled(self) -> int:
@@ -278,9 +278,9 @@ class _Split:
         return self._impostor[at.score]
 
     def genuine(self, at: Threshold) -> Resampled:
-        if at.score not in self._genuine:
-            self._genuine[at.score] = self._misses(at)
-        return self._genuine[at.score]
+        if at.score not in self._of_one_person:
+            self._of_one_person[at.score] = self._misses(at)
+        return self._of_one_person[at.score]
 
     def _matches(self, at: Threshold) -> Resampled:
         leads, bootstrap = self._judge.comparisons.leads, self._judge.bootstrap

@@ -123,7 +123,7 @@ class Compared:
         count, codes = len(column.values), column.codes
         failures = self._failures(codes, count, changed)
         trials, errors = self._impostor(codes, count, at)
-        fnmr = self._genuine(codes, count, at)
+        fnmr = self._of_one_person(codes, count, at)
         persons = _people_of(self.person, codes, count)
         for group, name in enumerate(column.values):
             few = too_few_impostors(
@@ -164,7 +164,7 @@ class Compared:
         own = (probes * references).sum(axis=0)
         return probes.sum(axis=0) * references.sum(axis=0) - own, errors
 
-    def _genuine(self, codes: NDArray[np.int16], count: int, at: Threshold) -> list[Rate]:
+    def _of_one_person(self, codes: NDArray[np.int16], count: int, at: Threshold) -> list[Rate]:
         a, b = self.genuine_a, self.genuine_b
         return genuine_rates(
             self.unchanged, a, b, self.genuine_scores < at.score, codes, count, self.person

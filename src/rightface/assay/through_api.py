@@ -102,7 +102,7 @@ def plan_pairs(manifest: Manifest, *, genuine: int, impostor: int, seed: int = 0
         a, b, same = pairs.a, pairs.b, pairs.same
     else:
         rng = np.random.default_rng(seed)
-        known = np.array(list(_genuine(manifest.subjects)), np.int32).reshape(-1, 2)
+        known = np.array(list(_of_one_person(manifest.subjects)), np.int32).reshape(-1, 2)
         if genuine and len(known) > genuine:
             known = known[np.sort(rng.choice(len(known), genuine, replace=False))]
         others = _impostor(manifest.subjects, impostor, rng)
@@ -371,7 +371,7 @@ def _answers(plan: Plan, known: dict[int, Said], images: int, sent: int, seconds
     return Answers(scores=scores, failed=failed, sent=sent, seconds=seconds)
 
 
-def _genuine(subjects: NDArray[np.int32]) -> Iterator[tuple[int, int]]:
+def _of_one_person(subjects: NDArray[np.int32]) -> Iterator[tuple[int, int]]:
     order = np.argsort(subjects, kind="stable")
     known = order[subjects[order] != UNKNOWN]
     cuts = np.flatnonzero(np.diff(subjects[known])) + 1
