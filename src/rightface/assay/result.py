@@ -76,6 +76,9 @@ class TenFold(_Told):
     pairs: int
     """Pairs of which both faces were found; the rest count as told to be different people."""
     without_face: int
+    stated: bool = True
+    """Whether the table of pairs says which fold each is in; else it was cut in equal parts, in its
+    order."""
 
 
 class Verification(_Told):
@@ -250,6 +253,16 @@ class Suspicion(_Told):
     rows: tuple[int, ...]
 
 
+class StatedPairs(_Told):
+    """The table of pairs that came with a manifest."""
+
+    rows: int
+    used: int
+    """`rows` less all `exclusions`."""
+    exclusions: tuple[Exclusion, ...]
+    """Their rows are those of the table of pairs."""
+
+
 class DataSet(_Told):
     """What was measured on."""
 
@@ -257,13 +270,19 @@ class DataSet(_Told):
     digest: str
     """Hex SHA-256 over the manifest's rows and every image's bytes, or the file of scores."""
     rows: int
+    rows_are: Literal["images", "comparisons"] = "images"
+    """What a row stands for: a photograph, or (of scores alone) one comparison."""
     images: int
-    """Rows that were used: `rows` less all `exclusions`."""
+    """Rows that were used: `rows` less all `exclusions`. Here, in `columns` and in groups they are
+    what `rows_are` says."""
     subjects: int | None
     columns: dict[str, dict[str, int]]
     """Column → value → images; the empty value counts those without one."""
     exclusions: tuple[Exclusion, ...]
+    pairs: StatedPairs | None = None
     suspicions: tuple[Suspicion, ...] = ()
+    not_checked: tuple[str, ...] = ()
+    """What was not looked through for wrong labels, and why; so no suspicion says nothing of it."""
     licence: str = ""
     may_show: bool = False
     """Whether its licence lets a report show photographs of it."""
