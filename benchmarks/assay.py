@@ -37,6 +37,7 @@ from instance import TemporaryInstance, temporary_instance
 from rightface.assay.blocks import COLUMNS, ROWS
 from rightface.assay.comparisons import Comparisons, compare_all
 from rightface.assay.counts import Axis
+from rightface.assay.permits import Renewed
 from rightface.assay.rates import eer
 from rightface.assay.stripes import single_products
 from search import drawn
@@ -91,7 +92,7 @@ def world(count: int) -> World:
 def compared(data: World, instance: TemporaryInstance, threads: int, show: bool) -> Comparisons:
     with (
         Progress(transient=True, disable=not show) as bar,
-        instance.permitted("measure-accuracy") as permit,
+        Renewed(lambda: instance.permitted("measure-accuracy")) as permits,
     ):
         task = bar.add_task("Comparing")
         return compare_all(
@@ -101,7 +102,7 @@ def compared(data: World, instance: TemporaryInstance, threads: int, show: bool)
             groups=data.groups,
             group_count=COHORTS,
             axis=Axis.between(-1.0, 1.0, COHORTS),
-            permit=permit,
+            permit=permits,
             threads=threads,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )

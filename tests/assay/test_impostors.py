@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rightface.assay import impostors
-from rightface.assay.acquire import Permitted as Asked
+from rightface.assay import impostors, permits
 from rightface.assay.calibrate import CalibrationError, curve
 from rightface.assay.calibrating import told_of, uncalibrated
 from rightface.assay.calibration_document import MeasuredSet, document, written
 from rightface.assay.cohorts import UNKNOWN, column
 from rightface.assay.held_back import held_back
 from rightface.assay.impostors import Sample, compare
+from rightface.assay.permits import Permitted as Asked
 from rightface.errors import PermitError
 from rightface.faces.calibration import Calibration
 from rightface.faces.rate_table import RateTable
@@ -75,7 +75,8 @@ def by_hand(one: Sample, other: Sample | None = None) -> tuple[list[float], list
 def test_all_pairs_once_and_kept_apart(
     permitted: Permitted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(impostors, "BLOCK", 17)
+    monkeypatch.setattr(impostors, "ROWS", 17)
+    monkeypatch.setattr(impostors, "COLUMNS", 23)
     a, b, c = sample("a", 60, 1), sample("b", 50, 2), sample("c", 40, 3)
     got = compare(PACK, [a, b, c], apart=[frozenset({"a", "b"})], permitted=measuring(permitted))
     parts = [by_hand(a), by_hand(b), by_hand(c), by_hand(a, c), by_hand(b, c)]
@@ -135,7 +136,7 @@ def test_a_permit_is_asked_for_anew(permitted: Permitted, monkeypatch: pytest.Mo
     assert isinstance(asked(), AbstractContextManager)
     compare(PACK, [sample("a", 60, 1)], permitted=asked)
     assert opened == [False]
-    monkeypatch.setattr(impostors, "RENEWED", -1.0)
+    monkeypatch.setattr(permits, "RENEWED", -1.0)
     compare(PACK, [sample("a", 60, 1)], permitted=asked)
     assert len(opened) > 3
     assert not any(opened)

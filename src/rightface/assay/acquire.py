@@ -18,7 +18,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -27,6 +27,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from rightface.assay.permits import Permitted
 from rightface.assay.sealed_parts import Part, Sealed
 from rightface.assay.statement import WhichFace
 from rightface.errors import ImageError
@@ -35,8 +36,6 @@ from rightface.faces.face import Face, Landmarks, Template, Templates
 from rightface.faces.image import Pixels, decode
 from rightface.permit import Permit, Touch, require
 
-Permitted: TypeAlias = Callable[[], AbstractContextManager[Permit]]
-"""Asks the gate; the permit is open inside the block."""
 Progress: TypeAlias = Callable[[int, int], None]
 """Told how many are done, of how many."""
 

@@ -22,8 +22,9 @@ from rightface.assay.cohorts import UNKNOWN, Codes
 from rightface.assay.counts import Axis, Counts
 from rightface.assay.errors import AssayError
 from rightface.assay.leads import LOWEST, Leads, by_rows
+from rightface.assay.permits import Standing, require_step
 from rightface.assay.stripes import Progress, Tally, run
-from rightface.permit import Permit, Touch, require
+from rightface.permit import Touch
 
 LEADS = 2_000_000
 MOST_GENUINE = 30_000_000
@@ -132,7 +133,7 @@ def compare_all(
     groups: Codes,
     group_count: int,
     axis: Axis,
-    permit: Permit,
+    permit: Standing,
     threads: int = 2,
     leads: int = LEADS,
     progress: Progress | None = None,
@@ -152,7 +153,7 @@ def compare_all(
         groups: (n,): the finest groups that are asked for, below `group_count`, or UNKNOWN.
         group_count: how many groups there are.
         axis: where scores are counted.
-        permit: covers comparing.
+        permit: covers comparing; one that is renewed where this may take minutes.
         threads: stripes that are worked on at once.
         leads: how many impostor comparisons are kept one by one.
         progress: told of comparisons after each stripe.
@@ -160,17 +161,19 @@ def compare_all(
             It holds counts, scores and row numbers, no template.
 
     Raises:
-        PermitError: `permit` does not cover comparing.
+        PermitError, Refused: `permit` does not cover comparing, or not to the end.
         ComparisonError: shapes do not fit, a template is not finite, fewer than two rows, the
             comparison is not symmetric, or too many genuine comparisons.
         CheckpointError: `checkpoint` is of other data, or damaged, or cannot be written.
     """
-    require(permit, Touch.COMPARE)
+    require_step(permit, Touch.COMPARE)
     _check(probes, references, subjects, groups, group_count, axis)
     _bound_genuine(_genuine_pairs(subjects))
     rows = Sorted(probes, references, subjects, groups, group_count)
     empty = Tally.empty(axis, group_count, leads, _first_cut(rows, leads))
-    tally = run(rows, empty, threads=threads, progress=progress, checkpoint=checkpoint)
+    tally = run(
+        rows, empty, permit=permit, threads=threads, progress=progress, checkpoint=checkpoint
+    )
     unknown = int((subjects == UNKNOWN).sum())
     warnings = (
         f"{unknown} images have no subject; each is taken for a person of its own: if some are of "

@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from rightface.assay.acquire import Permitted
 from rightface.assay.cohorts import UNKNOWN, Column
 from rightface.assay.equalise import Method, fit
 from rightface.assay.errors import AssayError
+from rightface.assay.permits import Permitted, Renewed
 from rightface.assay.result import Value
 from rightface.faces.face import Templates
 from rightface.faces.normalisation import Normalisation
@@ -242,11 +242,12 @@ def judge(
         microseconds, dimensions = 0.0, 0
         for split in splits:
             for one, other in ((0, 1), (1, 0)):
-                with permitted() as permit:
-                    sides = _fitted(variant, samples[place].part(split[place][one]), on, permit)
+                with Renewed(permitted) as permits:
+                    chosen = samples[place].part(split[place][one])
+                    sides = _fitted(variant, chosen, on, permits.permit)
                     microseconds = _cost(sides, samples[place].templates)
                     for tally, rows in zip(tallies, split, strict=True):
-                        dimensions = tally.add(sides, rows[other], permit=permit)
+                        dimensions = tally.add(sides, rows[other], permit=permits.permit)
                 done += 1
                 progress(done, 2 * halves * len(variants))
         judged.append(

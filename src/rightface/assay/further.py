@@ -22,6 +22,7 @@ from rightface.assay.identification import identifications, search_all
 from rightface.assay.label_checks import swapped
 from rightface.assay.operating import Threshold
 from rightface.assay.pairs import Pairs
+from rightface.assay.permits import Standing, require_step
 from rightface.assay.prediction import predict
 from rightface.assay.rates import ten_fold, threshold_at
 from rightface.assay.result import (
@@ -154,14 +155,14 @@ def searched(
     thresholds: Sequence[Threshold],
     bootstrap: SubjectBootstrap | None,
     *,
-    permit: Permit,
+    permit: Standing,
 ) -> Searched:
     """Searches in galleries of the data set's own people, and what larger galleries would do.
 
     Raises:
-        PermitError: `permit` does not cover SEARCH.
+        PermitError, Refused: `permit` does not cover SEARCH, or not to the end.
     """
-    require(permit, Touch.SEARCH)
+    require_step(permit, Touch.SEARCH)
     if bootstrap is None or not thresholds:
         return Searched(warnings=("There is too little for searches in galleries.",))
     scores = [each.score for each in thresholds]

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rightface.assay.acquire import Permitted
 from rightface.assay.calibrate import CalibrationError, curve
 from rightface.assay.impostors import Sample, compare
+from rightface.assay.permits import Permitted
 from rightface.faces.packs import ModelPack
 from rightface.faces.rate_table import RateTable
 

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from rightface.assay.bootstrap import NOBODY, SubjectBootstrap
 from rightface.assay.errors import AssayError
 from rightface.assay.intervals import rate, too_few_genuine
+from rightface.assay.permits import Standing, require_step
 from rightface.assay.result import Identification, RankPoint, Rate, SearchPoint
-from rightface.permit import Permit, Touch, require
+from rightface.permit import Touch
 
 DRAWS = 5
 KEPT_OUT = 0.3
@@ -87,7 +88,7 @@ def search_all(
     subjects: NDArray[np.int32],
     thresholds: Sequence[float],
     sizes: Sequence[int] = (),
-    permit: Permit,
+    permit: Standing,
     enrol: Enrol = "one",
     kept_out: float = KEPT_OUT,
     draws: int = DRAWS,
@@ -100,10 +101,10 @@ def search_all(
     possible one, down to 10.
 
     Raises:
-        PermitError: the permit does not cover SEARCH.
+        PermitError, Refused: the permit does not cover SEARCH, or not to the end.
         AssayError: too few people, or a size that they do not reach.
     """
-    require(permit, Touch.SEARCH)
+    require_step(permit, Touch.SEARCH)
     if probes.shape != references.shape or len(subjects) != len(probes):
         raise AssayError("Probes, references and subjects must be given for the same rows.")
     broken = ~(np.isfinite(probes).all(axis=1) & np.isfinite(references).all(axis=1))
@@ -129,8 +130,8 @@ def search_all(
         plan = _planned(known, person, outside, enrol, rng)
         found.append(
             (
-                _search_outsiders(probes, references, plan, sizes, cuts),
-                _search_insiders(probes, references, plan, sizes),
+                _search_outsiders(probes, references, plan, sizes, cuts, permit),
+                _search_insiders(probes, references, plan, sizes, permit),
             )
         )
     return _together(found, len(subjects) - len(known))
@@ -279,6 +280,7 @@ def _search_outsiders(
     plan: _Plan,
     sizes: tuple[int, ...],
     thresholds: NDArray[np.float32],
+    permit: Standing,
 ) -> NonMated:
     searched = len(plan.outsiders)
     best = np.full((searched, len(sizes), CANDIDATES), -np.inf, np.float32)
@@ -288,6 +290,7 @@ def _search_outsiders(
         so_far = np.full((len(side), CANDIDATES), -np.inf, np.float32)
         above = np.zeros((len(side), len(thresholds)), np.int32)
         for start, end, k in _portions(sizes):
+            require_step(permit, Touch.SEARCH)
             scores = _scores(side, references, plan, start, end)
             for t, threshold in enumerate(thresholds):
                 above[:, t] += np.count_nonzero(scores >= threshold, axis=1).astype(np.int32)
@@ -301,7 +304,11 @@ def _search_outsiders(
 
 
 def _search_insiders(
-    probes: Vectors, references: Vectors, plan: _Plan, sizes: tuple[int, ...]
+    probes: Vectors,
+    references: Vectors,
+    plan: _Plan,
+    sizes: tuple[int, ...],
+    permit: Standing,
 ) -> Mated:
     mate = _mate_scores(probes, references, plan)
     rank = np.zeros((len(mate), len(sizes)), np.int32)
@@ -309,6 +316,7 @@ def _search_insiders(
         side, place, own = probes[plan.insiders[some]], plan.place[some], mate[some]
         ahead = np.zeros(len(own), np.int32)
         for start, end, k in _portions(sizes):
+            require_step(permit, Touch.SEARCH)
             scores = _scores(side, references, plan, start, end)
             here = np.flatnonzero((place >= start) & (place < end))
             scores[here, place[here] - start] = -np.inf

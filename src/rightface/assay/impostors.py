@@ -2,38 +2,38 @@
 
 Sets that show the same people under different labels are kept apart. A set of which nobody knows
 who is who counts in its cohorts only: its few comparisons of one person with themselves make those
-rates upper bounds. A permit lasts two minutes: it is asked for
-anew in between. Never knows files, or where permits come from.
+rates upper bounds. Cohorts of a set that the pack's normalisation was fitted on are compared by
+fits without the people compared (`cross_fit`). Memory grows with templates, genuine comparisons and
+the highest of the others, never with all of them. Never knows files, or where permits come from.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rightface.assay import tail as tails
-from rightface.assay.acquire import Permitted
 from rightface.assay.calibrate import CalibrationError, ScoreCounts
 from rightface.assay.cohorts import UNKNOWN, Column
+from rightface.assay.cross_fit import CrossFit, numbered
+from rightface.assay.permits import Permitted, Renewed, Standing, require_step
 from rightface.assay.resampling import Highest, People
 from rightface.faces.face import Templates
 from rightface.faces.packs import ModelPack, Vectors
-from rightface.permit import Permit, Touch, require
+from rightface.permit import Touch
 
 Scores = NDArray[np.float32]
 Rows = NDArray[np.intp]
 Numbers = NDArray[np.int64]
-BLOCK = 512
-"""Rows that are compared with everybody at a time."""
-RENEWED = 45.0
-"""Seconds after which a permit is asked for anew."""
+Persons = NDArray[np.int32]
+ROWS, COLUMNS = 512, 2048
+"""Of a block of comparisons."""
+VECTORS_AT_ONCE = 4096
+"""Templates whose vectors are made at a time: a normalisation needs some kilobytes for each."""
 MOST_HIGHEST = 4_000_000
 """Of the highest comparisons, so many are kept for the intervals."""
 
@@ -49,6 +49,24 @@ class Sample:
     """(n,): numbers of the set's own; None: nobody knows who is who."""
     cohorts: Column | None
     """Of the n photographs."""
+    crossed: CrossFit | None = field(default=None, repr=False)
+    """Of the n photographs, where the pack's normalisation was fitted on them."""
+
+    @property
+    def persons(self) -> Numbers:
+        """(n,): people as 0, 1, …; who is not known is a person of their own."""
+        unknown = np.full(len(self.templates), UNKNOWN, np.int32)
+        return numbered(unknown if self.people is None else self.people)
+
+    def part(self, rows: Rows) -> Sample:
+        """Some of its photographs; by the pack's own comparison."""
+        cohorts = self.cohorts
+        return Sample(
+            name=self.name,
+            templates=self.templates[rows],
+            people=None if self.people is None else self.people[rows],
+            cohorts=None if cohorts is None else replace(cohorts, codes=cohorts.codes[rows]),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +112,7 @@ def compare(
             "No data set says who is who.",
             mend="Give at least one with a column of subjects.",
         )
-    with _Renewed(permitted) as permits:
+    with Renewed(permitted) as permits:
         return _compare(pack, samples, apart, permits)
 
 
@@ -102,7 +120,7 @@ def _compare(
     pack: ModelPack,
     samples: Sequence[Sample],
     apart: Collection[frozenset[str]],
-    permits: _Renewed,
+    permits: Renewed,
 ) -> Compared:
     known = [one for one in samples if one.people is not None]
     everybody = _everybody(pack, known, apart, permits)
@@ -123,41 +141,41 @@ def _compare(
     )
 
 
-class _Renewed:
-    """A permit that is open, never for long."""
+@dataclass(frozen=True)
+class Block:
+    """Some comparisons: rows from `row` on with columns from `column` on."""
 
-    def __init__(self, permitted: Permitted) -> None:
-        self._permitted = permitted
-        self._open = ExitStack()
-        self._permit: Permit | None = None
-        self._since = 0.0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._open.__exit__(*error)
+    scores: Scores
+    """(rows, columns)"""
+    strangers: NDArray[np.bool_]
+    """(rows, columns): which are of different people, to be counted."""
+    own: NDArray[np.bool_]
+    """(rows, columns): which are of one person, to be counted."""
+    row: int
+    column: int
 
     @property
-    def permit(self) -> Permit:
-        """For the next step."""
-        if self._permit is None or time.monotonic() - self._since > RENEWED:
-            self._open.close()
-            self._permit = self._open.enter_context(self._permitted())
-            self._since = time.monotonic()
-        return self._permit
+    def impostors(self) -> Scores:
+        """(k,)"""
+        return self.scores[self.strangers]
 
+    @property
+    def genuine(self) -> Scores:
+        """(k,)"""
+        return self.scores[self.own]
 
-class _Block(NamedTuple):
-    impostors: Scores
-    one: Rows
-    """The row of the one side of each impostor comparison."""
-    other: Rows
-    genuine: Scores
+    def placed(self, which: NDArray[np.bool_]) -> tuple[Scores, Persons, Persons]:
+        """Of some of its comparisons: scores, the one side's rows, the other's."""
+        one, other = np.nonzero(which)
+        return (
+            self.scores[which],
+            (one + self.row).astype(np.int32),
+            (other + self.column).astype(np.int32),
+        )
 
 
 @dataclass(frozen=True)
-class _Pairs:
+class Pairs:
     """Some rows, each with each, once."""
 
     probes: Vectors
@@ -168,50 +186,63 @@ class _Pairs:
     """(n,)"""
     compared: NDArray[np.bool_]
     """(s, s): which sets are compared with which."""
-    permits: _Renewed
+    permits: Standing
 
-    def blocks(self) -> Iterator[_Block]:
+    @classmethod
+    def within(
+        cls, probes: Vectors, references: Vectors, people: Numbers, permits: Standing
+    ) -> Pairs:
+        """Of one set."""
+        return cls(
+            probes, references, people, np.zeros_like(people), np.ones((1, 1), np.bool_), permits
+        )
+
+    def blocks(self) -> Iterator[Block]:
+        """All comparisons.
+
+        Raises:
+            PermitError: the permits do not cover COMPARE.
+            Refused: the gate does not allow the next step.
+        """
         count = len(self.people)
-        for start in range(0, count, BLOCK):
-            rows = np.arange(start, min(start + BLOCK, count))
-            require(self.permits.permit, Touch.COMPARE)
-            scores = self.probes[rows] @ self.references[start:].T
-            later = rows[:, None] < np.arange(start, count)[None, :]
-            same = self.people[rows][:, None] == self.people[None, start:]
-            comparable = self.compared[self.sets[rows]][:, self.sets[start:]]
-            wanted = later & ~same & comparable
-            one, other = np.nonzero(wanted)
-            yield _Block(scores[wanted], rows[one], other + start, scores[later & same])
+        for row in range(0, count, ROWS):
+            rows = slice(row, min(row + ROWS, count))
+            for column in range(row, count, COLUMNS):
+                columns = slice(column, min(column + COLUMNS, count))
+                require_step(self.permits, Touch.COMPARE)
+                scores = self.probes[rows] @ self.references[columns].T
+                later = np.arange(row, rows.stop)[:, None] < np.arange(column, columns.stop)[None]
+                same = self.people[rows, None] == self.people[None, columns]
+                comparable = self.compared[self.sets[rows]][:, self.sets[columns]]
+                yield Block(scores, later & ~same & comparable, later & same, row, column)
 
 
 @dataclass(frozen=True)
 class _Cohort:
     name: str
     data_set: str
-    pairs: _Pairs
+    pairs: Pairs
 
 
 def _everybody(
     pack: ModelPack,
     samples: Sequence[Sample],
     apart: Collection[frozenset[str]],
-    permits: _Renewed,
-) -> _Pairs:
+    permits: Renewed,
+) -> Pairs:
     names = [one.name for one in samples]
     compared = np.array(
         [[one == two or frozenset({one, two}) not in apart for one in names] for two in names]
     )
     people, first = [], 0
     for one in samples:
-        assert one.people is not None  # `compare` chose them so
-        own = _persons(one.people)
+        own = one.persons
         people.append(own + first)
         first += int(own.max(initial=-1)) + 1
     sets = [np.full(len(each), place) for place, each in enumerate(people)]
     templates = np.concatenate([one.templates for one in samples])
-    return _Pairs(
-        pack.probe_vectors(templates, permit=permits.permit),
-        pack.reference_vectors(templates, permit=permits.permit),
+    return Pairs(
+        *_vectors(pack, templates, permits),
         np.concatenate(people),
         np.concatenate(sets),
         compared,
@@ -219,33 +250,29 @@ def _everybody(
     )
 
 
-def _cohorts(pack: ModelPack, sample: Sample, permits: _Renewed) -> Iterator[_Cohort]:
+def _cohorts(pack: ModelPack, sample: Sample, permits: Renewed) -> Iterator[_Cohort]:
     if sample.cohorts is None:
         return
-    probes = pack.probe_vectors(sample.templates, permit=permits.permit)
-    references = pack.reference_vectors(sample.templates, permit=permits.permit)
-    everyone = np.arange(len(sample.templates))
-    people = everyone if sample.people is None else _persons(sample.people)
+    people = sample.persons
     for code, value in enumerate(sample.cohorts.values):
         rows = np.flatnonzero(sample.cohorts.codes == code)
-        pairs = _Pairs(
-            probes[rows],
-            references[rows],
-            people[rows],
-            np.zeros(len(rows), np.int64),
-            np.ones((1, 1), np.bool_),
-            permits,
-        )
+        if sample.crossed is None:
+            vectors = _vectors(pack, sample.templates[rows], permits)
+        else:
+            vectors = sample.crossed.vectors(sample.templates, rows, permit=permits.permit)
+        pairs = Pairs.within(*vectors, people[rows], permits)
         yield _Cohort(f"{value} ({sample.name})", sample.name, pairs)
 
 
-def _persons(people: NDArray[np.int32]) -> Numbers:
-    """0, 1, …; who is not known is a person of their own."""
-    known = people != UNKNOWN
-    found = np.empty(len(people), np.int64)
-    values, found[known] = np.unique(people[known], return_inverse=True)
-    found[~known] = len(values) + np.arange(int((~known).sum()))
-    return found
+def _vectors(pack: ModelPack, templates: Templates, permits: Renewed) -> tuple[Vectors, Vectors]:
+    """Probes and references, some at a time."""
+    parts = [
+        templates[start : start + VECTORS_AT_ONCE]
+        for start in range(0, max(len(templates), 1), VECTORS_AT_ONCE)
+    ]
+    probes = [pack.probe_vectors(part, permit=permits.permit) for part in parts]
+    references = [pack.reference_vectors(part, permit=permits.permit) for part in parts]
+    return np.concatenate(probes), np.concatenate(references)
 
 
 def _ends(scores: Iterable[Scores]) -> tuple[float, float]:
@@ -255,22 +282,17 @@ def _ends(scores: Iterable[Scores]) -> tuple[float, float]:
     return lowest, highest
 
 
-def _highest(everybody: _Pairs, counts: ScoreCounts) -> Highest:
+def _highest(everybody: Pairs, counts: ScoreCounts) -> Highest:
     share = min(tails.HIGHEST_START, MOST_HIGHEST / max(counts.total, 1))
     least = np.float32(counts.score_at(share))
-    kept = []
-    for block in everybody.blocks():
-        over = block.impostors >= least
-        kept.append((block.impostors[over], block.one[over], block.other[over]))
+    kept = [block.placed(block.strangers & (block.scores >= least)) for block in everybody.blocks()]
     scores, one, other = (np.concatenate(some) for some in zip(*kept, strict=True))
     photographs = np.bincount(everybody.people)
     sets = np.zeros(len(photographs), np.int32)
     sets[everybody.people] = everybody.sets
+    people = everybody.people.astype(np.int32)
     return Highest(
-        scores,
-        everybody.people[one].astype(np.int32),
-        everybody.people[other].astype(np.int32),
-        People(photographs, sets, everybody.compared),
+        scores, people[one], people[other], People(photographs, sets, everybody.compared)
     )
 
 

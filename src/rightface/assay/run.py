@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rightface import __version__
-from rightface.assay.acquire import Acquired, Look, Permitted, acquire, plan_of
+from rightface.assay.acquire import Acquired, Look, acquire, plan_of
 from rightface.assay.cells import Cells, cells_of, partitions_of
 from rightface.assay.changes import Kind
 from rightface.assay.cohorts import UNKNOWN
@@ -44,6 +44,7 @@ from rightface.assay.groups import Judge
 from rightface.assay.intervals import rate
 from rightface.assay.manifest import Manifest
 from rightface.assay.operating import Threshold
+from rightface.assay.permits import Permitted, Renewed
 from rightface.assay.result import (
     FMR_TARGETS,
     Assay,
@@ -57,7 +58,6 @@ from rightface.faces.engine import Engine
 from rightface.faces.face import Templates
 from rightface.faces.packs import ModelPack
 from rightface.keys import KeyRing
-from rightface.permit import Permit
 
 Stage: TypeAlias = Callable[[str, int, int], None]
 """Told what is being done, and how much of how much."""
@@ -181,8 +181,8 @@ def assay(
     images = partitions_of(manifest.columns, wanted.crosses)
     partitions = tuple(replace(each, codes=each.codes[rows]) for each in images)
     cells = cells_of(partitions, len(rows))
-    with bench.permitted() as permit:
-        sides = _sides(bench.pack, material.acquired.templates, permit=permit)
+    with Renewed(bench.permitted) as permits:
+        sides = _sides(bench.pack, material.acquired.templates, permits)
         compared = compare_all(
             sides.probes,
             sides.references,
@@ -190,7 +190,7 @@ def assay(
             groups=cells.codes,
             group_count=cells.count,
             axis=_axis(sides, cells.count),
-            permit=permit,
+            permit=permits,
             threads=wanted.threads,
             progress=lambda done, total: stage("comparisons", done, total),
             checkpoint=_checkpoint(directory, material, bench.pack, cells),
@@ -208,8 +208,8 @@ def assay(
     found = Searched()
     if wanted.identify:
         stage("searches", 0, 1)
-        with bench.permitted() as permit:
-            found = searched(sides, material.subjects, thresholds, judge.bootstrap, permit=permit)
+        with Renewed(bench.permitted) as permits:
+            found = searched(sides, material.subjects, thresholds, judge.bootstrap, permit=permits)
         stage("searches", 1, 1)
     suspicious = suspicions(compared, judge.everybody, material.subjects, manifest.numbers[rows])
     data = manifest.data_set(material.digest)
@@ -294,10 +294,10 @@ def _stress(
     return told
 
 
-def _sides(pack: ModelPack, templates: Templates, *, permit: Permit) -> Sides:
+def _sides(pack: ModelPack, templates: Templates, permits: Renewed) -> Sides:
     return Sides(
-        pack.probe_vectors(templates, permit=permit),
-        pack.reference_vectors(templates, permit=permit),
+        pack.probe_vectors(templates, permit=permits.permit),
+        pack.reference_vectors(templates, permit=permits.permit),
     )
 
 

@@ -23,9 +23,10 @@ from rightface.assay.bootstrap import SubjectBootstrap, people
 from rightface.assay.cohorts import UNKNOWN, Column
 from rightface.assay.intervals import rate, too_few_genuine, too_few_impostors
 from rightface.assay.operating import Threshold
+from rightface.assay.permits import Standing, require_step
 from rightface.assay.result import Rate, Stress, StressGroup
 from rightface.faces.packs import Vectors
-from rightface.permit import Permit, Touch, require
+from rightface.permit import Touch
 
 AT_ONCE = 1 << 24
 """Scores that are held at once: 64 MiB."""
@@ -57,7 +58,7 @@ class Compared:
     """Changed probes against unchanged references: what matched, and how genuine pairs scored."""
 
     def __init__(
-        self, unchanged: Unchanged, probes: Vectors, rows: Places, *, permit: Permit
+        self, unchanged: Unchanged, probes: Vectors, rows: Places, *, permit: Standing
     ) -> None:
         """Compare everybody.
 
@@ -70,11 +71,10 @@ class Compared:
         Raises:
             PermitError: it does not.
         """
-        require(permit, Touch.COMPARE)
         self.unchanged, self.rows = unchanged, rows
         self.person = people(unchanged.subjects)
         lowest = min((each.score for each in unchanged.thresholds), default=np.inf)
-        found = list(self._matches(probes, lowest))
+        found = list(self._matches(probes, lowest, permit))
         self.probe = np.concatenate([each[0] for each in found]) if found else _NONE
         self.reference = np.concatenate([each[1] for each in found]) if found else _NONE
         self.scores = (
@@ -91,12 +91,13 @@ class Compared:
         )
 
     def _matches(
-        self, probes: Vectors, lowest: float
+        self, probes: Vectors, lowest: float, permit: Standing
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]]:
         """Probe's row, reference's row, score: of different people, from `lowest` on."""
         references = self.unchanged.references
         step = max(1, AT_ONCE // max(1, len(references)))
         for start in range(0, len(probes), step):
+            require_step(permit, Touch.COMPARE)
             scores = probes[start : start + step] @ references.T
             probe, reference = np.nonzero(scores >= lowest)
             row = self.rows[start + probe].astype(np.int64)
@@ -212,7 +213,7 @@ def stress_of(
     kind: str,
     level: float,
     unit: str,
-    permit: Permit,
+    permit: Standing,
 ) -> tuple[Stress, ...]:
     """One change at one level, at each threshold.
 

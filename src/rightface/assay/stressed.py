@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rightface.assay.acquire import Acquired, Look, Permitted, Progress, acquire
+from rightface.assay.acquire import Acquired, Look, Progress, acquire
 from rightface.assay.changes import KINDS, Kind, change
 from rightface.assay.manifest import Manifest
+from rightface.assay.permits import Permitted, Renewed
 from rightface.assay.result import Stress
 from rightface.assay.stress import Unchanged, stress_of
 from rightface.assay.table_file import open_table, text
@@ -99,16 +100,16 @@ def _figures(
     level: float,
     permitted: Permitted,
 ) -> tuple[Stress, ...]:
-    with permitted() as permit:
+    with Renewed(permitted) as permits:
         return stress_of(
             unchanged,
-            pack.probe_vectors(acquired.templates, permit=permit),
+            pack.probe_vectors(acquired.templates, permit=permits.permit),
             acquired.rows,
             np.ones(len(unchanged.subjects), np.bool_),
             kind=kind.name,
             level=level,
             unit=kind.unit,
-            permit=permit,
+            permit=permits,
         )
 
 

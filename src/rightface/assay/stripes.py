@@ -1,11 +1,12 @@
 """Works through the stripes of a comparison in threads, and keeps what is done for after a kill.
 
     1. Stripes are given out in order; what comes back is added up in order.
-    2. Now and then the sum is written to a new file, which takes the checkpoint's place at once.
+    2. Now and then, and where the gate says no, the sum is written to a new file, which takes the
+       checkpoint's place at once.
     3. A later run of the same data (by digest) goes on after the last stripe of that sum.
     4. At the end the checkpoint goes.
 
-Never knows permits, nor what a score means.
+Each stripe begins under a permit that is open. Never knows what a score means.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ from rightface.assay.blocks import Counted, Counter, Sorted
 from rightface.assay.counts import Axis
 from rightface.assay.errors import AssayError
 from rightface.assay.leads import Highest, Rows, Scores
+from rightface.assay.permits import Standing, due, require_step
+from rightface.errors import Refused
+from rightface.permit import Touch
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Told how many comparisons are done, of how many."""
@@ -93,6 +97,7 @@ def run(
     rows: Sorted,
     empty: Tally,
     *,
+    permit: Standing,
     threads: int,
     progress: Progress | None,
     checkpoint: Path | None,
@@ -100,6 +105,7 @@ def run(
     """All stripes of those rows, added to `empty` or to what the checkpoint holds.
 
     Raises:
+        PermitError, Refused: `permit` does not cover COMPARE, or not to the end.
         CheckpointError: the checkpoint is of other data, or damaged; or it cannot be written.
     """
     stripes = rows.stripes()
@@ -116,7 +122,8 @@ def run(
         running: deque[Future[Counted]] = deque()
         try:
             while waiting or running:
-                while waiting and len(running) < 2 * threads:
+                while waiting and len(running) < 2 * threads and not (running and due(permit)):
+                    require_step(permit, Touch.COMPARE)
                     running.append(pool.submit(counter.count, waiting.pop(0), tally.leads.above))
                 tally.add(running.popleft().result())
                 done += sizes[tally.stripes - 1]
@@ -125,6 +132,10 @@ def run(
                 if checkpoint and time.monotonic() - written >= SECONDS:
                     _write(checkpoint, digest, tally)
                     written = time.monotonic()
+        except Refused:
+            if checkpoint:
+                _write(checkpoint, digest, tally)
+            raise
         finally:
             for each in running:
                 each.cancel()

@@ -32,15 +32,14 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from numpy.typing import NDArray
 
-from rightface.assay.acquire import Permitted, Progress
+from rightface.assay.acquire import Progress
 from rightface.assay.cohorts import UNKNOWN
 from rightface.assay.errors import AssayError
 from rightface.assay.manifest import Manifest
+from rightface.assay.permits import Permitted, Renewed
 from rightface.errors import SettingsError, StorageError
 from rightface.permit import Permit, Touch, require
 
-PORTION = 16
-"""Requests under one permit, which lasts two minutes."""
 TIMEOUT = 5
 """Seconds that one request may take to connect, and to answer."""
 ATTEMPTS = 2
@@ -200,7 +199,7 @@ def ask(
         manifest: the data set that the plan is of.
         plan: the pairs.
         directory: where the answers are recorded.
-        permitted: asks the gate, for each portion.
+        permitted: asks the gate, as often as it takes.
         per_second: requests per second, at most.
         progress: told of pairs that have an answer.
         pause: waits so many seconds.
@@ -216,18 +215,16 @@ def ask(
     began, sent = time.perf_counter(), 0
     if progress is not None:
         progress(len(known), len(plan))
-    with records:
-        for start in range(0, len(left), PORTION):
-            with permitted() as permit:
-                for place in left[start : start + PORTION]:
-                    ready = began + sent / per_second - time.perf_counter()
-                    if ready > 0:
-                        pause(ready)
-                    known[place] = _asked(service, manifest, plan, place, permit=permit)
-                    records.add(place, known[place])
-                    sent += 1
-                    if progress is not None:
-                        progress(len(known), len(plan))
+    with records, Renewed(permitted) as permits:
+        for place in left:
+            ready = began + sent / per_second - time.perf_counter()
+            if ready > 0:
+                pause(ready)
+            known[place] = _asked(service, manifest, plan, place, permit=permits.permit)
+            records.add(place, known[place])
+            sent += 1
+            if progress is not None:
+                progress(len(known), len(plan))
     return _answers(plan, known, len(manifest), sent, time.perf_counter() - began)
 
 
