@@ -45,7 +45,8 @@ def in_words(exclusions: Iterable[Exclusion]) -> str:
     return " ".join(f"{one.reason} ({one.count})" for one in exclusions)
 
 
-def named(rows: Sequence[int]) -> str:
-    """The first few row numbers, for a message."""
+def named(rows: Sequence[int], count: int = 0) -> str:
+    """The first few row numbers, for a message; `count`: of how many, if not all are here."""
     shown = ", ".join(str(int(row)) for row in rows[:5])
-    return f"row {shown}" if len(rows) == 1 else f"rows {shown}" + (" …" if len(rows) > 5 else "")
+    more = max(len(rows), count) > len(rows[:5])
+    return f"row {shown}" if len(rows) == 1 and not more else f"rows {shown}" + " …" * more

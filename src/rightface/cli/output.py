@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -29,18 +30,35 @@ Data = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
 
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Controls of terminals and of the direction of writing (Unicode TR 36, section 2): a name that
+holds them could make a line say what it does not."""
+
+
+def visible(text: str) -> str:
+    """One line with what acts on a terminal, but is not seen, written out: `\\u202e`."""
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _visible_lines(text: str) -> str:
+    return "\n".join(map(visible, text.split("\n")))
+
+
 def say(line: str = "") -> None:
-    """One line of text for a person. Never interpreted as markup."""
-    Console(soft_wrap=True, highlight=False, emoji=False).print(line, markup=False)
+    """Text for a person. Never interpreted as markup, nor by the terminal."""
+    console = Console(soft_wrap=True, highlight=False, emoji=False)
+    console.print(_visible_lines(line), markup=False)
 
 
 def show_table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     """A table for a person."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(visible(column), overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(visible(cell)) for cell in row))
     wide = Console(highlight=False, emoji=False)
     if not wide.is_terminal:
         wide.width = 200  # a pipe has no edge to fold at
@@ -55,9 +73,14 @@ def counted(number: int, things: str) -> str:
 def emit(value: Any, as_json: bool, human: Callable[[], None]) -> None:
     """Print `value` as JSON, or let `human` print it."""
     if as_json:
-        typer.echo(json.dumps(plain(value), indent=2, ensure_ascii=False))
+        typer.echo(_json(plain(value)))
     else:
         human()
+
+
+def _json(told: Any) -> str:
+    """What JSON leaves as it is, but a terminal does not, is in texts alone: written out there."""
+    return _visible_lines(json.dumps(told, indent=2, ensure_ascii=False))
 
 
 def plain(value: Any) -> Any:
@@ -94,10 +117,10 @@ def reporting(as_json: bool = False) -> Iterator[None]:
             told = error_json(error)
             if isinstance(error, Refused):
                 told["refusal"] = plain(getattr(error.refusal, "ruling", None))
-            typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
+            typer.echo(_json(told))
         else:
             Console(stderr=True, soft_wrap=True, highlight=False, emoji=False).print(
-                error.diagnostics(), markup=False
+                _visible_lines(error.diagnostics()), markup=False
             )
         raise typer.Exit(error.exit_status) from error
     except BrokenPipeError:

@@ -18,10 +18,10 @@ from rightface.cli.assay.bench import (
     crosses,
     measuring_in,
     progress,
-    show,
     targets,
     write,
 )
+from rightface.cli.assay.shown import show
 from rightface.cli.output import Json, emit, reporting, say
 from rightface.errors import SettingsError
 from rightface.settings import Settings

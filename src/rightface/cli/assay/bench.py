@@ -19,13 +19,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from rightface.cli.output import say, show_table
+from rightface.cli.output import say
 from rightface.errors import SettingsError, StorageError
 from rightface.settings import FILE as SETTINGS
 
 if TYPE_CHECKING:
     from rightface.assay.manifest import Manifest
-    from rightface.assay.result import Assay, OperatingPoint, Partition, Rate
+    from rightface.assay.result import Assay
     from rightface.assay.run import Bench, Stage
     from rightface.assay.sealed_parts import Sealed
     from rightface.service.measuring import Measuring
@@ -211,148 +211,3 @@ def write(told: Assay, path: Path) -> None:
         beside.replace(path)
     except OSError as error:
         raise StorageError(f"'{path}' cannot be written.", why=str(error.strerror)) from error
-
-
-def show(told: Assay) -> None:
-    """The document's main figures, for a person."""
-    data, verified = told.data, told.verification
-    people = f"{data.subjects:,} people, " if data.subjects else ""
-    say(f"{data.name}: {data.images:,} of {data.rows:,} rows, {people}{_failures(told)}")
-    say(f"{verified.genuine:,} genuine and {verified.impostor:,} impostor comparisons.")
-    if verified.ten_fold is not None:
-        fold = verified.ten_fold
-        say(
-            f"{fold.folds} folds of {fold.pairs:,} pairs: accuracy "
-            f"{fold.accuracy:.2%} ± {fold.standard_error:.2%}"
-        )
-    if verified.eer.value is not None:
-        say(f"Equal error rate: {verified.eer.value:.2%}")
-    say()
-    show_table(
-        ("FMR asked", "threshold", "FNMR", "95 %", "true matches"),
-        [
-            (
-                f"{at.fmr_target:g}",
-                "–" if at.threshold is None else f"{at.threshold:.4f}",
-                *_fnmr(at.fnmr),
-                "–" if at.fnmr.rate is None else f"{1 - at.fnmr.rate:.2%}",
-            )
-            for at in verified.at
-        ],
-    )
-    shown = _shown_target(told)
-    for partition in told.partitions:
-        if shown is not None:
-            _show_partition(partition, shown)
-    _show_searches(told, shown)
-    _show_stress(told, shown)
-    for suspicion in told.data.suspicions[:MOST_SUSPICIONS]:
-        say(f"Look at this: {suspicion.what}")
-    if len(told.data.suspicions) > MOST_SUSPICIONS:
-        say(f"… and {len(told.data.suspicions) - MOST_SUSPICIONS} more in the document.")
-    for warning in told.warnings:
-        say(f"Note: {warning}")
-    for caveat in data.caveats:
-        say(f"Caveat: {caveat}")
-
-
-def _show_partition(partition: Partition, shown: float) -> None:
-    name = " × ".join(partition.columns)
-    say()
-    say(f"By {name}, at everybody's threshold for an FMR of {shown:g}:")
-    rows: list[tuple[str, ...]] = []
-    for group in partition.groups:
-        at = next(each for each in group.at if each.fmr_target == shown)
-        rows.append(
-            (
-                group.name,
-                "–" if group.subjects is None else f"{group.subjects:,}",
-                *_fmr(at.fmr),
-                *_fnmr(at.fnmr),
-                _too_few(at),
-            )
-        )
-    show_table(("group", "people", "FMR", "95 %", "FNMR", "95 %", ""), rows)
-    for each in partition.differentials:
-        if each.measure == "worst-over-best" and each.fmr_target == shown and each.of == "fmr":
-            worst = each.value.value
-            if worst is not None:
-                say(f"Worst over best FMR: {worst:.1f} ({each.worst} over {each.best})")
-
-
-def _too_few(at: OperatingPoint) -> str:
-    """Which of both rates rests on too little; a rate of nothing shows that by itself."""
-    rates = (("FMR", at.fmr), ("FNMR", at.fnmr))
-    short = [name for name, rate in rates if rate.too_few and rate.trials]
-    return f"too few: {', '.join(short)}" if short else ""
-
-
-def _show_searches(told: Assay, shown: float | None) -> None:
-    rows: list[tuple[str, ...]] = []
-    for each in told.identification:
-        at = next((one for one in each.at if one.fmr_target == shown), None)
-        if at is not None and each.ranks:
-            rows.append(
-                (
-                    f"{each.gallery_size:,}",
-                    f"{each.mated_searches:,}",
-                    *_fnmr(at.fnir),
-                    f"{each.non_mated_searches:,}",
-                    *_fnmr(at.fpir),
-                    _fnmr(each.ranks[0].hit)[0],
-                )
-            )
-    if rows:
-        say()
-        say(f"Searches, at everybody's threshold for an FMR of {shown:g}:")
-        head = ("gallery", "mated", "FNIR", "95 %", "non-mated", "FPIR", "95 %", "rank 1")
-        show_table(head, rows)
-
-
-def _show_stress(told: Assay, shown: float | None) -> None:
-    rows: list[tuple[str, ...]] = []
-    for each in told.stress:
-        everybody = next((group for group in each.groups if not group.name), None)
-        if everybody is not None and each.fmr_target == shown:
-            rows.append(
-                (
-                    f"{each.kind} {each.level:g}",
-                    each.unit,
-                    _fnmr(everybody.failures)[0],
-                    _fmr(everybody.fmr)[0],
-                    *_fnmr(everybody.fnmr),
-                )
-            )
-    if rows:
-        say()
-        say(f"Under stress, at everybody's threshold for an FMR of {shown:g}:")
-        show_table(("change", "", "no face", "FMR", "FNMR", "95 %"), rows)
-
-
-def _shown_target(told: Assay) -> float | None:
-    """0.001, or the smallest false match rate that could be set."""
-    settled = [at.fmr_target for at in told.verification.at if at.threshold is not None]
-    if not settled:
-        return None
-    return 1e-3 if 1e-3 in settled else min(settled)
-
-
-def _failures(told: Assay) -> str:
-    if told.failures is None:
-        return "scores only"
-    return f"{told.failures.errors:,} without a face that could be used"
-
-
-def _fmr(told: Rate) -> tuple[str, str]:
-    """A false match rate and its interval: it spans many powers of ten."""
-    if told.rate is None or told.low is None or told.high is None:
-        return "–", ""
-    rate, low, high = (f"{each:.1e}" if each else "0" for each in (told.rate, told.low, told.high))
-    return rate, f"{low} – {high}"
-
-
-def _fnmr(told: Rate) -> tuple[str, str]:
-    """A false non-match rate and its interval, in hundredths."""
-    if told.rate is None or told.low is None or told.high is None:
-        return "–", ""
-    return f"{told.rate:.2%}", f"{told.low:.2%} – {told.high:.2%}"

@@ -22,10 +22,10 @@ from rightface.cli.assay.bench import (
     crosses,
     measuring_in,
     progress,
-    show,
     targets,
     write,
 )
+from rightface.cli.assay.shown import show
 from rightface.cli.output import Json, emit, reporting, say
 from rightface.settings import Settings
 

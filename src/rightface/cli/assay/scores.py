@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from rightface.cli.assay.bench import FILE, Out, Targets, crosses, made, show, targets, write
+from rightface.cli.assay.bench import FILE, Out, Targets, crosses, made, targets, write
+from rightface.cli.assay.shown import show
 from rightface.cli.output import Json, emit, reporting, say
 
 
