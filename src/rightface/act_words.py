@@ -29,6 +29,7 @@ ACTS = {
     "attester-add": Act("lost"),
     "attester-end": Act("again"),
     "backup": Act("lost"),
+    "comparison-change": Act("lost"),  # each decision says how it compared
     "commitment-adopt": Act("again"),
     "commitment-withdraw": Act("lost"),
     "consent-record": Act("lost"),

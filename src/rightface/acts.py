@@ -35,6 +35,7 @@ from rightface.act_words import ACTS
 from rightface.credentials import CredentialRow
 from rightface.erased import Erased
 from rightface.errors import LedgerError
+from rightface.faces.packs import RAW
 from rightface.gallery import targets as gallery_targets
 from rightface.gallery.rows import CollectionRow, FaceRow
 from rightface.instance import OPERATOR, SUPPRESS, Instance
@@ -70,8 +71,13 @@ def require_agreement(instance: Instance) -> int:
     Raises:
         LedgerError: they do not agree. It names each disagreement by its ledger index.
     """
+    return len(agreed(instance).acts)
+
+
+def agreed(instance: Instance) -> Told:
+    """As `require_agreement`; what the ledger's acts say."""
     with instance.database.read() as session:
-        told = _Told.by(session)
+        told = Told.by(session)
         problems = list(dict.fromkeys(_Replay(instance, session, told).problems()))
         if damaged := consents.damaged(session, instance.keyring):
             _log.error("%d consents are not as they were written; they cover nothing", damaged)
@@ -83,11 +89,11 @@ def require_agreement(instance: Instance) -> int:
             mend="Bring back the database as it was, or withdraw, revoke and end anew what is "
             "named, with `rightface`, and ask who can write to the database.",
         )
-    return len(told.acts)
+    return told
 
 
 @dataclass
-class _Told:
+class Told:
     """What the ledger says of acts and of erasures."""
 
     acts: list[tuple[int, Act]] = field(default_factory=list)
@@ -95,8 +101,15 @@ class _Told:
     made: list[tuple[int, int]] = field(default_factory=list)
     """(entry, its decision) of each collection that was made."""
 
+    @property
+    def comparison(self) -> str:
+        """How faces were compared by what was stated last; entries before any said so: raw."""
+        said = [act["comparison"] for _, act in self.acts if "comparison" in act]
+        return said[-1] if said else RAW
+
     @classmethod
-    def by(cls, session: Session) -> _Told:
+    def by(cls, session: Session) -> Told:
+        """Read the whole ledger once."""
         told, size = cls(), log.size(session)
         for start in range(0, size, _AT_ONCE):
             bodies = log.entries(session, start, min(start + _AT_ONCE, size))
@@ -123,7 +136,7 @@ class _Told:
 
 
 class _Replay:
-    def __init__(self, instance: Instance, session: Session, told: _Told) -> None:
+    def __init__(self, instance: Instance, session: Session, told: Told) -> None:
         self._instance = instance
         self._session = session
         self._told = told

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Self
@@ -57,6 +57,7 @@ from rightface.law.gate import Gate, Judged
 from rightface.law.operation import Operation
 from rightface.law.ruling import Refusal
 from rightface.law.testing import load_tested
+from rightface.law.touches import touches_of
 from rightface.ledger import log
 from rightface.ledger.leaf import Leaf
 from rightface.ledger.publish import Publisher
@@ -64,13 +65,15 @@ from rightface.leftovers import sweep_leftovers
 from rightface.migrations import HEAD, migrate, revision
 from rightface.migrations.backup import before_migration
 from rightface.objects import ObjectStore
-from rightface.permit import Permit
+from rightface.permit import Permit, Touch
 from rightface.serving import SoleServer
 from rightface.settings import Settings
 
 _log = logging.getLogger(__name__)
 _acting: ContextVar[str | None] = ContextVar("rightface-acting", default=None)
 OPERATOR = "operator"
+MEASURES = "measure-accuracy"
+"""Compares in whatever way is measured; its result says in which."""
 RESTORED = "restored.json"
 """The file that marks a data directory as restored from a backup and not yet replayed."""
 SUPPRESS = "suppress"
@@ -214,7 +217,7 @@ class Instance:
     def _found(self, session: Session) -> None:
         now = datetime.now(UTC)
         settings = self.settings
-        self.record_act(session, "instance-create")
+        self.record_act(session, "instance-create", comparison=self._known_comparison())
         duties.record_duty(
             session,
             self.keyring,
@@ -394,6 +397,23 @@ class Instance:
         """Of the pack's score normalisation, hex; empty: raw scores."""
         return self.pack.calibration.provenance.comparison_digest
 
+    @cached_property
+    def comparison(self) -> str:
+        """How this instance compares templates, as the ledger says it: `raw`, or name and digest.
+
+        Raises:
+            WeightsError: the pack in use cannot be loaded.
+        """
+        digest = self.pack.comparison_digest
+        return f"{self.pack.comparison}.{digest}" if digest else self.pack.comparison
+
+    def _known_comparison(self) -> str | None:
+        try:
+            return self.comparison
+        except WeightsError as error:
+            _log.error("the model pack cannot be loaded: %s", error.what)
+            return None
+
     def shipped_evidence(self) -> tuple[Evidence, ...]:
         """What was measured of the pack in use and came with it; the first is its calibration.
 
@@ -427,6 +447,9 @@ class Instance:
     def _record_decision(self, operation: Operation, judged: Judged) -> int:
         evidence = self.shipped_evidence()
         words = self.library.vocabulary  # a caller's own words never enter the ledger
+        compares = operation.action != MEASURES and not _COMPARING.isdisjoint(
+            touches_of(operation.action)
+        )
 
         def work(session: Session) -> int:
             ruling = judged(session)
@@ -447,6 +470,7 @@ class Instance:
                     reasons=_fitting(dict.fromkeys(reason.key for reason in ruling.reasons)),
                     policy=ruling.policy_digest,
                     pack=evidence[0].pack_digest if evidence else None,
+                    comparison=self.comparison if evidence and compares else None,
                     subjects=tuple(
                         self.vault.commitment(session, each) for each in operation.subjects
                     ),
@@ -590,6 +614,7 @@ class Instance:
         records: tuple[str, ...] = (),
         gallery: str | None = None,
         at: datetime | None = None,
+        comparison: str | None = None,
     ) -> int:
         """Append an act of the operator (a licence issued, a consent recorded), with its change.
 
@@ -607,6 +632,7 @@ class Instance:
                 records=(*records, *acting()),
                 licence=licence,
                 gallery=gallery,
+                comparison=comparison,
                 outcome="done",
                 reasons=reasons,
                 subjects=subjects,
@@ -670,6 +696,7 @@ def _require_unused(database: Database) -> None:
             )
 
 
+_COMPARING = frozenset({Touch.COMPARE, Touch.SEARCH})
 _SUBJECTS_PER_LEAF = 500
 _RECORDS_PER_LEAF = 256
 _REASONS_PER_LEAF = 128

@@ -34,7 +34,8 @@ class Settings:
     threads: int = 0
     """Threads for inference; 0: one per core this process may use."""
     comparison: str = "equalised"
-    """How templates are compared: `equalised`, or `raw`; see docs/equalise.md."""
+    """How templates are compared: `equalised`, or `raw`; see docs/equalise.md. Of an instance whose
+    file does not say: `raw`."""
     keep_crops: bool = False
     """Keep an encrypted 150-pixel crop of each enrolled face (for review and re-embedding)."""
     review_hours: int = 72
@@ -144,7 +145,8 @@ class Settings:
                 why="It is a share of searches; 0 sets none.",
                 mend="For example 0.001.",
             )
-        if told.get("comparison", "equalised") not in ("equalised", "raw"):
+        # A file that does not say is of an instance from before there was a choice.
+        if told.setdefault("comparison", "raw") not in ("equalised", "raw"):
             raise SettingsError("comparison must be 'equalised' or 'raw'.")
         return cls(data=data, **told)
 

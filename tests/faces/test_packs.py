@@ -128,6 +128,8 @@ def test_the_settings_know_two_comparisons(tmp_path: Path) -> None:
     for comparison in packs.COMPARISONS:
         (tmp_path / "rightface.toml").write_text(f'comparison = "{comparison}"\n')
         assert Settings.load(tmp_path).comparison == comparison
+    (tmp_path / "rightface.toml").write_text("")
+    assert Settings.load(tmp_path).comparison == "raw", "of an instance from before the choice"
     (tmp_path / "rightface.toml").write_text('comparison = "fair"\n')
     with pytest.raises(SettingsError, match="'equalised' or 'raw'"):
         Settings.load(tmp_path)

@@ -35,6 +35,7 @@ LEAVES = st.builds(
     reasons=st.lists(st.sampled_from(["us-il-bipa-2008#15b", "a#19B.2(d)", "x"]), max_size=4),
     policy=st.none() | DIGESTS,
     pack=st.none() | DIGESTS,
+    comparison=st.none() | st.just("raw") | DIGESTS.map("equalised-1.{}".format),
     subjects=st.lists(DIGESTS, max_size=4),
     records=st.lists(
         st.sampled_from(["wrt-" + "0a" * 12, "evd-" + "b1" * 12, "search:7"]), max_size=3
@@ -89,6 +90,9 @@ FREE_TEXT: dict[str, dict[str, Any]] = {
     "a_reference_as_subject": {"subjects": ("alice",)},
     "an_upper_case_digest": {"subjects": ("A" * 64,)},
     "a_short_digest": {"policy": "ab"},
+    "a_comparison_without_its_digest": {"comparison": "equalised-1"},
+    "a_sentence_as_comparison": {"comparison": f"alice.{'0' * 64} and more"},
+    "a_long_comparison": {"comparison": f"{'a' * 33}.{'0' * 64}"},
     "a_sentence_as_reason": {"reasons": ("she did not agree",)},
     "a_sentence_after_the_instrument": {"reasons": ("us-il-bipa-2008#she did not agree",)},
     "a_lower_case_place": {"jurisdictions": ("us-il",)},

@@ -35,6 +35,7 @@ _RECORD = re.compile(
 )
 _REQUEST = re.compile(r"[A-Za-z0-9-]+", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_COMPARISON = re.compile(r"raw|[a-z][a-z0-9-]{0,31}\.[0-9a-f]{64}", re.ASCII)
 _SHORT = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 
@@ -48,6 +49,7 @@ _WORDS = {  # field: (pattern, longest)
     "outcome": (_WORD, 64),
     "policy": (_DIGEST, 64),
     "pack": (_DIGEST, 64),
+    "comparison": (_COMPARISON, 97),
     "request": (_REQUEST, 64),
 }
 _LISTS = {  # field: (pattern, longest, most)
@@ -91,6 +93,8 @@ class Leaf:
     """SHA-256 of the policies in force, hex."""
     pack: str | None = None
     """SHA-256 of the model pack, hex."""
+    comparison: str | None = None
+    """How templates are compared: `raw`, or the score normalisation's name, a dot, its SHA-256."""
     subjects: tuple[str, ...] = ()
     """Keyed commitments (hex), never references."""
     forgotten: tuple[str, ...] = ()

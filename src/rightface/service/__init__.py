@@ -17,7 +17,7 @@ from typing import Self
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from rightface import acts
+from rightface import acts, comparison
 from rightface.errors import LicenceError, RightfaceError
 from rightface.instance import Instance
 from rightface.law import licences
@@ -78,7 +78,8 @@ class Service(
         Raises:
             LedgerError: the records are not what the ledger's acts say; nothing is served.
         """
-        acts.require_agreement(self.instance)
+        told = acts.agreed(self.instance)
+        comparison.follow(self.instance, told.comparison)
         _ = self.instance.engine
         self.publish_ledger()
         self._keeper.start()
