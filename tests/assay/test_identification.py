@@ -6,14 +6,15 @@ from numpy.typing import NDArray
 
 from rightface.assay import identification
 from rightface.assay.bootstrap import SubjectBootstrap
+from rightface.assay.cohorts import column
 from rightface.assay.errors import AssayError
 from rightface.assay.identification import (
     Enrol,
     Searches,
     gallery_sizes,
-    identifications,
     search_all,
 )
+from rightface.assay.search_rates import identifications
 from rightface.errors import PermitError
 from tests.conftest import Permitted
 
@@ -150,6 +151,41 @@ def test_the_document_adds_up(permitted: Permitted) -> None:
     )
     assert short[2].at[0].fnir.errors >= told[2].at[0].fnir.errors
     assert short[2].at[0].fnir.errors >= told[2].mated_searches - told[2].ranks[0].hit.errors
+
+
+def test_groups_are_searched_in_everybodys_gallery(permitted: Permitted) -> None:
+    vectors, subjects = drawn(80)
+    labels = column("gender", [["f", "m", ""][who % 3] for who in subjects])
+    found = search(permitted, vectors, subjects, sizes=(20, 56), thresholds=(0.4, 0.6))
+    bootstrap = SubjectBootstrap(subjects, replicates=50)
+    small, told = identifications(found, bootstrap, (1e-2, None), partitions=(labels,))
+    assert small.groups == ()
+    assert [(each.columns, each.name) for each in told.groups] == [
+        (("gender",), "f"),
+        (("gender",), "m"),
+    ]
+    for code, group in enumerate(told.groups):
+        outside = labels.codes[found.non_mated.rows] == code
+        inside = (labels.codes[found.mated.rows] == code) & (found.mated.place < 56)
+        for t, point in enumerate(group.at):
+            assert point.threshold == told.at[t].threshold
+            assert point.fpir.trials == outside.sum()
+            assert point.fpir.errors == (found.non_mated.counts[outside, 1, t] > 0).sum()
+            assert point.fnir.trials == inside.sum()
+            missed = found.mated.score[inside] < np.float32(point.threshold)
+            assert point.fnir.errors == missed.sum()
+            if 0 < point.fpir.errors < point.fpir.trials:
+                assert point.fpir.method == "subject-bootstrap"
+        assert group.rank_one.errors == (found.mated.rank[inside, 1] == 1).sum()
+    few = column("region", ["north" if who < 5 else "south" for who in subjects])
+    told = identifications(found, bootstrap, (1e-2, None), partitions=(few,))[-1]
+    assert told.groups[0].rank_one.too_few
+    assert not told.groups[1].rank_one.too_few
+    whole = identifications(
+        found, bootstrap, (1e-2, None), partitions=(column("all", ["x"] * len(subjects)),)
+    )[-1]
+    assert whole.groups[0].at == whole.at
+    assert whole.groups[0].rank_one == whole.ranks[0].hit
 
 
 def test_people_who_are_told_apart_are_always_found(permitted: Permitted) -> None:

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from rightface.assay.acquire import QUALITIES
 from rightface.assay.bootstrap import SubjectBootstrap
+from rightface.assay.cohorts import Column
 from rightface.assay.comparisons import Comparisons
 from rightface.assay.counts import Counts
 from rightface.assay.discard import DIRECTIONS, error_versus_discard
 from rightface.assay.errors import AssayError
-from rightface.assay.identification import identifications, search_all
+from rightface.assay.identification import search_all
 from rightface.assay.label_checks import swapped
 from rightface.assay.operating import Threshold
 from rightface.assay.pairs import Pairs
@@ -32,6 +33,7 @@ from rightface.assay.result import (
     Suspicion,
     TenFold,
 )
+from rightface.assay.search_rates import identifications
 from rightface.faces.packs import Vectors
 from rightface.permit import Permit, Touch, require
 
@@ -154,10 +156,19 @@ def searched(
     subjects: NDArray[np.int32],
     thresholds: Sequence[Threshold],
     bootstrap: SubjectBootstrap | None,
+    partitions: Sequence[Column],
     *,
     permit: Standing,
 ) -> Searched:
     """Searches in galleries of the data set's own people, and what larger galleries would do.
+
+    Args:
+        sides: (m, d) each.
+        subjects: (m,)
+        thresholds: set on everybody.
+        bootstrap: the people as drawn; None where there are too few.
+        partitions: of the m rows: by whom searches are told apart.
+        permit: covers SEARCH; one that is renewed where this may take minutes.
 
     Raises:
         PermitError, Refused: `permit` does not cover SEARCH, or not to the end.
@@ -176,7 +187,7 @@ def searched(
     predicted = predict(found.non_mated, bootstrap, targets)
     why_not = f"Nothing is predicted for larger galleries: {predicted.why_not}"
     return Searched(
-        identifications(found, bootstrap, targets),
+        identifications(found, bootstrap, targets, partitions=partitions),
         predicted.predictions,
         (why_not,) if predicted.why_not else (),
     )

@@ -18,11 +18,9 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rightface.assay.bootstrap import NOBODY, SubjectBootstrap
+from rightface.assay.bootstrap import NOBODY
 from rightface.assay.errors import AssayError
-from rightface.assay.intervals import rate, too_few_genuine
 from rightface.assay.permits import Standing, require_step
-from rightface.assay.result import Identification, RankPoint, Rate, SearchPoint
 from rightface.permit import Touch
 
 DRAWS = 5
@@ -30,7 +28,6 @@ KEPT_OUT = 0.3
 """The share of people who are in no gallery."""
 CANDIDATES = 10
 """The best false candidates that are kept of each non-mated search, for `prediction`."""
-RANKS = (1, 5, 10, 20, 50)
 _PROBES_AT_ONCE = 1024
 _REFERENCES_AT_ONCE = 4096
 
@@ -143,64 +140,6 @@ def gallery_sizes(largest: int) -> tuple[int, ...]:
     while sizes[-1] // 2 >= 10:
         sizes.append(sizes[-1] // 2)
     return tuple(reversed(sizes))
-
-
-def identifications(
-    searches: Searches,
-    bootstrap: SubjectBootstrap,
-    targets: Sequence[float | None],
-    *,
-    ranks: Sequence[int] = RANKS,
-    longest: int | None = None,
-) -> tuple[Identification, ...]:
-    """FPIR, FNIR and rank-k hits at every gallery size; searches of all draws count together.
-
-    `targets`: the false match rate behind each threshold of the searches, or None. A mated search
-    misses if its mate scores below the threshold, or comes after `longest` candidates. The
-    intervals draw the people searched for again, not the people enrolled.
-    """
-    told: list[Identification] = []
-    non_mated, mated = searches.non_mated, searches.mated
-    for k, size in enumerate(non_mated.sizes):
-        enrolled = mated.place < size
-        rows, score, rank = mated.rows[enrolled], mated.score[enrolled], mated.rank[enrolled, k]
-        listed = rank <= longest if longest else np.ones(len(rank), np.bool_)
-        points = [
-            SearchPoint(
-                fmr_target=target,
-                threshold=threshold,
-                fpir=_share(bootstrap, non_mated.rows, non_mated.counts[:, k, t] > 0),
-                fnir=_share(bootstrap, rows, (score < np.float32(threshold)) | ~listed),
-            )
-            for t, (target, threshold) in enumerate(zip(targets, non_mated.thresholds, strict=True))
-        ]
-        told.append(
-            Identification(
-                gallery_size=size,
-                mated_searches=len(rows),
-                non_mated_searches=len(non_mated.rows),
-                at=tuple(points),
-                ranks=tuple(
-                    RankPoint(rank=r, hit=_share(bootstrap, rows, rank <= r))
-                    for r in ranks
-                    if r <= size
-                ),
-            )
-        )
-    return tuple(told)
-
-
-def _share(bootstrap: SubjectBootstrap, rows: NDArray[np.int32], hit: NDArray[np.bool_]) -> Rate:
-    drawn = bootstrap.listed(rows, rows, hit, np.zeros(len(rows), np.int64), 1)
-    images = np.unique(rows)
-    people = len(np.unique(bootstrap.person[images]))
-    return rate(
-        int(hit.sum()),
-        len(rows),
-        drawn.replicates[:, 0],
-        independent=len(images),
-        too_few=too_few_genuine(len(images), people),
-    )
 
 
 @dataclass(frozen=True)

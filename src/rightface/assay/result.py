@@ -177,6 +177,16 @@ class RankPoint(_Told):
     hit: Rate
 
 
+class SearchGroup(_Told):
+    """Searches of one cohort's people, in everybody's gallery at everybody's thresholds."""
+
+    columns: tuple[str, ...]
+    name: str
+    at: tuple[SearchPoint, ...]
+    rank_one: Rate
+    """How often the person searched for is the first candidate."""
+
+
 class Identification(_Told):
     """One against many, open set: searches of people who are enrolled and of people who are not."""
 
@@ -185,6 +195,8 @@ class Identification(_Told):
     non_mated_searches: int
     at: tuple[SearchPoint, ...]
     ranks: tuple[RankPoint, ...]
+    groups: tuple[SearchGroup, ...] = ()
+    """By the group of who is searched for; of the largest gallery alone."""
 
 
 class Prediction(_Told):

@@ -209,7 +209,9 @@ def assay(
     if wanted.identify:
         stage("searches", 0, 1)
         with Renewed(bench.permitted) as permits:
-            found = searched(sides, material.subjects, thresholds, judge.bootstrap, permit=permits)
+            found = searched(
+                sides, material.subjects, thresholds, judge.bootstrap, partitions, permit=permits
+            )
         stage("searches", 1, 1)
     suspicious = suspicions(compared, judge.everybody, material.subjects, manifest.numbers[rows])
     data = manifest.data_set(material.digest)
