@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rightface.assay.result import (
         Assay,
         Exclusion,
+        Identification,
         OperatingPoint,
         Partition,
         Rate,
@@ -153,6 +154,33 @@ def _show_searches(told: Assay, shown: float | None) -> None:
         say()
         say(f"Searches, at everybody's threshold for an FMR of {shown:g}:")
         head = ("gallery", "mated", "FNIR", "95 %", "non-mated", "FPIR", "95 %", "rank 1")
+        show_table(head, rows)
+    if told.identification and shown is not None:
+        _show_searched_groups(told.identification[-1], shown)
+
+
+def _show_searched_groups(told: Identification, shown: float) -> None:
+    for columns in dict.fromkeys(group.columns for group in told.groups):
+        say()
+        _line(f"Searches by {' × '.join(columns)}, in the gallery of {told.gallery_size:,}:")
+        rows: list[tuple[str, ...]] = []
+        for group in told.groups:
+            at = next((each for each in group.at if each.fmr_target == shown), None)
+            if group.columns == columns and at is not None:
+                rates = (("FNIR", at.fnir), ("FPIR", at.fpir))
+                few = [name for name, each in rates if each.too_few and each.trials]
+                rows.append(
+                    (
+                        group.name,
+                        f"{at.fnir.trials:,}",
+                        *_fnmr(at.fnir),
+                        f"{at.fpir.trials:,}",
+                        *_fnmr(at.fpir),
+                        _fnmr(group.rank_one)[0],
+                        f"too few: {', '.join(few)}" if few else "",
+                    )
+                )
+        head = ("group", "mated", "FNIR", "95 %", "non-mated", "FPIR", "95 %", "rank 1", "")
         show_table(head, rows)
 
 
