@@ -71,6 +71,19 @@ def test_replicates_that_are_no_numbers_do_not_count() -> None:
     assert value(1.0, np.full(3, np.nan)).low is None
 
 
+def test_ends_that_were_kept_count_like_the_replicates() -> None:
+    drawn = np.linspace(0.0, 0.2, 1001)
+    assert rate(50, 1000, ends=percentiles(drawn)) == rate(50, 1000, drawn)
+    assert rate(50, 1000, ends=(np.nan, np.nan)) == rate(50, 1000)
+
+
+@given(st.integers(1, 10**6), st.floats(0, 1))
+def test_whether_a_group_counts_does_not_look_at_its_errors(trials: int, share: float) -> None:
+    errors = round(share * trials)
+    alike = too_few_impostors(trials, 50, 1e-3), too_few_impostors(trials, 50, 1e-3, errors=errors)
+    assert bool(alike[0]) == bool(alike[1])
+
+
 def test_a_figure_that_is_not_defined_has_no_interval() -> None:
     told = value(float("nan"), np.zeros(3))
     assert (told.value, told.low, told.high) == (None, None, None)
@@ -80,8 +93,9 @@ def test_a_figure_that_is_not_defined_has_no_interval() -> None:
 def test_what_is_too_few() -> None:
     assert "fewer than 30" in too_few_impostors(29_999, 50, 1e-3)
     assert not too_few_impostors(30_000, 50, 1e-3)
-    assert not too_few_impostors(14_535, 50, 1e-3, errors=1417)
-    assert too_few_impostors(14_535, 50, 1e-3, errors=29)
+    assert "yet 1,417 matched: look at it" in too_few_impostors(14_535, 50, 1e-3, errors=1417)
+    assert "yet" not in too_few_impostors(14_535, 50, 1e-3, errors=17)
+    assert "yet 900 matched" in too_few_impostors(30_000, 9, 1e-3, errors=900)
     assert "9 people" in too_few_impostors(30_000, 9, 1e-3)
     assert "1 person" in too_few_genuine(40, 1)
     assert not too_few_impostors(30_000, None, 1e-3)

@@ -30,11 +30,13 @@ from numpy.typing import NDArray
 
 from rightface.assay.cohorts import UNKNOWN
 from rightface.assay.errors import AssayError
+from rightface.assay.intervals import CONFIDENCE
 
 REPLICATES = 1000
 NOBODY = -1
 """The subject of a row of which nobody knows whom it shows; it is taken for a person of its own."""
 _AT_ONCE = 2048
+_TAIL = (1 - CONFIDENCE) / 2
 
 Ints: TypeAlias = NDArray[np.integer]
 """(k,): row numbers, people, cells or counts."""
@@ -44,21 +46,34 @@ Weights: TypeAlias = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Resampled:
-    """Errors in trials for every cell of a table, and the rates of each replicate.
-
-    A cell is a group, or a pair of groups: `errors` and `trials` (…cells), `replicates`
-    (B, …cells), NaN where nobody of a cell was drawn.
-    """
+class Listed:
+    """Errors in trials of every group (G,), and the rates of each replicate."""
 
     errors: NDArray[np.int64]
     trials: NDArray[np.int64]
     replicates: Floats
+    """(B, G): NaN where nobody of a group was drawn."""
 
     @property
-    def rates(self) -> Floats:
-        """(…cells): errors / trials; NaN without trials."""
-        return _divide(self.errors, self.trials)
+    def deviations(self) -> Floats:
+        """(G,): of the replicates; NaN where nobody was ever drawn."""
+        return np.asarray(_spread_of(self.replicates.T)[2])
+
+
+@dataclass(frozen=True)
+class Between:
+    """Errors in trials between every two groups (G, G), and how far the replicates' rates spread.
+
+    NaN where nobody was ever drawn.
+    """
+
+    errors: NDArray[np.int64]
+    trials: NDArray[np.int64]
+    lows: Floats
+    """The 2.5 % points."""
+    highs: Floats
+    """The 97.5 % points."""
+    deviations: Floats
 
 
 class SubjectBootstrap:
@@ -86,7 +101,7 @@ class SubjectBootstrap:
 
     def listed(
         self, a: Ints, b: Ints, errors: NDArray[np.bool_], cells: Ints, cell_count: int
-    ) -> Resampled:
+    ) -> Listed:
         """Rates of the comparisons of rows `a` with rows `b` (k,), of which `errors` went wrong.
 
         `cells` (k,): the group of each, 0 to `cell_count` − 1; UNKNOWN counts nowhere. For genuine
@@ -116,7 +131,7 @@ class SubjectBootstrap:
         # Genuine comparisons were drawn once, not twice.
         nearness[np.bincount(cell[first == second], minlength=cell_count) > 0] = 1.0
         near = rates[:, None] + nearness[:, None] * (replicates - rates[:, None])
-        return Resampled(failed, trials, near.T)
+        return Listed(failed, trials, near.T)
 
     def everybody(self, groups: Ints, group_count: int) -> Everybody:
         """All pairs of rows of different people, split by `groups` (n,), UNKNOWN in none."""
@@ -152,7 +167,11 @@ class SubjectBootstrap:
 
 
 class Everybody:
-    """Every row with every row of another person, by pairs of groups; for any set of matches."""
+    """Every row with every row of another person, by pairs of groups; for any set of matches.
+
+    Replicates are made for one group with all others at a time, and only their spread is kept: so
+    it holds some 30 · G · B bytes more than the bootstrap does, and never B · G².
+    """
 
     def __init__(self, bootstrap: SubjectBootstrap, groups: Ints, group_count: int) -> None:
         """`groups` (n,): UNKNOWN, or 0 to `group_count` − 1.
@@ -170,12 +189,15 @@ class Everybody:
         rows = np.bincount(keys, minlength=bootstrap.count * group_count)
         self._rows: Floats = rows.reshape(bootstrap.count, group_count).astype(np.float64)
         self._total: Floats = self._rows.sum(axis=0)
-        self.trials = _pairs(self._total, self._rows.T @ self._rows).astype(np.int64)
-        self._trials_drawn = self._draw_trials()
+        self.trials = self._pairs().astype(np.int64)
+        person, group = np.nonzero(self._rows)
+        self._total_drawn = bootstrap.sums(
+            group, group_count, person, counts=self._rows[person, group]
+        )
         self._trials_squared = self._square_trials()
 
-    def matches(self, a: Ints, b: Ints) -> Resampled:
-        """False match rates (G, G), symmetric, if rows `a` match rows `b` (k,) and no others do.
+    def matches(self, a: Ints, b: Ints) -> Between:
+        """False match rates, symmetric, if rows `a` match rows `b` (k,) and no others do.
 
         `a` and `b` are rows of different people, each pair once.
 
@@ -194,26 +216,35 @@ class Everybody:
         cells = self._count**2
         errors = self._square(np.bincount(cell, minlength=cells)).astype(np.int64)
         rates = _divide(errors, self.trials)
-        drawn = self._bootstrap.sums(cell, cells, first, second)
-        replicates = _divide(np.stack([self._square(row) for row in drawn.T]), self._trials_drawn)
-        spread = self._spread(first, second, cell, rates)
         repeats = self._square(_repeats(first, second, cell, cells)) * (1 - rates)
-        near = rates + _nearness(spread, repeats) * (replicates - rates)
-        return Resampled(errors, self.trials, near)
+        nearness = _nearness(self._spread(first, second, cell, rates), repeats)
+        lows, highs, deviations = np.full((3, self._count, self._count), np.nan)
+        inside, beside = np.divmod(cell, self._count)
+        for g in range(self._count):
+            here = inside == g
+            drawn = self._bootstrap.sums(beside[here], self._count, first[here], second[here])
+            replicates = _divide(drawn, self._trials_drawn(g))[g:]
+            near = rates[g, g:, None] + nearness[g, g:, None] * (replicates - rates[g, g:, None])
+            for told, figure in zip((lows, highs, deviations), _spread_of(near), strict=True):
+                told[g, g:] = told[g:, g] = figure
+        return Between(errors, self.trials, lows, highs, deviations)
 
-    def _draw_trials(self) -> Floats:
-        """(B, G, G): the pairs in each replicate; the copies of a person make no pair."""
-        bootstrap, count = self._bootstrap, self._count
-        person, group = np.nonzero(self._rows)
-        total = bootstrap.sums(group, count, person, counts=self._rows[person, group])
-        own = np.zeros((bootstrap.replicates, count, count))
-        for g in range(count):
-            inside = np.flatnonzero(self._rows[:, g])
-            beside, h = np.nonzero(self._rows[inside])
-            person = inside[beside]
-            both = self._rows[person, g] * self._rows[person, h]
-            own[:, g] = bootstrap.sums(h, count, person, person, both).T
-        return _pairs(total.T, own)
+    def _trials_drawn(self, g: int) -> Floats:
+        """(G, B): the pairs of group `g` with each; the copies of a person make no pair."""
+        bootstrap, total = self._bootstrap, self._total_drawn
+        inside = np.flatnonzero(self._rows[:, g])
+        beside, h = np.nonzero(self._rows[inside])
+        person = inside[beside]
+        both = self._rows[person, g] * self._rows[person, h]
+        pairs = total[g] * total - bootstrap.sums(h, self._count, person, person, both)
+        pairs[g] /= 2
+        return np.asarray(pairs)
+
+    def _pairs(self) -> Floats:
+        """(G, G): pairs of different people."""
+        pairs = np.outer(self._total, self._total) - self._rows.T @ self._rows
+        np.fill_diagonal(pairs, np.diag(pairs) / 2)
+        return np.asarray(pairs)
 
     def _spread(self, first: Ints, second: Ints, cell: Ints, rates: Floats) -> Floats:
         """(G, G): Σ over people of (their matches − rate · their trials)²."""
@@ -267,12 +298,14 @@ def people(subjects: Ints) -> NDArray[np.int64]:
     return person
 
 
-def _pairs(total: Floats, own: Floats) -> Floats:
-    """(…, G, G): pairs of different people from the rows per group and people's own products."""
-    square = total[..., :, None] * total[..., None, :] - own
-    diagonal = np.arange(total.shape[-1])
-    square[..., diagonal, diagonal] /= 2
-    return np.asarray(square)
+def _spread_of(replicates: Floats) -> Floats:
+    """(3, k): the 2.5 % and 97.5 % points and the deviation of (k, B), NaN left out."""
+    told = np.full((3, len(replicates)), np.nan)
+    for row, drawn in enumerate(replicates):
+        known = drawn[np.isfinite(drawn)]
+        if known.size:
+            told[:, row] = *np.quantile(known, (_TAIL, 1 - _TAIL)), known.std()
+    return told
 
 
 def _squares(cells: Ints, numbers: Floats | Ints, cell_count: int) -> Floats:

@@ -1,7 +1,9 @@
 """How unequal are the groups? Seven measures of their false match and false non-match rates.
 
-Each is worked out over the groups that are large enough, with an interval from the replicates, and
-says which groups it left out. Only rates come in; who is in a group is known elsewhere.
+Each is worked out over the groups that are large enough, and says which it left out. Its interval
+is from the least to the greatest value that it has in the joint region of the groups' rates (see
+`regions`): one device for all, so no two of them contradict each other. Only rates come in; who is
+in a group is known elsewhere.
 
 Sources: P. Grother, "Face Recognition Vendor Test Part 8: Summarizing demographic differentials",
 NIST IR 8429 (2022 draft): worst over best, worst over geometric mean, and the inequity rate; T. de
@@ -16,22 +18,34 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rightface.assay.errors import AssayError
-from rightface.assay.intervals import CONFIDENCE, Replicates, percentiles, wilson
+from rightface.assay.intervals import wilson
+from rightface.assay.regions import (
+    Ends,
+    Floats,
+    Region,
+    effective,
+    gap_ends,
+    geometric_ends,
+    gini,
+    gini_ends,
+    highest_ends,
+    ratio_ends,
+    region,
+)
 from rightface.assay.result import Differential, Measure, Value
 
 ALPHA = 0.5
 """How much false matches weigh in measures of both errors; the papers' own choice in examples."""
 HALF_AN_ERROR = 0.5
-"""What a replicate without an error counts as, where a ratio needs one (Haldane's correction)."""
+"""What an equal group without an error counts as, where a ratio needs one (Haldane)."""
 DRAWN = 1000
-
-Floats: TypeAlias = NDArray[np.float64]
+"""How often equal groups are drawn, to say what chance makes of them."""
 
 
 def worst_over_best(rates: Floats) -> Floats:
@@ -42,18 +56,6 @@ def worst_over_best(rates: Floats) -> Floats:
 def max_over_geometric_mean(rates: Floats) -> Floats:
     """max_d x_d / (Π x_d)^(1/n) over the last axis; 1 is equal. Undefined where one is zero."""
     return np.asarray(rates.max(axis=-1) / np.exp(np.log(rates).mean(axis=-1)))
-
-
-def gini(rates: Floats) -> Floats:
-    """n/(n−1) · Σ_i Σ_j |x_i − x_j| / (2 n² mean) over the last axis: 0 equal, 1 one bears all.
-
-    Without any error in any group it is 0.
-    """
-    count = rates.shape[-1]
-    apart = np.abs(rates[..., :, None] - rates[..., None, :]).sum(axis=(-1, -2))
-    below = 2 * count * (count - 1) * rates.mean(axis=-1)
-    shares = np.divide(apart, below, out=np.zeros_like(below), where=below > 0)
-    return np.asarray(shares, np.float64)
 
 
 def garbe(fmr: Floats, fnmr: Floats, alpha: float = ALPHA) -> Floats:
@@ -87,9 +89,8 @@ class GroupRates:
     names: tuple[str, ...]
     errors: NDArray[np.int64]
     trials: NDArray[np.int64]
-    replicates: Replicates | None = None
-    """(B, G), drawn together for all groups, B alike for both errors. None: comparisons are taken
-    as independent."""
+    deviations: Floats | None = None
+    """(G,): the standard errors of the rates. None: comparisons are taken as independent."""
     too_few: tuple[str, ...] | None = None
     """Why a group is too small to count; empty where it is not. None: all are large enough."""
 
@@ -97,8 +98,8 @@ class GroupRates:
         shapes = {(len(self.names),), self.errors.shape, self.trials.shape}
         if self.too_few is not None:
             shapes.add((len(self.too_few),))
-        if self.replicates is not None:
-            shapes.add(self.replicates.shape[1:])
+        if self.deviations is not None:
+            shapes.add(self.deviations.shape)
         if len(shapes) != 1:
             raise AssayError("The rates of groups are given for different numbers of groups.")
 
@@ -108,6 +109,15 @@ class GroupRates:
         told = self.too_few or ("",) * len(self.names)
         return (self.trials > 0) & np.array([not reason for reason in told], np.bool_)
 
+    def part(self, counted: NDArray[np.bool_]) -> GroupRates:
+        """Some of the groups, all of which count."""
+        return GroupRates(
+            tuple(np.array(self.names, np.str_)[counted].tolist()),
+            self.errors[counted],
+            self.trials[counted],
+            None if self.deviations is None else self.deviations[counted],
+        )
+
 
 @dataclass(frozen=True)
 class _Formula:
@@ -115,30 +125,65 @@ class _Formula:
     of: Literal["fmr", "fnmr", "both"]
     figure: Callable[..., Floats]
     """Of the rates named by `of`, each (…, groups)."""
-    equal: float | None
-    """What it is where all groups are equal; None where it does not look at that."""
+    ends: Callable[..., Ends]
+    """Its least and greatest value in the region of each of these."""
+    equal: bool = True
+    """It looks at how equal groups are."""
     ratio: bool = False
     """It divides by rates, so none may be zero."""
     told_ends: bool = False
-    falls: bool = False
-    """It is lower where groups are less equal."""
 
 
 def _formulas(alpha: float) -> tuple[_Formula, ...]:
-    ratio, geometric = worst_over_best, max_over_geometric_mean
+    made: list[_Formula] = []
+    sides: tuple[Literal["fmr", "fnmr"], ...] = ("fmr", "fnmr")
+    for of in sides:
+        made += [
+            _ratio(of),
+            _Formula(
+                "max-over-geometric-mean",
+                of,
+                max_over_geometric_mean,
+                geometric_ends,
+                ratio=True,
+                told_ends=True,
+            ),
+            _Formula("gini", of, gini, gini_ends),
+        ]
+    rest = 1 - alpha
+
+    def weighed(one: Ends, other: Ends) -> Ends:
+        return alpha * one[0] + rest * other[0], alpha * one[1] + rest * other[1]
+
+    def garbes(fmr: Region, fnmr: Region) -> Ends:
+        return weighed(gini_ends(fmr), gini_ends(fnmr))
+
+    def inequities(fmr: Region, fnmr: Region) -> Ends:
+        one, other = ratio_ends(fmr), ratio_ends(fnmr)
+        return one[0] ** alpha * other[0] ** rest, one[1] ** alpha * other[1] ** rest
+
+    def discrepancies(fmr: Region, fnmr: Region) -> Ends:
+        low, high = weighed(gap_ends(fmr), gap_ends(fnmr))
+        return 1 - high, 1 - low
+
+    def true_matches(fnmr: Region) -> Ends:
+        low, high = highest_ends(fnmr)
+        return 1 - high, 1 - low
+
+    inequity = partial(inequity_rate, alpha=alpha)
     discrepancy = partial(fairness_discrepancy_rate, alpha=alpha)
+    lowest = lowest_true_match_rate
     return (
-        _Formula("worst-over-best", "fmr", ratio, 1.0, ratio=True, told_ends=True),
-        _Formula("max-over-geometric-mean", "fmr", geometric, 1.0, ratio=True, told_ends=True),
-        _Formula("gini", "fmr", gini, 0.0),
-        _Formula("worst-over-best", "fnmr", ratio, 1.0, ratio=True, told_ends=True),
-        _Formula("max-over-geometric-mean", "fnmr", geometric, 1.0, ratio=True, told_ends=True),
-        _Formula("gini", "fnmr", gini, 0.0),
-        _Formula("garbe", "both", partial(garbe, alpha=alpha), 0.0),
-        _Formula("inequity-rate", "both", partial(inequity_rate, alpha=alpha), 1.0, ratio=True),
-        _Formula("fairness-discrepancy-rate", "both", discrepancy, 1.0, falls=True),
-        _Formula("lowest-true-match-rate", "fnmr", lowest_true_match_rate, None, told_ends=True),
+        *made,
+        _Formula("garbe", "both", partial(garbe, alpha=alpha), garbes),
+        _Formula("inequity-rate", "both", inequity, inequities, ratio=True),
+        _Formula("fairness-discrepancy-rate", "both", discrepancy, discrepancies),
+        _Formula("lowest-true-match-rate", "fnmr", lowest, true_matches, False, told_ends=True),
     )
+
+
+def _ratio(of: Literal["fmr", "fnmr"]) -> _Formula:
+    return _Formula("worst-over-best", of, worst_over_best, ratio_ends, ratio=True, told_ends=True)
 
 
 def differentials(
@@ -148,17 +193,14 @@ def differentials(
 
     Ratios take the upper end of Wilson's interval for a group without an error, though no more than
     the lowest rate of the others: the figure is then "at least", has no upper end, and its note
-    says so. Where a figure is no worse than chance shows between equal groups of these sizes, its
-    interval reaches to equality, and the note says that. The lowest true match rate's lower end is
-    no higher than Wilson's for any group.
+    says so. Notes tell what chance would make of equal groups: the worst of noisy rates is higher
+    than the truth.
 
     Raises:
-        AssayError: the groups of both, or their draws, are not the same.
+        AssayError: the groups of both are not the same.
     """
     if fmr.names != fnmr.names:
         raise AssayError("False matches and false non-matches are given for different groups.")
-    if len({len(r.replicates) for r in (fmr, fnmr) if r.replicates is not None}) > 1:
-        raise AssayError("Both errors of groups need the same draws of people.")
     sides = {"fmr": (fmr,), "fnmr": (fnmr,), "both": (fmr, fnmr)}
     made: list[Differential] = []
     for formula in _formulas(alpha):
@@ -175,7 +217,7 @@ def differentials(
                 of=formula.of,
                 fmr_target=fmr_target,
                 threshold=threshold,
-                value=_value(formula, rates, counted),
+                value=_value(formula, [side.part(counted) for side in rates]),
                 worst=worst,
                 best=best,
                 groups=tuple(names[counted].tolist()),
@@ -185,82 +227,58 @@ def differentials(
     return tuple(made)
 
 
-def _value(formula: _Formula, sides: tuple[GroupRates, ...], counted: NDArray[np.bool_]) -> Value:
-    if counted.sum() < (1 if formula.equal is None else 2):
+def ratio_of(groups: GroupRates) -> Value:
+    """Worst over best of those groups that are large enough, as in `differentials`."""
+    return _value(_ratio("fmr"), [groups.part(groups.large)])
+
+
+def _value(formula: _Formula, sides: list[GroupRates]) -> Value:
+    count = len(sides[0].names)
+    if count < (2 if formula.equal else 1):
         return Value(value=None, low=None, high=None, note="Too few groups are large enough.")
-    if formula.ratio and any(not side.errors[counted].any() for side in sides):
+    if formula.ratio and any(not side.errors.any() for side in sides):
         return Value(value=None, low=None, high=None, note="No group had an error.")
-    draws = max((len(side.replicates) for side in sides if side.replicates is not None), default=0)
-    drawn = [_drawn(side, counted, draws or DRAWN, ratio=formula.ratio) for side in sides]
-    known = np.logical_and.reduce([np.isfinite(d.replicates).all(axis=1) for d in drawn])
-    figure = float(formula.figure(*(d.rates for d in drawn)))
-    if not known.any():
-        return Value(value=figure, low=None, high=None, note="Too few people to draw from.")
-    low, high = percentiles(formula.figure(*(d.replicates[known] for d in drawn)))
-    notes: list[str] = []
-    if formula.equal is not None:
-        chance = np.abs(formula.figure(*(d.equal[known] for d in drawn)) - formula.equal)
-        limit = float(np.quantile(chance, CONFIDENCE))
-        if abs(figure - formula.equal) <= limit:
-            low, high = min(low, formula.equal), max(high, formula.equal)
-            reach = formula.equal + (-limit if formula.falls else limit)
-            notes.append(f"Equal groups of these sizes reach {reach:.4g} by chance.")
-    else:
-        # Small groups without an error may still have a high rate.
-        pairs = zip(sides[0].errors[counted], sides[0].trials[counted], strict=True)
-        low = min(low, 1 - max(wilson(int(errors), int(trials))[1] for errors, trials in pairs))
-    bounded = tuple(dict.fromkeys(name for d in drawn for name in d.bounded))
-    if bounded:
-        notes.append(
-            "At least so much: no error was seen in " + ", ".join(bounded) + ", whose upper bound "
-            "was used."
+    boxes = [
+        region(side.errors, side.trials, side.deviations, together=count * len(sides))
+        for side in sides
+    ]
+    low, high = formula.ends(*boxes)
+    figure = float(formula.figure(*(_rates(side, ratio=formula.ratio) for side in sides)))
+    notes = []
+    if formula.equal:
+        chance = formula.figure(*(_equal(side, ratio=formula.ratio) for side in sides))
+        notes.append(f"Chance alone makes {np.median(chance):.3g} of equal groups of these sizes.")
+    without = tuple(
+        dict.fromkeys(
+            name
+            for side in sides
+            for name, errors in zip(side.names, side.errors, strict=True)
+            if formula.ratio and not errors
         )
-    if any(side.replicates is None for side in sides):
+    )
+    if without:
+        told = ", ".join(without)
+        notes.append(f"At least so much: no error was seen in {told}, whose upper bound was used.")
+    if any(side.deviations is None for side in sides):
         notes.append("The interval takes comparisons as independent.")
-    return Value(value=figure, low=low, high=None if bounded else high, note=" ".join(notes))
-
-
-@dataclass(frozen=True)
-class _Drawn:
-    """The rates of the groups that count, in the data and in replicates."""
-
-    rates: Floats
-    replicates: Floats
-    equal: Floats
-    """(B, G): replicates of groups of these sizes that all have the same rate."""
-    bounded: tuple[str, ...]
-    """Groups without an error, whose upper bound stands for their rate."""
-
-
-def _drawn(side: GroupRates, counted: NDArray[np.bool_], draws: int, *, ratio: bool) -> _Drawn:
-    errors, trials = side.errors[counted], side.trials[counted]
-    rates = errors / trials
-    rng = np.random.default_rng(0)
-    if side.replicates is None:
-        replicates = rng.binomial(trials, rates, (draws, len(rates))) / trials
-    else:
-        replicates = side.replicates[:, counted]
-    common = errors.sum() / trials.sum()
-    independent = rng.binomial(trials, common, replicates.shape) / trials
-    spread, spread_common = rates * (1 - rates), common * (1 - common)
-    scale = np.sqrt(spread_common / np.where(spread > 0, spread, 1.0))
-    equal = np.where(spread > 0, common + (replicates - rates) * scale, independent)
-    equal = np.clip(equal, 0.0, 1.0)
-    if not ratio:
-        return _Drawn(rates, replicates, equal, ())
-    none = errors == 0
-    floor = HALF_AN_ERROR / trials
-    bounds = np.array([wilson(0, int(count))[1] for count in trials])
-    names = np.array(side.names, np.str_)[counted][none]
-    return _Drawn(
-        _bounded(rates, none, bounds),
-        _bounded(np.maximum(replicates, floor), none, bounds),
-        np.maximum(equal, floor),
-        tuple(names.tolist()),
+    return Value(
+        value=figure, low=low, high=high if np.isfinite(high) else None, note=" ".join(notes)
     )
 
 
-def _bounded(rates: Floats, none: NDArray[np.bool_], bounds: Floats) -> Floats:
-    """The rates, with the upper bound (or the lowest of the others) for groups without an error."""
-    others = np.where(none, np.inf, rates).min(axis=-1, keepdims=True)
-    return np.where(none, np.minimum(bounds, others), rates)
+def _rates(side: GroupRates, *, ratio: bool) -> Floats:
+    """(G,): the rates; for a ratio, the bound of a group without an error, or the lowest rate."""
+    rates = np.asarray(side.errors / side.trials, np.float64)
+    none = side.errors == 0
+    if not ratio or not none.any():
+        return rates
+    bounds = np.array([wilson(0, int(count))[1] for count in side.trials])
+    return np.where(none, np.minimum(bounds, rates[~none].min()), rates)
+
+
+def _equal(side: GroupRates, *, ratio: bool) -> Floats:
+    """(DRAWN, G): rates of groups of these sizes that all have the same true one, by chance."""
+    trials = np.maximum(effective(side.errors, side.trials, side.deviations), 1).astype(np.int64)
+    common = side.errors.sum() / side.trials.sum()
+    drawn = np.random.default_rng(0).binomial(trials, common, (DRAWN, len(trials))) / trials
+    return np.maximum(drawn, HALF_AN_ERROR / trials) if ratio else drawn

@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from rightface.assay.bootstrap import REPLICATES, Everybody, Resampled, SubjectBootstrap
+from rightface.assay.bootstrap import REPLICATES, Between, Everybody, Listed, SubjectBootstrap
 from rightface.assay.cells import Cells, summed
 from rightface.assay.cohorts import UNKNOWN, Column
 from rightface.assay.comparisons import Comparisons
@@ -199,17 +199,17 @@ class Judge:
             column.values,
             errors,
             trials,
-            impostor.replicates[:, own, own] if len(impostor.replicates) else None,
+            _known(impostor.deviations[own, own]),
             tuple(
-                too_few_impostors(int(n), p, at.fmr_target, errors=int(e))
-                for n, p, e in zip(trials, people, errors, strict=True)
+                too_few_impostors(int(n), p, at.fmr_target)
+                for n, p in zip(trials, people, strict=True)
             ),
         )
         fnmr = GroupRates(
             column.values,
             genuine.errors,
             genuine.trials,
-            genuine.replicates if len(genuine.replicates) else None,
+            _known(genuine.deviations),
             tuple(too_few_genuine(int(n), p) for n, p in zip(genuine.trials, people, strict=True)),
         )
         return differentials(fmr, fnmr, fmr_target=at.fmr_target, threshold=at.score)
@@ -243,8 +243,8 @@ class _Split:
         genuine = compared.genuine
         one, other = codes[genuine.a], codes[genuine.b]
         self._group_of_genuine = np.where(one == other, one, UNKNOWN)
-        self._impostor: dict[float, Resampled] = {}
-        self._of_one_person: dict[float, Resampled] = {}
+        self._impostor: dict[float, Between] = {}
+        self._of_one_person: dict[float, Listed] = {}
 
     @property
     def unlabelled(self) -> int:
@@ -268,21 +268,26 @@ class _Split:
         return OperatingPoint(
             fmr_target=at.fmr_target,
             threshold=at.score,
-            fmr=_rate(impostor, (group, group), few),
-            fnmr=_rate(genuine, (group,), too_few_genuine(int(missed), people)),
+            fmr=_matching(impostor, group, group, few),
+            fnmr=rate(
+                int(genuine.errors[group]),
+                int(missed),
+                genuine.replicates[:, group] if len(genuine.replicates) else None,
+                too_few=too_few_genuine(int(missed), people),
+            ),
         )
 
-    def impostor(self, at: Threshold) -> Resampled:
+    def impostor(self, at: Threshold) -> Between:
         if at.score not in self._impostor:
             self._impostor[at.score] = self._matches(at)
         return self._impostor[at.score]
 
-    def genuine(self, at: Threshold) -> Resampled:
+    def genuine(self, at: Threshold) -> Listed:
         if at.score not in self._of_one_person:
             self._of_one_person[at.score] = self._misses(at)
         return self._of_one_person[at.score]
 
-    def _matches(self, at: Threshold) -> Resampled:
+    def _matches(self, at: Threshold) -> Between:
         leads, bootstrap = self._judge.comparisons.leads, self._judge.bootstrap
         above = leads.scores >= at.score
         if bootstrap is None or at.score < leads.above or int(above.sum()) > MOST_DRAWN:
@@ -292,7 +297,7 @@ class _Split:
             self._everybody = bootstrap.everybody(self._codes, self._count)
         return self._everybody.matches(leads.a[above], leads.b[above])
 
-    def _counted(self, at: Threshold) -> Resampled:
+    def _counted(self, at: Threshold) -> Between:
         axis = self._judge.comparisons.axis
         errors = np.zeros((self._count, self._count), np.int64)
         trials = np.zeros_like(errors)
@@ -300,7 +305,8 @@ class _Split:
             counts = Counts(axis, self.counts[low, high])
             errors[low, high] = errors[high, low] = counts.at_least(at.score)
             trials[low, high] = trials[high, low] = counts.total
-        return Resampled(errors, trials, np.zeros((0, self._count, self._count)))
+        nothing = np.full(trials.shape, np.nan)
+        return Between(errors, trials, nothing, nothing, nothing)
 
     def _judge_by_counts(self, at: Threshold) -> None:
         told = (
@@ -310,7 +316,7 @@ class _Split:
         if self._judge.bootstrap is not None and told not in self._judge.warnings:
             self._judge.warnings.append(told)
 
-    def _misses(self, at: Threshold) -> Resampled:
+    def _misses(self, at: Threshold) -> Listed:
         genuine, bootstrap = self._judge.comparisons.genuine, self._judge.bootstrap
         missed = genuine.scores < at.score
         if bootstrap is not None:
@@ -320,7 +326,7 @@ class _Split:
         known = self._group_of_genuine != UNKNOWN
         trials = np.bincount(self._group_of_genuine[known], minlength=self._count)
         errors = np.bincount(self._group_of_genuine[known & missed], minlength=self._count)
-        return Resampled(errors, trials, np.zeros((0, self._count)))
+        return Listed(errors, trials, np.zeros((0, self._count)))
 
 
 def _matrix(
@@ -335,7 +341,7 @@ def _matrix(
         )
         trials, errors = int(impostor.trials[one, other]), int(impostor.errors[one, other])
         few = too_few_impostors(trials, fewest, at.fmr_target, errors=errors)
-        return _rate(impostor, (one, other), few)
+        return _matching(impostor, one, other, few)
 
     return CrossMatrix(
         fmr_target=at.fmr_target,
@@ -345,9 +351,15 @@ def _matrix(
     )
 
 
-def _rate(told: Resampled, place: tuple[int, ...], too_few: str) -> Rate:
-    drawn = np.moveaxis(told.replicates, 0, -1)[place] if len(told.replicates) else None
-    return rate(int(told.errors[place]), int(told.trials[place]), drawn, too_few=too_few)
+def _matching(told: Between, one: int, other: int, too_few: str) -> Rate:
+    place = (one, other)
+    ends = float(told.lows[place]), float(told.highs[place])
+    return rate(int(told.errors[place]), int(told.trials[place]), ends=ends, too_few=too_few)
+
+
+def _known(deviations: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """None where nobody was drawn."""
+    return deviations if np.isfinite(deviations).any() else None
 
 
 def _group_too_few(impostor: int, people: int | None) -> str:

@@ -11,7 +11,7 @@ the rule of three", The American Statistician 51 (1997) 137-139.
 
 from __future__ import annotations
 
-from math import sqrt
+from math import isfinite, sqrt
 from statistics import NormalDist
 from typing import TypeAlias
 
@@ -26,10 +26,10 @@ RULE_OF_30 = 30
 """With 30 errors the rate lies within ±30 % of the true one at 90 % confidence (Doddington)."""
 FEWEST_SUBJECTS = 10
 """Our own floor: an interval over fewer people rests on too few draws to be believed."""
+SUSPECT = "Too small to count, yet"
+"""How a reason begins that is followed by what was seen all the same."""
 FEWEST_GENUINE = 30
 """Our own floor: by the rule of three, no error in 30 shows no more than a rate below 10 %."""
-
-_Z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
 
 Replicates: TypeAlias = NDArray[np.float64]
 """(B,) or (B, groups): a figure in each bootstrap replicate; NaN where it was not defined."""
@@ -46,13 +46,15 @@ def wilson(errors: int, trials: int) -> tuple[float, float]:
     """
     if not 0 <= errors <= trials or trials == 0:
         raise AssayError("An interval needs trials, and no more errors than trials.")
-    return _wilson(errors / trials, trials)
+    return wilson_at(errors / trials, trials)
 
 
-def _wilson(share: float, trials: int) -> tuple[float, float]:
-    extra = _Z * _Z / trials
+def wilson_at(share: float, trials: float, level: float = CONFIDENCE) -> tuple[float, float]:
+    """Wilson's score interval at any level, of so many trials or as many as they are worth."""
+    z = NormalDist().inv_cdf(0.5 + level / 2)
+    extra = z * z / trials
     centre = (share + extra / 2) / (1 + extra)
-    half = _Z / (1 + extra) * sqrt(share * (1 - share) / trials + extra / trials / 4)
+    half = z / (1 + extra) * sqrt(share * (1 - share) / trials + extra / trials / 4)
     low = 0.0 if share == 0 else max(0.0, centre - half)
     high = 1.0 if share == 1 else min(1.0, centre + half)
     return low, high
@@ -63,6 +65,7 @@ def rate(
     trials: int,
     replicates: Replicates | None = None,
     *,
+    ends: tuple[float, float] | None = None,
     independent: int | None = None,
     too_few: str = "",
 ) -> Rate:
@@ -71,6 +74,7 @@ def rate(
     With `replicates` (B,) the interval is their 2.5 % to 97.5 %, never narrower than Wilson's:
     trials that share people cannot tell more than as many independent ones. Without them, or where
     no error (or nothing but errors) was seen, so that replicates are all alike, it is Wilson's.
+    `ends`: these two points, where the replicates were not kept; not numbers: there were none.
     `independent`: as how many trials they count for it, if they repeat one another.
     """
     if trials == 0:
@@ -83,11 +87,12 @@ def rate(
             method="none",
             too_few=too_few or "There was nothing to compare.",
         )
-    low, high = _wilson(errors / trials, independent or trials)
-    drawn = replicates is not None and 0 < errors < trials
-    if drawn and replicates is not None:
-        first, last = percentiles(replicates)
-        low, high = min(low, first), min(1.0, max(high, last))
+    low, high = wilson_at(errors / trials, independent or trials)
+    if replicates is not None and 0 < errors < trials:
+        ends = percentiles(replicates)
+    drawn = ends is not None and isfinite(ends[0]) and 0 < errors < trials
+    if drawn and ends is not None:
+        low, high = min(low, ends[0]), min(1.0, max(high, ends[1]))
     return Rate(
         errors=errors,
         trials=trials,
@@ -126,21 +131,24 @@ def percentiles(replicates: Replicates) -> tuple[float, float]:
 def too_few_impostors(trials: int, subjects: int | None, fmr: float, *, errors: int = 0) -> str:
     """Why so many impostor comparisons cannot speak about a false match rate of `fmr`; else empty.
 
-    The rule of 30 is met by 30 `errors`, or where 30 would be expected of a group that is as
-    others are: then their absence tells something. `subjects`: the people compared; None where the
-    data does not say who is who.
+    The rule of 30: 30 errors must be expected of a group that is as others are. What was seen in
+    the group decides nothing: else a small group would count only if it is bad. But where clearly
+    more `errors` were seen than asked for, that is said (`SUSPECT`). `subjects`: the people
+    compared; None where the data does not say who is who.
     """
-    if trials == 0:
-        return "There was nothing to compare."
-    if few := _too_few_people(subjects):
-        return few
-    if max(errors, trials * fmr) < RULE_OF_30:
-        return f"{trials:,} comparisons: fewer than {RULE_OF_30} matches are expected at {fmr:g}."
-    return ""
+    few = "There was nothing to compare." if trials == 0 else _too_few_people(subjects)
+    if not few and trials * fmr < RULE_OF_30 * (1 - 1e-12):
+        few = f"{trials:,} comparisons: fewer than {RULE_OF_30} matches are expected at {fmr:g}."
+    if few and trials and wilson(errors, trials)[0] > fmr:
+        return f"{few} {SUSPECT} {errors:,} matched: look at it."
+    return few
 
 
 def too_few_genuine(trials: int, subjects: int | None) -> str:
-    """Why so many genuine comparisons cannot speak about a false non-match rate; else empty."""
+    """Why so many genuine comparisons cannot speak about a false non-match rate; else empty.
+
+    It looks at how many there are, never at how many were missed.
+    """
     if trials == 0:
         return "There was nothing to compare."
     if few := _too_few_people(subjects):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rightface.assay import differentials
+from rightface.assay import differentials, regions
 from rightface.assay.studies.facts import StudyFacts
 from rightface.assay.studies.reproduction import (
     Finding,
@@ -26,8 +26,8 @@ def reproduce(facts: StudyFacts) -> Reproduction:
         "FDR": differentials.fairness_discrepancy_rate(fmr, fnmr),
         "INEQ": differentials.inequity_rate(fmr, fnmr),
         "GARBE": differentials.garbe(fmr, fnmr),
-        "GINI_FMR": differentials.gini(fmr),
-        "GINI_FNMR": differentials.gini(fnmr),
+        "GINI_FMR": regions.gini(fmr),
+        "GINI_FNMR": regions.gini(fnmr),
         "MAX_OVER_GEOMEAN_FMR": differentials.max_over_geometric_mean(fmr),
     }
     measures = facts.tables["measures"]
