@@ -35,7 +35,7 @@ def test_the_examples_are_read(tmp_path: Path) -> None:
     assert made.statement.name == "Our door"
     assert set(Statement.model_fields) == set(re.findall(r"^(\w+) =", terms, re.MULTILINE))
     with read_scores(tmp_path / "scores.csv") as read:
-        assert (read.genuine, read.impostor) == (1, 1)
+        assert (len(read.genuine), len(read.impostor)) == (1, 1)
         assert set(read.columns) == {"gender", "race"}
 
 

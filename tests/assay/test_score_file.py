@@ -43,11 +43,12 @@ def test_scores_come_in_order_as_often_as_wanted(tmp_path: Path) -> None:
                 [0.9, 0.2, 0.8, 0.3],
                 [True, False, True, False],
             )
-        assert (scores.rows, scores.genuine, scores.impostor) == (4, 2, 2)
-        assert (scores.lowest, scores.highest) == (0.2, 0.9)
+        assert scores.rows == 4
+        assert (scores.genuine.tolist(), scores.impostor.tolist()) == ([0.8, 0.9], [0.2, 0.3])
         assert scores.digest == hashlib.sha256(path.read_bytes()).hexdigest()
         told = scores.data_set("a vendor's")
     assert (told.rows, told.images, told.subjects) == (4, 4, None)
+    assert told.rows_are == "comparisons"
 
 
 def test_distances_are_negated(tmp_path: Path) -> None:
@@ -70,7 +71,7 @@ def test_what_cannot_be_read_is_left_out_with_its_reason(tmp_path: Path) -> None
             UNREADABLE: (2, (10, 11)),
             HEADING_AGAIN: (1, (12,)),
         }
-        assert (scores.rows, scores.genuine, scores.impostor) == (13, 3, 2)
+        assert (scores.rows, len(scores.genuine), len(scores.impostor)) == (13, 3, 2)
 
 
 def test_cohorts_of_both_or_of_each(tmp_path: Path) -> None:
@@ -88,6 +89,7 @@ def test_cohorts_of_both_or_of_each(tmp_path: Path) -> None:
         assert scores.counts["race"] == {"black": 2, "white": 2, "": 1}
         assert scores.counts["sex"] == {"f": 1, "m": 1, "": 1}
         blocks = list(scores.blocks())
+    assert np.concatenate([block.numbers for block in blocks]).tolist() == [1, 2, 3]
     a, b = (np.concatenate([block.groups["race"][side] for block in blocks]) for side in (0, 1))
     assert (a.tolist(), b.tolist()) == ([1, 0, -1], [1, 1, 0])
     sexes = [block.groups["sex"] for block in blocks]
@@ -136,7 +138,7 @@ def test_scores_that_say_nothing_are_refused(tmp_path: Path, text: str, says: st
 def test_scores_upside_down_can_be_taken_as_stated(tmp_path: Path) -> None:
     path = written(tmp_path, "score,same\n0.9,0\n0.1,1\n")
     with read_scores(path, as_stated=True) as scores:
-        assert scores.genuine == 1
+        assert scores.genuine.tolist() == [0.1]
 
 
 def test_parquet_says_the_same_as_csv(tmp_path: Path) -> None:
@@ -186,7 +188,7 @@ def test_a_value_that_looks_like_a_cross_is_left_out(tmp_path: Path) -> None:
         assert "'who' is left out: a value holds" in scores.warnings[0]
 
 
-def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+def test_memory_grows_with_the_scores_alone(tmp_path: Path) -> None:
     def peak(rows: int) -> int:
         path = tmp_path / f"{rows}.csv"
         with path.open("w") as file:
@@ -200,7 +202,7 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
         return most
 
     small, large = peak(20_000), peak(80_000)
-    assert large < small * 1.2
+    assert (large - small) / 60_000 < 24  # bytes a row: in order, and while the order is judged
 
 
 cells = st.sampled_from(["0.5", "-3", "1e3", "nan", "", "inf", "x", " 0.25 "])
@@ -221,7 +223,7 @@ def test_rows_are_comparisons_and_exclusions(
         with read_scores(path, chunk=chunk, as_stated=True) as scores:
             left_out = sum(one.count for one in scores.exclusions)
             assert scores.rows == sum(1 for line in lines[1:] if line)
-            assert scores.rows == scores.genuine + scores.impostor + left_out
+            assert scores.rows == len(scores.genuine) + len(scores.impostor) + left_out
             assert sum(len(block.scores) for block in scores.blocks()) == scores.rows - left_out
     except ScoreFileError as error:
         pytest.fail(f"two rows are good: {error}")

@@ -26,6 +26,15 @@ MOST_BINS = 1 << 20
 """float32 tells no more bins than some millions apart."""
 
 
+def bins_between(group_count: int) -> int:
+    """How many bins fit: a power of two from COARSEST to FINEST."""
+    pairs = (group_count + 1) * (group_count + 2) // 2
+    bins = FINEST
+    while bins > COARSEST and 8 * pairs * bins > MOST_BYTES:
+        bins //= 2
+    return bins
+
+
 @dataclass(frozen=True)
 class Axis:
     """Bins of equal width. Scores beyond the ends count at the ends."""
@@ -55,11 +64,7 @@ class Axis:
         The bins are a power of two: where the ends are as far apart, as of cosines, comparisons are
         counted a little faster (see `blocks`).
         """
-        pairs = (group_count + 1) * (group_count + 2) // 2
-        bins = FINEST
-        while bins > COARSEST and 8 * pairs * bins > MOST_BYTES:
-            bins //= 2
-        return cls(lowest, highest, bins)
+        return cls(lowest, highest, bins_between(group_count))
 
     @property
     def scale(self) -> np.float32:
@@ -165,16 +170,6 @@ class Counts:
     def below(self, score: float) -> int:
         """How many scored less; with `at_least` they are all."""
         return self.total - self.at_least(score)
-
-    def share_at_least(self, score: float) -> float:
-        """The share that scored at least that: of impostors the false match rate.
-
-        Raises:
-            AssayError: there is none.
-        """
-        if not self.total:
-            raise AssayError("There are no comparisons to take a share of.")
-        return self.at_least(score) / self.total
 
     def score_at(self, share: float) -> float | None:
         """The least edge that at most this share of comparisons reached.

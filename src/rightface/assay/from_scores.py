@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +18,18 @@ from rightface import __version__
 from rightface.assay.cells import MOST_CELLS, Cells, cells_of, partitions_of
 from rightface.assay.cohorts import Codes, Column
 from rightface.assay.comparisons import Comparisons
-from rightface.assay.counts import Axis
+from rightface.assay.counts import bins_between
 from rightface.assay.errors import AssayError
 from rightface.assay.groups import Judge
 from rightface.assay.intervals import rate
 from rightface.assay.manifest import Manifest
-from rightface.assay.result import Assay, Measured
+from rightface.assay.result import Assay, Measured, Partition, Verification
+from rightface.assay.score_checks import look_through
 from rightface.assay.score_file import ScoreBlock, ScoreFile
+from rightface.assay.score_steps import Steps, steps_of
 from rightface.assay.through_api import Answers, Plan
 
+Told = TypeVar("Told", Verification, Partition)
 SOFTWARE = f"rightface {__version__}"
 MOST_KEYS = 2**62
 """Combinations of groups that can be thought of: each has a number of 64 bits; see `_key`."""
@@ -33,7 +37,14 @@ COARSE = (
     "Scores are the similarities that a service told: coarse, and bunched at their upper end; a "
     "threshold lies between two of them only by luck."
 )
+SCORE_FIELDS = ("threshold", "score")
+"""Of the document: what is told in scores."""
 UNREAD = "The data set's digest is of its labels and pairs; the photographs' bytes are not in it."
+
+PAIRS_ALONE = (
+    "photographs under a wrong person's name. Not everybody was compared with everybody, so it "
+    "cannot be told that one matches another person's and none of its own."
+)
 
 
 def assay_of_file(
@@ -55,24 +66,31 @@ def assay_of_file(
     )
     codes = np.arange(len(keys), dtype=np.int16)
     cells = Cells(partitions, codes, len(keys), tuple(each.codes for each in partitions))
+    steps = steps_of(file.genuine, file.impostor, fmr, bins_between(len(keys)))
     compared = Comparisons.from_scores(
         (
-            (block.scores, block.same, *_placed(block, file.columns, keys))
+            (steps.places(block.scores), block.same, *_placed(block, file.columns, keys))
             for block in file.blocks()
         ),
         group_count=len(keys),
-        axis=Axis.between(file.lowest, file.highest, len(keys)),
+        axis=steps.axis,
     )
     judge = Judge(compared, None, cells)
     thresholds = judge.thresholds(fmr)
+    looked = look_through(file)
     return Assay(
         software=SOFTWARE,
         made_at=datetime.now(UTC).replace(microsecond=0),
         measured=Measured(kind="scores", name=name),
-        data=file.data_set(name),
+        data=file.data_set(name).model_copy(
+            update={"suspicions": looked.suspicions, "not_checked": looked.not_checked}
+        ),
         failures=None,
-        verification=judge.verification(thresholds, fmr),
-        partitions=tuple(judge.partition(place, thresholds) for place in range(len(partitions))),
+        verification=_in_scores(judge.verification(thresholds, fmr), steps),
+        partitions=tuple(
+            _in_scores(judge.partition(place, thresholds), steps)
+            for place in range(len(partitions))
+        ),
         warnings=(*file.warnings, *judge.unreached(fmr), *judge.warnings),
     )
 
@@ -95,7 +113,7 @@ def assay_of_answers(
         AssayError: a cross of unknown columns, too many groups, or scores that are all alike.
     """
     good = np.isfinite(answers.scores)
-    scores, same = answers.scores[good], plan.same[good]
+    scores, same = answers.scores[good].astype(np.float64), plan.same[good]
     if scores.min() == scores.max():
         raise AssayError("All similarities are alike.", why="No threshold tells one from another.")
     images = partitions_of(manifest.columns, crosses)
@@ -109,11 +127,12 @@ def assay_of_answers(
         by_image.count,
         by_image.groups_of,
     )
-    block = (scores, same, by_image.codes[plan.a[good]], by_image.codes[plan.b[good]])
+    steps = steps_of(np.sort(scores[same]), np.sort(scores[~same]), fmr, bins_between(cells.count))
+    block = (steps.places(scores), same, by_image.codes[plan.a[good]], by_image.codes[plan.b[good]])
     compared = Comparisons.from_scores(
         [block],
         group_count=cells.count,
-        axis=Axis.between(float(scores.min()), float(scores.max()), cells.count),
+        axis=steps.axis,
     )
     judge = Judge(compared, None, cells)
     thresholds = judge.thresholds(fmr)
@@ -122,11 +141,15 @@ def assay_of_answers(
         software=SOFTWARE,
         made_at=datetime.now(UTC).replace(microsecond=0),
         measured=Measured(kind="service", name=service),
-        data=manifest.data_set(manifest.digest_with(nothing)),
+        data=manifest.data_set(manifest.digest_with(nothing)).model_copy(
+            update={"not_checked": (PAIRS_ALONE,)}
+        ),
         failures=rate(int(answers.failed.sum()), len(manifest)),
-        verification=judge.verification(thresholds, fmr),
+        verification=_in_scores(judge.verification(thresholds, fmr), steps),
         partitions=tuple(
-            judge.partition(place, thresholds, images=column, failed=answers.failed)
+            _in_scores(
+                judge.partition(place, thresholds, images=column, failed=answers.failed), steps
+            )
             for place, column in enumerate(images)
         ),
         warnings=(
@@ -139,6 +162,22 @@ def assay_of_answers(
             *judge.warnings,
         ),
     )
+
+
+def _in_scores(told: Told, steps: Steps) -> Told:
+    """The same, with scores in place of their places among the steps."""
+    return type(told).model_validate(_with_scores(told.model_dump(), steps))
+
+
+def _with_scores(told: Any, steps: Steps) -> Any:
+    if isinstance(told, dict):
+        return {
+            name: steps.score(value)
+            if name in SCORE_FIELDS and value is not None
+            else _with_scores(value, steps)
+            for name, value in told.items()
+        }
+    return tuple(_with_scores(each, steps) for each in told) if isinstance(told, tuple) else told
 
 
 def _keys(file: ScoreFile) -> NDArray[np.int64]:

@@ -2,8 +2,9 @@
 
 Columns: the score, `same` (whether both images are of one person) and cohorts. A cohort is one
 column `group` if both people are of that group, or two, `group_a` and `group_b`. Read once: what
-the rows say is packed into a temporary file without a name, which ends with the block. Rows are
-comparisons and exclusions, always. Never knows a subject, an image or a threshold.
+the rows say is packed into a temporary file without a name, which ends with the block; only the
+scores themselves, in order, stay in memory, eight bytes each. Rows are comparisons and exclusions,
+always. Never knows a subject, an image or a threshold.
 """
 
 from __future__ import annotations
@@ -14,24 +15,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rightface.assay.cohorts import JOINT, UNKNOWN, Codes
+from rightface.assay.cohorts import UNKNOWN, Codes
 from rightface.assay.errors import ScoreFileError
 from rightface.assay.exclusions import HEADING_AGAIN, UNREADABLE, Excluded, in_words
-from rightface.assay.labels import FEW_VALUES, MOST_VALUES, Coding, is_same
+from rightface.assay.labels import is_same
 from rightface.assay.result import DataSet, Exclusion
-from rightface.assay.table_file import BLOCK_ROWS, Block, Cell, TableFile, open_table
+from rightface.assay.score_columns import Cohort, codes_of, cohorts_of, settled
+from rightface.assay.table_file import BLOCK_ROWS, Cell, TableFile, open_table
 from rightface.errors import StorageError
 
 NO_SCORE = "The score is missing, or is no number."
 INFINITE = "The score is infinite."
 NOT_SAID = "`same` cannot be read."
-_ORDER_BINS = 1 << 16
-_BOTH = ("_a", "_b")
+_SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class ScoreBlock:
     scores: NDArray[np.float64]
     """(k,): the higher, the more alike (distances come negated)."""
     same: NDArray[np.bool_]
+    numbers: NDArray[np.int64]
+    """(k,): the rows of the table."""
     groups: Mapping[str, tuple[Codes, Codes]]
     """Column → the groups of the two people, as places in `ScoreFile.columns[column]`."""
 
@@ -51,11 +54,10 @@ class ScoreFile:
 
     rows: int
     """Of the table, the heading not counted: genuine, impostor and all exclusions."""
-    genuine: int
-    impostor: int
-    lowest: float
-    highest: float
-    """The least and the greatest score."""
+    genuine: NDArray[np.float64] = field(repr=False)
+    """The scores of one person with themselves, ascending; at least one."""
+    impostor: NDArray[np.float64] = field(repr=False)
+    """Those of two people, likewise."""
     columns: dict[str, tuple[str, ...]]
     """Cohort columns and their values, sorted."""
     counts: dict[str, dict[str, int]]
@@ -71,12 +73,13 @@ class ScoreFile:
         return self._spool.blocks()
 
     def data_set(self, name: str) -> DataSet:
-        """What the assay's document says of it; its "images" are comparisons."""
+        """What the assay's document says of it."""
         return DataSet(
             name=name,
             digest=self.digest,
             rows=self.rows,
-            images=self.genuine + self.impostor,
+            rows_are="comparisons",
+            images=len(self.genuine) + len(self.impostor),
             subjects=None,
             columns=self.counts,
             exclusions=self.exclusions,
@@ -112,7 +115,7 @@ def read_scores(
         StorageError: the temporary folder is full.
     """
     table = open_table(path)
-    cohorts = _cohorts(table, (score, same), cohort_columns)
+    cohorts = cohorts_of(table, (score, same), cohort_columns)
     with tempfile.TemporaryFile(prefix="rightface-") as file:
         spool = _Spool(file, cohorts)
         read = _read(table, (score, same), cohorts, spool, distances=distances, chunk=chunk)
@@ -122,19 +125,17 @@ def read_scores(
                 why=in_words(read.excluded.told()) or "There are no rows.",
                 mend="Scores are written 0.93; `same` is 1 or 0.",
             )
-        left_out = _settle(cohorts, asked=cohort_columns is not None)
-        survey = _survey(spool, cohorts, read.lowest, read.highest)
-        _check(survey, as_stated=as_stated)
+        left_out = settled(cohorts, asked=cohort_columns is not None)
+        genuine, impostor = _in_order(spool, read.genuine, read.impostor)
+        _check(genuine, impostor, as_stated=as_stated)
         with path.open("rb") as whole:
             digest = hashlib.file_digest(whole, "sha256").hexdigest()
         yield ScoreFile(
             rows=read.rows,
-            genuine=int(survey.genuine.sum()),
-            impostor=int(survey.impostor.sum()),
-            lowest=read.lowest,
-            highest=read.highest,
+            genuine=genuine,
+            impostor=impostor,
             columns={one.name: one.values for one in cohorts if not one.left_out},
-            counts=survey.counts,
+            counts=_counts(spool, cohorts),
             exclusions=read.excluded.told(),
             warnings=left_out,
             digest=digest,
@@ -142,45 +143,20 @@ def read_scores(
         )
 
 
-class _Cohort:
-    """One cohort column while it is read, and its final values."""
-
-    def __init__(self, name: str, columns: tuple[str, ...], most: int) -> None:
-        self.name = name
-        self.columns = columns
-        """Of the table: one, or one for each of the two people."""
-        self.coding = Coding()
-        self.most = most
-        self.left_out = False
-        self.values: tuple[str, ...] = ()
-        self.place: Codes = np.empty(0, np.int16)
-
-    def encode(self, cells: Sequence[Sequence[Cell]]) -> NDArray[np.int16]:
-        """(2, k): in the order of appearance; UNKNOWN for all after it had too many values."""
-        if self.left_out:
-            return np.full((2, len(cells[0])), UNKNOWN, np.int16)
-        codes = [self.coding.encode(one).astype(np.int16) for one in cells]
-        self.left_out = len(self.coding.labels) > self.most
-        return np.stack([codes[0], codes[-1]])
-
-    def settle(self) -> None:
-        """No more rows come: sort the values."""
-        self.values = tuple(sorted(self.coding.labels))
-        number = self.coding.labels
-        self.place = np.full(len(number) + 1, UNKNOWN, np.int16)
-        self.place[[number[value] for value in self.values]] = np.arange(len(number))
-
-
 class _Spool:
     """Packed blocks, one after the other, in a temporary file."""
 
-    def __init__(self, file: IO[bytes], cohorts: Sequence[_Cohort]) -> None:
+    def __init__(self, file: IO[bytes], cohorts: Sequence[Cohort]) -> None:
         self._file = file
         self._cohorts = cohorts
         self._blocks = 0
 
     def add(
-        self, scores: NDArray[np.float64], same: NDArray[np.bool_], codes: NDArray[np.int16]
+        self,
+        scores: NDArray[np.float64],
+        same: NDArray[np.bool_],
+        numbers: NDArray[np.int64],
+        codes: NDArray[np.int16],
     ) -> None:
         """One block; `codes` is (columns, 2, k).
 
@@ -188,7 +164,7 @@ class _Spool:
             StorageError: the temporary folder is full.
         """
         try:
-            for array in (scores, same, codes):
+            for array in (scores, same, numbers, codes):
                 np.save(self._file, array)
         except OSError as error:
             raise StorageError(
@@ -203,49 +179,28 @@ class _Spool:
         at = 0
         for _ in range(self._blocks):
             self._file.seek(at)
-            scores, same, codes = (np.load(self._file) for _ in range(3))
+            scores, same, numbers, codes = (np.load(self._file) for _ in range(4))
             at = self._file.tell()
             groups = {
                 one.name: (one.place[codes[place, 0]], one.place[codes[place, 1]])
                 for place, one in enumerate(self._cohorts)
                 if not one.left_out
             }
-            yield ScoreBlock(scores, same, groups)
-
-
-def _cohorts(
-    table: TableFile, taken: tuple[str, str], asked: Sequence[str] | None
-) -> list[_Cohort]:
-    heading = [name for name in table.heading if name]
-    both = [
-        name.removesuffix(_BOTH[0])
-        for name in heading
-        if name.endswith(_BOTH[0]) and name.removesuffix(_BOTH[0]) + _BOTH[1] in heading
-    ]
-    halves = {name + end for name in both for end in _BOTH}
-    names = asked
-    if names is None:
-        names = [name for name in heading if name not in (*taken, *halves)]
-        names += [name for name in both if name not in names]
-    most = FEW_VALUES if asked is None else MOST_VALUES
-    return [
-        _Cohort(name, tuple(name + end for end in _BOTH) if name in both else (name,), most)
-        for name in dict.fromkeys(names)
-    ]
+            yield ScoreBlock(scores, same, numbers, groups)
 
 
 @dataclass
 class _Read:
     excluded: Excluded = field(default_factory=Excluded)
     rows: int = 0
-    lowest: float = np.inf
-    highest: float = -np.inf
+    genuine: int = 0
+    impostor: int = 0
 
 
 def _read(
     table: TableFile,
     taken: tuple[str, str],
-    cohorts: Sequence[_Cohort],
+    cohorts: Sequence[Cohort],
     spool: _Spool,
     *,
     distances: bool,
@@ -266,19 +221,14 @@ def _read(
         finite = ~(nothing | infinite)
         read.excluded.add(NOT_SAID, block.numbers[finite & (same == UNKNOWN)])
         good = finite & (same != UNKNOWN)
-        codes = _codes(block, cohorts)
+        codes = codes_of(block.columns[2:], cohorts, len(block.numbers))
         if good.any():
             kept = -scores[good] if distances else scores[good]
-            read.lowest = min(read.lowest, float(kept.min()))
-            read.highest = max(read.highest, float(kept.max()))
-            spool.add(kept, same[good] == 1, codes[:, :, good])
+            genuine = int((same[good] == 1).sum())
+            read.genuine += genuine
+            read.impostor += len(kept) - genuine
+            spool.add(kept, same[good] == 1, block.numbers[good], codes[:, :, good])
     return read
-
-
-def _codes(block: Block, cohorts: Sequence[_Cohort]) -> NDArray[np.int16]:
-    cells = iter(block.columns[2:])
-    codes = [one.encode([next(cells) for _ in one.columns]) for one in cohorts]
-    return np.stack(codes) if codes else np.empty((0, 2, len(block.numbers)), np.int16)
 
 
 class _Same(dict[Cell, int]):
@@ -305,78 +255,52 @@ def _number(cell: Cell) -> float:
         return np.nan
 
 
-def _settle(cohorts: Sequence[_Cohort], *, asked: bool) -> tuple[str, ...]:
-    """Why columns are left out.
-
-    Raises:
-        ScoreFileError: one was asked for.
-    """
-    said = []
-    for one in cohorts:
-        one.settle()
-        problem = ""
-        if one.left_out:
-            problem = f"it has more than {one.most} different values"
-        elif not one.values:
-            problem = "no row has a value in it"
-        elif any(JOINT in value for value in one.values):
-            problem = f"a value holds '{JOINT}', which joins the values of a cross"
-        if problem and asked:
-            raise ScoreFileError(f"Column '{one.name}' cannot be a cohort: {problem}.")
-        if problem:
-            one.left_out = True
-            said.append(f"Column '{one.name}' is left out: {problem}.")
-    return tuple(said)
+def _in_order(
+    spool: _Spool, genuine: int, impostor: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The scores of both kinds, ascending."""
+    found = np.empty(impostor), np.empty(genuine)
+    filled = [0, 0]
+    for block in spool.blocks():
+        for kind in (0, 1):
+            scores = block.scores[block.same == kind]
+            found[kind][filled[kind] : filled[kind] + len(scores)] = scores
+            filled[kind] += len(scores)
+    for each in found:
+        each.sort()
+    return found[1], found[0]
 
 
-@dataclass
-class _Survey:
-    genuine: NDArray[np.int64]
-    impostor: NDArray[np.int64]
-    """Comparisons in bins from the least to the greatest score."""
-    counts: dict[str, dict[str, int]]
-
-
-def _survey(spool: _Spool, cohorts: Sequence[_Cohort], lowest: float, highest: float) -> _Survey:
-    kinds = np.zeros((2, _ORDER_BINS), np.int64)
+def _counts(spool: _Spool, cohorts: Sequence[Cohort]) -> dict[str, dict[str, int]]:
+    """See `ScoreFile.counts`."""
     used = [one for one in cohorts if not one.left_out]
     counts = {one.name: np.zeros(len(one.values) + 1, np.int64) for one in used}
-    width = (highest - lowest) or 1.0
-    for block in spool.blocks():
-        places = ((block.scores - lowest) / width * (_ORDER_BINS - 1)).astype(np.int64)
-        for kind in (0, 1):
-            kinds[kind] += np.bincount(places[block.same == kind], minlength=_ORDER_BINS)
+    for block in spool.blocks() if used else ():
         for name, (a, b) in block.groups.items():
             size = len(counts[name])
             counts[name] += np.bincount(a.astype(np.int64) % size, minlength=size)
             counts[name] += np.bincount(b[a != b].astype(np.int64) % size, minlength=size)
-    return _Survey(
-        genuine=kinds[1],
-        impostor=kinds[0],
-        counts={
-            one.name: {
-                value: int(count)
-                for value, count in zip((*one.values, ""), counts[one.name], strict=True)
-                if value or count
-            }
-            for one in used
-        },
-    )
+    return {
+        one.name: {
+            value: int(count)
+            for value, count in zip((*one.values, ""), counts[one.name], strict=True)
+            if value or count
+        }
+        for one in used
+    }
 
 
-def _check(survey: _Survey, *, as_stated: bool) -> None:
-    genuine, impostor = int(survey.genuine.sum()), int(survey.impostor.sum())
-    if not genuine or not impostor:
+def _check(genuine: NDArray[np.float64], impostor: NDArray[np.float64], *, as_stated: bool) -> None:
+    if not len(genuine) or not len(impostor):
         raise ScoreFileError(
-            f"All {genuine + impostor} comparisons are of "
-            + ("one person each." if genuine else "two people each."),
+            f"All {len(genuine) + len(impostor)} comparisons are of "
+            + ("one person each." if len(genuine) else "two people each."),
             why="Error rates need both kinds.",
             mend="See that the column `same` says 1 and 0.",
         )
-    if np.count_nonzero(survey.genuine + survey.impostor) == 1:
+    if genuine[0] == impostor[0] and genuine[-1] == impostor[-1] and genuine[0] == genuine[-1]:
         raise ScoreFileError("All scores are alike.", why="No threshold tells one from another.")
-    below = np.cumsum(survey.impostor) - survey.impostor / 2
-    area = float((survey.genuine * below).sum() / genuine / impostor)
+    area = _area(genuine, impostor)
     if area < 0.5 and not as_stated:
         raise ScoreFileError(
             "One person's scores lie below those of two people "
@@ -385,3 +309,9 @@ def _check(survey: _Survey, *, as_stated: bool) -> None:
             mend="Say that they are distances (--distance), mend `same`, "
             "or have them taken as they are (--as-stated).",
         )
+
+
+def _area(genuine: NDArray[np.float64], impostor: NDArray[np.float64]) -> float:
+    """How often one person's score is above that of two people; of equal ones half."""
+    below = sum(float(np.searchsorted(impostor, genuine, side).mean()) for side in _SIDES)
+    return below / 2 / len(impostor)

@@ -1,0 +1,146 @@
+"""Scores that look as if `same`, or the score itself, were wrong. Nothing is changed for it.
+
+    1. Scores far from all others: they may stand for "no score". Farther from the middle 98 % than
+       FAR times their width.
+    2. Comparisons of one person that score below the median of two people's, and the other way
+       round, when there are far more of them than the bulk of their own kind lets expect: more than
+       FEWEST, and than four deviations (of a Poisson count) above the greater of
+
+           - the share of a normal distribution with the kind's median, and its median absolute
+             deviation (which flipped rows hardly move: Huber & Ronchetti 2009, section 5.1);
+           - USUAL of its kind, since real scores have heavier tails than that.
+
+Flipped rows score as the other kind does, so half of them are found so; photographs in which
+somebody else's face was taken score alike. Never knows who was compared with whom.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rightface.assay.exclusions import named
+from rightface.assay.result import Suspicion
+from rightface.assay.score_file import ScoreFile
+
+Scores = NDArray[np.float64]
+
+FAR = 50.0
+FEWEST = 3
+LEAST = 30
+"""Comparisons of a kind below which its bulk says nothing."""
+USUAL = {True: 2e-3, False: 2e-6}
+"""Of one person's comparisons below the other median, and of two people's above: see
+docs/assay-data.md for how often right labels were suspected."""
+NAMED = 20
+WHO_IS_WHO = (
+    "photographs under a wrong person's name. Scores do not say which photographs they are of."
+)
+_SPREAD = 1.482602218505602
+"""A normal distribution's deviation over its median absolute deviation."""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What was found, and what was not looked for."""
+
+    suspicions: tuple[Suspicion, ...]
+    not_checked: tuple[str, ...]
+
+
+def look_through(file: ScoreFile) -> Looked:
+    """Both kinds of suspicion."""
+    found = _far(file)
+    genuine, impostor = file.genuine, file.impostor
+    fewest = min(len(genuine), len(impostor))
+    if fewest < LEAST or np.median(genuine) <= np.median(impostor):
+        why = f"There are only {fewest} comparisons of one kind, and it takes {LEAST}."
+        if fewest >= LEAST:
+            why = "One person's scores are not above those of two people."
+        return Looked(tuple(found), (WHO_IS_WHO, f"rows whose `same` is flipped. {why}"))
+    for same in (True, False):
+        crossed = _crossed(file, same=same)
+        if crossed is not None:
+            found.append(crossed)
+    return Looked(tuple(found), (WHO_IS_WHO,))
+
+
+def expected(own: Scores, other: Scores, *, same: bool) -> float:
+    """How many of `own` would lie on the other side of the median of `other`, at the very most."""
+    middle, edge = np.median(own), np.median(other)
+    deviation = _SPREAD * float(np.median(np.abs(own / 2 - middle / 2)))
+    away = abs(float(middle / 2 - edge / 2))
+    share = NormalDist().cdf(-away / deviation) if deviation > 0 else 0.0
+    return len(own) * max(share, USUAL[same])
+
+
+def _crossed(file: ScoreFile, *, same: bool) -> Suspicion | None:
+    own, other = (file.genuine, file.impostor) if same else (file.impostor, file.genuine)
+    edge = float(np.median(other))
+    count = int((own < edge).sum() if same else (own > edge).sum())
+    usual = expected(own, other, same=same)
+    if count < FEWEST or count <= usual + 4 * math.sqrt(usual):
+        return None
+    cut = own[min(count, NAMED) - 1] if same else own[-min(count, NAMED)]
+    rows = _rows(
+        file,
+        lambda scores, is_same: (is_same == same) & ((scores <= cut) if same else (scores >= cut)),
+    )
+    mine, theirs = ("one person", "two people") if same else ("two people", "one person")
+    where = "lower" if same else "higher"
+    return Suspicion(
+        what=f"{count:,} of {len(own):,} comparisons of {mine} score {where} than half of those of "
+        f"{theirs}; where labels are right at most about {usual:.2g} would. `same` may be flipped "
+        f"there: see {named(rows, count)}.",
+        rows=rows,
+    )
+
+
+def _far(file: ScoreFile) -> list[Suspicion]:
+    largest = max(
+        abs(float(each[end])) for each in (file.genuine, file.impostor) for end in (0, -1)
+    )
+    kinds = [each / largest for each in (file.genuine, file.impostor)]
+    low = min(float(np.quantile(each, 0.01)) for each in kinds)
+    high = max(float(np.quantile(each, 0.99)) for each in kinds)
+    room = FAR * (high - low)
+    if not room:
+        return []
+
+    def far(scores: Scores) -> NDArray[np.bool_]:
+        return (scores / largest < low - room) | (scores / largest > high + room)
+
+    count = sum(int(far(each).sum()) for each in (file.genuine, file.impostor))
+    if not count:
+        return []
+    rows = _rows(file, lambda scores, _: far(scores))
+    return [
+        Suspicion(
+            what=f"{count:,} scores are far from all others, the farthest {_farthest(file):g}: "
+            f'they may stand for "no score". They count as scores: see {named(rows, count)}.',
+            rows=rows,
+        )
+    ]
+
+
+def _farthest(file: ScoreFile) -> float:
+    ends = [float(each[end]) for each in (file.genuine, file.impostor) for end in (0, -1)]
+    middle = float(np.median(file.impostor))
+    return max(ends, key=lambda end: abs(end / 2 - middle / 2))
+
+
+def _rows(
+    file: ScoreFile, wanted: Callable[[Scores, NDArray[np.bool_]], NDArray[np.bool_]]
+) -> tuple[int, ...]:
+    """The first rows of the table of which that is so."""
+    found: list[int] = []
+    for block in file.blocks():
+        found += block.numbers[wanted(block.scores, block.same)].tolist()
+        if len(found) >= NAMED:
+            break
+    return tuple(found[:NAMED])
