@@ -40,6 +40,9 @@ class Aimed:
     """The least similarity that a candidate then has, as the wire shows it."""
     extrapolated: bool
     """Whether the threshold lies beyond what was measured."""
+    too_small: tuple[str, ...]
+    """Cohorts of which there were too few comparisons to measure them: the threshold of the worst
+    measured one may be too low for them."""
 
 
 class GalleryDesk:
@@ -102,6 +105,7 @@ class GalleryDesk:
             fmr=None,
             similarity=None,
             extrapolated=False,
+            too_small=(),
         )
         if target is None:
             return told
@@ -117,5 +121,6 @@ class GalleryDesk:
                 "fmr": fmr,
                 "similarity": similarity(fmr),
                 "extrapolated": threshold.extrapolated,
+                "too_small": calibration.provenance.too_small,
             }
         )

@@ -196,6 +196,17 @@ def test_the_stricter_of_the_gallerys_and_the_instances_holds(
         assert search(fresh, caller).fmr == pytest.approx(needed(fresh, holds, 1))
 
 
+def test_who_was_not_measured_is_named_where_a_target_is_set(
+    enrolled: tuple[TemporaryInstance, Caller],
+) -> None:
+    fresh, _ = enrolled
+    shipped = fresh.instance.pack.calibration
+    assert shipped.provenance.too_small
+    aim = fresh.registrar.galleries.aim
+    assert aim(client="acme", gallery=GALLERY, fpir=0.01).too_small == shipped.provenance.too_small
+    assert aim(client="acme", gallery=GALLERY, fpir=None).too_small == ()
+
+
 def test_the_worst_cohort_sets_the_floor(fresh: TemporaryInstance) -> None:
     shipped = fresh.instance.pack.calibration
     table = RateTable([(0.0, 1.0), (0.5, 1e-3)], Tail(0.0, 0.05))

@@ -1,8 +1,10 @@
 """A calibration from beginning to end: data sets, a model pack, what its scores stand for.
 
     1. Photographs become templates, of each set by itself (`run.gather`).
-    2. Everybody is compared with everybody, but for sets that are kept apart (`impostors`).
-    3. Tables, tails and intervals: for everybody, and for each cohort (`calibration_document`).
+    2. Where the pack's normalisation was fitted on a set, its cohorts are compared by fits without
+       the people compared (`cross_fit`): a fit flatters its own people.
+    3. Everybody is compared with everybody, but for sets that are kept apart (`impostors`).
+    4. Tables, tails and intervals: for everybody, and for each cohort (`calibration_document`).
 
 Never knows a command line, HTTP, or where permits come from.
 """
@@ -10,15 +12,19 @@ Never knows a command line, HTTP, or where permits come from.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from functools import reduce
 from typing import Any
 
 from rightface.assay.calibration_document import MeasuredSet, PackTold, document
 from rightface.assay.cohorts import UNKNOWN, Column, cross
+from rightface.assay.cross_fit import cross_fit
+from rightface.assay.equalise import Method
 from rightface.assay.errors import AssayError
 from rightface.assay.held_back import HeldBack, held_back
 from rightface.assay.impostors import Compared, Sample, compare
+from rightface.assay.permits import Permitted
 from rightface.assay.run import Bench, Material, Stage
 from rightface.assay.thresholds import Genuine
 from rightface.faces.calibration import Calibration, Provenance
@@ -26,6 +32,10 @@ from rightface.faces.packs import ModelPack, shipped_pack
 from rightface.faces.rate_table import RateTable, Tail
 
 EVERYBODY = "everybody"
+IN_SAMPLE = (
+    "{}: the score normalisation was fitted on these people; that flatters them in the table for "
+    "everybody."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,8 +114,11 @@ def calibrate(
             f"There is no data set '{unknown[0]}' to keep apart.",
             mend=f"The sets are {', '.join(names)}.",
         )
+    samples = [
+        crossed(sample_of(one, columns), bench.pack, bench.permitted, on=on, stage=stage)
+        for one in materials
+    ]
     stage("comparisons", 0, 2)
-    samples = [_sample(one, columns) for one in materials]
     compared = compare(bench.pack, samples, apart=apart, permitted=bench.permitted)
     stage("comparisons", 1, 2)
     made = document(
@@ -113,7 +126,15 @@ def calibrate(
         [_measured(one) for one in materials],
         compared,
         on=on,
-        caveats=[each for one in materials for each in _caveats(one)],
+        caveats=[
+            *(each for one in materials for each in _caveats(one)),
+            *(
+                IN_SAMPLE.format(one.name)
+                for one in samples
+                if one.crossed and one.people is not None
+            ),
+        ],
+        cross_fitted=[one.name for one in samples if one.crossed],
         seed=seed,
     )
     stage("comparisons", 2, 2)
@@ -128,24 +149,61 @@ def calibrate(
     )
 
 
-def _sample(one: Material, columns: Collection[str] | None) -> Sample:
+def sample_of(one: Material, columns: Collection[str] | None = None) -> Sample:
+    """A set's templates; its cohorts are the crosses of those of these columns that it has.
+
+    None: of all.
+    """
     rows = one.acquired.rows
-    known = (one.subjects != UNKNOWN).any()
     found = [
         Column(each.names, each.values, each.codes[rows])
         for name, each in one.manifest.columns.items()
         if columns is None or name in columns
     ]
-    crossed = found[0] if found else None
-    for each in found[1:]:
-        assert crossed is not None  # there is a first
-        crossed = cross(crossed, each)
     return Sample(
         name=one.manifest.statement.name,
         templates=one.acquired.templates,
-        people=one.subjects if known else None,
-        cohorts=crossed,
+        people=one.subjects if (one.subjects != UNKNOWN).any() else None,
+        cohorts=reduce(cross, found) if found else None,
     )
+
+
+def crossed(
+    one: Sample,
+    pack: ModelPack,
+    permitted: Permitted,
+    *,
+    on: date,
+    stage: Stage = lambda *_: None,
+) -> Sample:
+    """The set, with fits without the people compared if the pack's normalisation was fitted on it.
+
+    Raises:
+        Refused: the gate does not allow it.
+        AssayError: the normalisation was fitted otherwise than this release fits, or a part of the
+            set is too small to fit on.
+    """
+    normalisation = pack.normalisation
+    if normalisation is None or one.cohorts is None:
+        return one
+    if one.name not in {each.rpartition(": ")[0] for each in normalisation.fitted.data_sets}:
+        return one
+    if normalisation.fitted.method != Method().told:
+        raise AssayError(
+            "The score normalisation in use was fitted otherwise than this release fits.",
+            why="Its scores of people that it was fitted on are measured by fits without them.",
+            mend="Fit it anew: rightface assay equalise.",
+        )
+    made = cross_fit(
+        one.templates,
+        one.cohorts.codes,
+        Method(),
+        subjects=one.subjects,
+        permitted=permitted,
+        on=on,
+        progress=lambda done, total: stage("fits", done, total),
+    )
+    return replace(one, crossed=made)
 
 
 def _measured(one: Material) -> MeasuredSet:

@@ -52,9 +52,20 @@ def document(
     *,
     on: date,
     caveats: Sequence[str],
+    cross_fitted: Sequence[str] = (),
     seed: int = 0,
 ) -> dict[str, Any]:
     """What `Calibration.from_json` reads.
+
+    Args:
+        pack: what was measured.
+        sets: on what.
+        compared: how it scored.
+        on: the day.
+        caveats: sentences that stand beside the figures.
+        cross_fitted: names of the sets whose cohorts were compared by normalisations fitted without
+            the people compared.
+        seed: of the resampling.
 
     Raises:
         CalibrationError: the comparisons are too few, or all alike.
@@ -86,6 +97,7 @@ def document(
         "band": [[round(score, 6), _short(low), _short(high)] for score, low, high in overall.band],
         "cohorts": cohorts,
         "too_small": too_small,
+        "cross_fitted": list(cross_fitted),
     }
 
 

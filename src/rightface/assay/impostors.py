@@ -21,7 +21,7 @@ from rightface.assay.calibrate import CalibrationError, ScoreCounts
 from rightface.assay.cohorts import UNKNOWN, Column
 from rightface.assay.cross_fit import CrossFit, numbered
 from rightface.assay.permits import Permitted, Renewed, Standing, require_step
-from rightface.assay.resampling import Highest, People
+from rightface.assay.resampling import Highest, Ints, People
 from rightface.faces.face import Templates
 from rightface.faces.packs import ModelPack, Vectors
 from rightface.permit import Touch
@@ -29,7 +29,6 @@ from rightface.permit import Touch
 Scores = NDArray[np.float32]
 Rows = NDArray[np.intp]
 Numbers = NDArray[np.int64]
-Persons = NDArray[np.int32]
 ROWS, COLUMNS = 512, 2048
 """Of a block of comparisons."""
 VECTORS_AT_ONCE = 4096
@@ -53,10 +52,16 @@ class Sample:
     """Of the n photographs, where the pack's normalisation was fitted on them."""
 
     @property
+    def subjects(self) -> Ints:
+        """(n,): as `people`; UNKNOWN where nobody knows."""
+        if self.people is None:
+            return np.full(len(self.templates), UNKNOWN, np.int32)
+        return self.people
+
+    @property
     def persons(self) -> Numbers:
         """(n,): people as 0, 1, …; who is not known is a person of their own."""
-        unknown = np.full(len(self.templates), UNKNOWN, np.int32)
-        return numbered(unknown if self.people is None else self.people)
+        return numbered(self.subjects)
 
     def part(self, rows: Rows) -> Sample:
         """Some of its photographs; by the pack's own comparison."""
@@ -164,7 +169,7 @@ class Block:
         """(k,)"""
         return self.scores[self.own]
 
-    def placed(self, which: NDArray[np.bool_]) -> tuple[Scores, Persons, Persons]:
+    def placed(self, which: NDArray[np.bool_]) -> tuple[Scores, Ints, Ints]:
         """Of some of its comparisons: scores, the one side's rows, the other's."""
         one, other = np.nonzero(which)
         return (

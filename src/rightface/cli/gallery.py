@@ -76,6 +76,11 @@ def target(
             )
             if told.cohort:
                 say(f"The threshold is that of the worst measured cohort: {told.cohort}.")
+            if told.too_small:
+                say(
+                    "Too few comparisons to measure these, so the threshold may be too low for "
+                    f"them: {', '.join(told.too_small)}."
+                )
 
         emit(told, as_json, human)
 

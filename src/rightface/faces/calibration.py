@@ -92,6 +92,9 @@ class Provenance:
     """Hex SHA-256 of that normalisation; empty: raw."""
     too_small: tuple[str, ...] = ()
     """Cohorts with too few comparisons for a table of their own."""
+    cross_fitted: tuple[str, ...] = ()
+    """Data sets that the normalisation was fitted on, and whose cohorts were therefore compared by
+    normalisations fitted without the people compared."""
 
 
 class Calibration:
@@ -145,6 +148,7 @@ class Calibration:
                 comparison=str(told.get("comparison", "raw")),
                 comparison_digest=str(told.get("comparison_digest", "")),
                 too_small=tuple(str(name) for name in told.get("too_small", ())),
+                cross_fitted=tuple(str(name) for name in told.get("cross_fitted", ())),
             )
             return cls(
                 _table(told),

@@ -512,14 +512,21 @@ class GroupMeasured(Told):
     too_few: str
 
 
-EvidenceState = Literal["counts", "of-another-pack", "ended", "damaged"]
+class EvidenceUse(Told):
+    """What one measurement by itself is for one row of the table."""
+
+    rule: str
+    verdict: Literal["enough", "in-part", "too-little", "against"]
+    most_faces: int | None = Field(description="The largest gallery that its size is enough for.")
+    lacks: list[str]
 
 
 class Evidence(Told):
-    """A measurement of a model pack; `shipped`: it came with the pack."""
+    """A measurement of a model pack."""
 
     evidence_id: str
-    state: EvidenceState
+    state: Literal["stands", "of-another-pack", "ended", "damaged"]
+    shipped: bool = Field(default=False, description="It came with the model pack.")
     pack_digest: str = ""
     comparison: str = ""
     software: str = ""
@@ -534,6 +541,12 @@ class Evidence(Told):
     differential: Unequal | None = Field(default=None, description="Null: not measured.")
     lowest_tmr: float | None = None
     groups: list[GroupMeasured] = Field(default_factory=list)
+    left_out: list[str] = Field(
+        default_factory=list, description="Ways to split the people without a differential."
+    )
+    uses: list[EvidenceUse] = Field(
+        default_factory=list, description="What it is for each row of the table; if it stands."
+    )
     recorded_at: Moment | None = None
     recorded_by: str = ""
     ended_at: Moment | None = None
@@ -662,6 +675,10 @@ class Gallery(Told):
     fmr: float | None
     similarity: float | None
     extrapolated: bool
+    too_small: list[str] = Field(
+        description="Cohorts with too few comparisons to be measured; the threshold may be too low "
+        "for them."
+    )
 
 
 class PurposeEnded(Told):
