@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from rightface.assay.counts import Axis, Counts
 from rightface.assay.errors import AssayError
+from rightface.assay.intervals import wilson
 from rightface.assay.rates import (
     MOST_POINTS,
     curve,
@@ -19,7 +20,6 @@ from rightface.assay.rates import (
     fnmr_at,
     operating_points,
     smallest_fmr,
-    tar_at,
     ten_fold,
     threshold_at,
     why_no_threshold,
@@ -50,7 +50,6 @@ def test_a_threshold_is_the_least_that_keeps_the_rate(fmr: float) -> None:
     assert (strangers >= one_less).mean() > fmr
     assert fnmr_at(same, threshold).errors == int((same < threshold).sum())
     assert fnmr_at(Counts.of(AXIS, same), threshold) == fnmr_at(same, threshold)
-    assert tar_at(impostor, same, fmr) == pytest.approx((same >= threshold).mean())
 
 
 def test_a_rate_that_takes_more_comparisons_has_no_threshold() -> None:
@@ -58,7 +57,6 @@ def test_a_rate_that_takes_more_comparisons_has_no_threshold() -> None:
     assert smallest_fmr(impostor) == pytest.approx(3e-4)
     assert threshold_at(impostor, 2.9e-4) is None
     assert "300,000 comparisons" in why_no_threshold(impostor, 1e-4)
-    assert tar_at(impostor, drawn()[1], 1e-4) is None
     assert smallest_fmr(Counts.of(AXIS, np.empty(0, np.float32))) == 1.0
 
 
@@ -165,9 +163,18 @@ def test_equal_errors_lie_where_the_rates_cross(strangers: list[int], same: list
 
 def test_perfect_and_hopeless() -> None:
     low, high = np.zeros(50, np.float32), np.ones(50, np.float32)
-    assert eer(*_counted(low, high)).value == 0.0
     assert eer(*_counted(high, low)).value == 1.0
     assert eer(*_counted(low, np.empty(0, np.float32))).value is None
+
+
+def test_where_no_error_was_seen_the_equal_error_rate_still_has_an_upper_end() -> None:
+    low, high = np.zeros(5000, np.float32), np.ones(400, np.float32)
+    told = eer(*_counted(low, high))
+    assert (told.value, told.low) == (0.0, 0.0)
+    assert told.high == pytest.approx(wilson(0, 400)[1])
+    by_people = eer(*_counted(low, high), people=20)
+    assert by_people.high == pytest.approx(wilson(0, 20)[1])
+    assert "no error was seen; the upper end is of 20 trials" in by_people.note
 
 
 def _counted(strangers: Scores, same: Scores) -> tuple[Counts, Scores]:

@@ -22,7 +22,7 @@ from rightface.assay.comparisons import Comparisons
 from rightface.assay.counts import Counts
 from rightface.assay.differentials import GroupRates, differentials
 from rightface.assay.errors import AssayError
-from rightface.assay.intervals import rate, too_few_genuine, too_few_impostors
+from rightface.assay.intervals import SUSPECT, rate, too_few_genuine, too_few_impostors
 from rightface.assay.operating import Threshold
 from rightface.assay.rates import curve, eer, threshold_at, why_no_threshold
 from rightface.assay.result import (
@@ -103,7 +103,7 @@ class Judge:
             impostor=self.everybody.total,
             curve=curve(self.everybody, genuine),
             at=tuple(settled.get(fmr) or self._unsettled(fmr) for fmr in wanted),
-            eer=eer(self.everybody, genuine),
+            eer=eer(self.everybody, genuine, self._everyone()),
             ten_fold=folds,
         )
 
@@ -116,8 +116,10 @@ class Judge:
         together = np.zeros(len(self.cells.codes), np.int16)
         cells = np.zeros(self.cells.count, np.int16)
         told = _Split(self, Column(("",), ("",), together), cells)
-        people = self._people(together, 1)
-        return [told.point(0, each, people[0]) for each in thresholds]
+        return [told.point(0, each, self._everyone()) for each in thresholds]
+
+    def _everyone(self) -> int | None:
+        return self._people(np.zeros(len(self.cells.codes), np.int16), 1)[0]
 
     # ------------------------------------------------------------ partitions
     def partition(
@@ -145,6 +147,7 @@ class Judge:
             self._group(split, group, thresholds, images, failed, people[group])
             for group in range(count)
         )
+        self._suspect(column, groups)
         return Partition(
             columns=column.names,
             groups=groups,
@@ -156,6 +159,23 @@ class Judge:
                 for one in self._differentials(column, split, each, people)
             ),
         )
+
+    def _suspect(self, column: Column, groups: Sequence[Group]) -> None:
+        """Groups that count in no ratio are told all the same where they stand out."""
+        found = []
+        for group in groups:
+            out = [at for at in group.at if SUSPECT in at.fmr.too_few]
+            if out:
+                at = max(out, key=lambda one: one.fmr.errors)
+                found.append(
+                    f"{group.name} ({at.fmr.errors:,} of {at.fmr.trials:,} where "
+                    f"{at.fmr_target:g} was asked for)"
+                )
+        if found:
+            self.warnings.append(
+                f"By {' × '.join(column.names)}, too small to count in any ratio, yet far more of "
+                f"their comparisons matched than of others: {'; '.join(found)}. Look at them."
+            )
 
     def _group(
         self,

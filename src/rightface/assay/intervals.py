@@ -28,6 +28,8 @@ FEWEST_SUBJECTS = 10
 """Our own floor: an interval over fewer people rests on too few draws to be believed."""
 SUSPECT = "Too small to count, yet"
 """How a reason begins that is followed by what was seen all the same."""
+FEWEST_SUSPECT = 3
+"""Our own: one or two matches of a small group are told in its rate, and are no warning."""
 FEWEST_GENUINE = 30
 """Our own floor: by the rule of three, no error in 30 shows no more than a rate below 10 %."""
 
@@ -139,7 +141,7 @@ def too_few_impostors(trials: int, subjects: int | None, fmr: float, *, errors: 
     few = "There was nothing to compare." if trials == 0 else _too_few_people(subjects)
     if not few and trials * fmr < RULE_OF_30 * (1 - 1e-12):
         few = f"{trials:,} comparisons: fewer than {RULE_OF_30} matches are expected at {fmr:g}."
-    if few and trials and wilson(errors, trials)[0] > fmr:
+    if few and errors >= FEWEST_SUSPECT and wilson(errors, trials)[0] > fmr:
         return f"{few} {SUSPECT} {errors:,} matched: look at it."
     return few
 

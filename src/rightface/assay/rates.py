@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from rightface.assay.comparisons import GenuineScores
 from rightface.assay.counts import Axis, Counts
 from rightface.assay.errors import AssayError
-from rightface.assay.intervals import RULE_OF_30, rate
+from rightface.assay.intervals import RULE_OF_30, rate, wilson_at
 from rightface.assay.result import (
     FMR_TARGETS,
     CurvePoint,
@@ -32,12 +32,10 @@ from rightface.assay.result import (
     Value,
 )
 
-Genuine: TypeAlias = GenuineScores | Counts | NDArray[np.float32]
-"""One by one, or counted on the impostors' axis."""
+ListedOrCounted: TypeAlias = GenuineScores | Counts | NDArray[np.float32]
+"""Genuine comparisons, one by one or counted on the impostors' axis."""
 MOST_POINTS = 200
 FOLDS = 10
-_Z = 1.959963984540054
-"""95 % of a normal distribution lie within so many deviations."""
 
 
 def smallest_fmr(impostor: Counts) -> float:
@@ -67,7 +65,7 @@ def why_no_threshold(impostor: Counts, fmr: float) -> str:
     return ""
 
 
-def fnmr_at(genuine: Genuine, threshold: float) -> Rate:
+def fnmr_at(genuine: ListedOrCounted, threshold: float) -> Rate:
     """Genuine comparisons that score below a threshold; their interval takes them as independent.
 
     Of counts exact where the threshold is an edge of their axis.
@@ -79,7 +77,7 @@ def fnmr_at(genuine: Genuine, threshold: float) -> Rate:
 
 
 def operating_points(
-    impostor: Counts, genuine: Genuine, targets: Sequence[float] = FMR_TARGETS
+    impostor: Counts, genuine: ListedOrCounted, targets: Sequence[float] = FMR_TARGETS
 ) -> tuple[OperatingPoint, ...]:
     """What happens at the thresholds that those false match rates set.
 
@@ -107,19 +105,9 @@ def operating_points(
     return tuple(made)
 
 
-def tar_at(impostor: Counts, genuine: Genuine, fmr: float) -> float | None:
-    """The true match rate, 1 − FNMR, at the threshold that a false match rate sets.
-
-    None where there is no such threshold, or no genuine comparison.
-    """
-    threshold = threshold_at(impostor, fmr)
-    if threshold is None:
-        return None
-    missed = fnmr_at(genuine, threshold).rate
-    return None if missed is None else 1 - missed
-
-
-def curve(impostor: Counts, genuine: Genuine, most: int = MOST_POINTS) -> tuple[CurvePoint, ...]:
+def curve(
+    impostor: Counts, genuine: ListedOrCounted, most: int = MOST_POINTS
+) -> tuple[CurvePoint, ...]:
     """Both rates along the thresholds, ascending; at most `most` points.
 
     Points are spread evenly along the curve as a DET plot draws it (Martin et al., Eurospeech 1997:
@@ -155,12 +143,14 @@ def curve(impostor: Counts, genuine: Genuine, most: int = MOST_POINTS) -> tuple[
     )
 
 
-def eer(impostor: Counts, genuine: Genuine) -> Value:
+def eer(impostor: Counts, genuine: ListedOrCounted, people: int | None = None) -> Value:
     """Where the false match rate and the false non-match rate are equal.
 
-    Between the two thresholds where they cross, both are taken as straight lines. The interval is
-    Bengio and Mariéthoz's: ± z · ½ · √(e(1 − e)/impostors + e(1 − e)/genuine); it takes comparisons
-    as independent, so it is too narrow where people are in many.
+    Between the two thresholds where they cross, both are taken as straight lines. Its variance is
+    Bengio and Mariéthoz's, e(1 − e)/4 · (1/impostors + 1/genuine), the interval Wilson's of as many
+    trials as have that; it takes comparisons as independent, so it is too narrow where people are
+    in many. Where no error was seen it is of the fewest of both kinds of comparisons, and of no
+    more of them than there are `people`.
     """
     trials = _total(genuine)
     if not impostor.total or not trials:
@@ -174,13 +164,13 @@ def eer(impostor: Counts, genuine: Genuine) -> Value:
         gap = false[crossed - 1] - missed[crossed - 1]
         part = gap / (gap + missed[crossed] - false[crossed])
         error = float(false[crossed - 1] + part * (false[crossed] - false[crossed - 1]))
-    half = _Z / 2 * sqrt(error * (1 - error) * (1 / impostor.total + 1 / trials))
-    return Value(
-        value=error,
-        low=max(0.0, error - half),
-        high=min(1.0, error + half),
-        note="The interval takes comparisons as independent.",
-    )
+    alike = 4 / (1 / impostor.total + 1 / trials)
+    note = "The interval takes comparisons as independent."
+    if not error:
+        alike = min(impostor.total, trials, people or trials)
+        note = f"At one threshold no error was seen; the upper end is of {alike:,} trials."
+    low, high = wilson_at(error, alike)
+    return Value(value=error, low=low, high=high, note=note)
 
 
 def ten_fold(
@@ -249,11 +239,11 @@ def _scores(genuine: GenuineScores | NDArray[np.float32]) -> NDArray[np.float32]
     return genuine.scores if isinstance(genuine, GenuineScores) else genuine
 
 
-def _total(genuine: Genuine) -> int:
+def _total(genuine: ListedOrCounted) -> int:
     return genuine.total if isinstance(genuine, Counts) else len(_scores(genuine))
 
 
-def _below(genuine: Genuine, axis: Axis) -> NDArray[np.int64]:
+def _below(genuine: ListedOrCounted, axis: Axis) -> NDArray[np.int64]:
     """(bins,): how many genuine comparisons score less than each edge; none below the first."""
     if not isinstance(genuine, Counts):
         genuine = Counts.of(axis, _scores(genuine))

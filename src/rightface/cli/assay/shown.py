@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Partition,
         Rate,
         TenFold,
+        Value,
     )
 
 MOST_SUSPICIONS = 5
@@ -33,7 +34,7 @@ def show(told: Assay) -> None:
     if verified.ten_fold is not None:
         _line(_folds(verified.ten_fold))
     if verified.eer.value is not None:
-        _line(f"Equal error rate: {verified.eer.value:.2%}")
+        _line(f"Equal error rate: {verified.eer.value:.2%}{_ends(verified.eer, '{:.2%}')}")
     say()
     show_table(
         ("FMR asked", "threshold", "FNMR", "95 %", "true matches"),
@@ -123,9 +124,21 @@ def _show_partition(partition: Partition, shown: float, rows_are: str) -> None:
     show_table(("group", counted, "FMR", "95 %", "FNMR", "95 %", ""), rows)
     for each in partition.differentials:
         if each.measure == "worst-over-best" and each.fmr_target == shown and each.of == "fmr":
-            worst = each.value.value
-            if worst is not None:
-                _line(f"Worst over best FMR: {worst:.1f} ({each.worst} over {each.best})")
+            if each.value.value is not None:
+                figure = f"{each.value.value:.1f}{_ends(each.value, '{:.1f}')}"
+                least = "" if each.value.high is not None else "at least "
+                _line(f"Worst over best FMR: {least}{figure}: {each.worst} over {each.best}")
+            if each.left_out:
+                _line(f"Too small to count in it: {', '.join(each.left_out)}")
+
+
+def _ends(told: Value, form: str) -> str:
+    """The interval, in brackets."""
+    if told.low is None:
+        return ""
+    low = form.format(told.low)
+    high = "without an upper end" if told.high is None else f"to {form.format(told.high)}"
+    return f" (95 %: {low} {high})"
 
 
 def _too_few(at: OperatingPoint) -> str:
