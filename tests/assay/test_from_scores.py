@@ -121,7 +121,8 @@ def test_groups_are_told_in_scores(tmp_path: Path) -> None:
     for group in partition.groups:
         assert {at.threshold for at in group.at} <= known
         assert {point.score for point in group.curve} <= known
-    assert {each.threshold for each in (*partition.cross, *partition.differentials)} <= known
+    assert {each.threshold for each in partition.cross} <= known
+    assert {each.threshold for each in partition.differentials} <= known
     inside = np.arange(len(scores)) % 2 == 0
     at = partition.groups[0].at[1]
     assert at.threshold is not None

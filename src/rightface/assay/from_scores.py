@@ -22,6 +22,7 @@ from rightface.assay.counts import bins_between
 from rightface.assay.errors import AssayError
 from rightface.assay.groups import Judge
 from rightface.assay.intervals import rate
+from rightface.assay.label_checks import SWAPPED
 from rightface.assay.manifest import Manifest
 from rightface.assay.result import Assay, Measured, Partition, Verification
 from rightface.assay.score_checks import look_through
@@ -41,10 +42,7 @@ SCORE_FIELDS = ("threshold", "score")
 """Of the document: what is told in scores."""
 UNREAD = "The data set's digest is of its labels and pairs; the photographs' bytes are not in it."
 
-PAIRS_ALONE = (
-    "photographs under a wrong person's name. Not everybody was compared with everybody, so it "
-    "cannot be told that one matches another person's and none of its own."
-)
+PAIRS_ALONE = f"{SWAPPED} Not everybody was compared with everybody, which it takes."
 
 
 def assay_of_file(

@@ -1,4 +1,4 @@
-"""What an assay looks at beyond everybody with everybody: pairs in folds, labels, quality, 1:N.
+"""What an assay looks at beyond everybody with everybody: pairs in folds, quality, 1:N.
 
 Each function takes what was compared and gives its piece of the document. Never knows files, a
 command line, HTTP, or where permits come from.
@@ -16,29 +16,24 @@ from rightface.assay.acquire import QUALITIES
 from rightface.assay.bootstrap import SubjectBootstrap
 from rightface.assay.cohorts import Column
 from rightface.assay.comparisons import Comparisons
-from rightface.assay.counts import Counts
 from rightface.assay.discard import DIRECTIONS, error_versus_discard
 from rightface.assay.errors import AssayError
 from rightface.assay.identification import search_all
-from rightface.assay.label_checks import swapped
 from rightface.assay.operating import Threshold
 from rightface.assay.pairs import Pairs
 from rightface.assay.permits import Standing, require_step
 from rightface.assay.prediction import predict
-from rightface.assay.rates import ten_fold, threshold_at
+from rightface.assay.rates import ten_fold
 from rightface.assay.result import (
     Discard,
     Identification,
     Prediction,
-    Suspicion,
     TenFold,
 )
 from rightface.assay.search_rates import identifications
 from rightface.faces.packs import Vectors
 from rightface.permit import Permit, Touch, require
 
-SUSPECT_FMR, OWN_FMR = 1e-5, 1e-4
-"""At these false match rates a match of two people, and no match of one's own, are suspicious."""
 USUAL_FMR = 1e-3
 DISCARD_REPLICATES = 200
 
@@ -71,8 +66,8 @@ def usual(thresholds: Sequence[Threshold]) -> Threshold | None:
 
 def in_folds(
     pairs: Pairs | None, rows: NDArray[np.int32], images: int, sides: Sides, *, permit: Permit
-) -> TenFold | None:
-    """The stated pairs, judged fold by fold; None where none are stated.
+) -> tuple[TenFold | None, str]:
+    """The stated pairs, judged fold by fold; None where none are stated, or why they cannot be.
 
     Args:
         pairs: places in the manifest's images.
@@ -85,8 +80,8 @@ def in_folds(
         PermitError: it does not.
     """
     require(permit, Touch.COMPARE)
-    if pairs is None or not len(pairs):
-        return None
+    if pairs is None:
+        return None, ""
     at = np.full(images, -1, np.int64)
     at[rows] = np.arange(len(rows))
     a, b = at[pairs.a], at[pairs.b]
@@ -94,36 +89,10 @@ def in_folds(
     scores = np.full(len(pairs), np.nan)
     scores[there] = np.einsum("ij,ij->i", sides.probes[a[there]], sides.references[b[there]])
     try:
-        return ten_fold(scores, pairs.same, pairs.folds)
-    except AssayError:
-        return None
-
-
-def suspicions(
-    comparisons: Comparisons,
-    everybody: Counts,
-    subjects: NDArray[np.int32],
-    numbers: NDArray[np.int64],
-) -> tuple[Suspicion, ...]:
-    """Labels that look wrong, where there are comparisons enough to tell.
-
-    Args:
-        comparisons: of m rows.
-        everybody: all impostor comparisons.
-        subjects: (m,)
-        numbers: (m,): the rows' numbers in the manifest.
-    """
-    threshold, own = threshold_at(everybody, SUSPECT_FMR), threshold_at(everybody, OWN_FMR)
-    if threshold is None or own is None or comparisons.leads.above > threshold:
-        return ()
-    return swapped(
-        comparisons.genuine,
-        comparisons.leads,
-        subjects=subjects,
-        numbers=numbers,
-        threshold=threshold,
-        own_threshold=min(own, threshold),
-    )
+        told = ten_fold(scores, pairs.same, pairs.folds)
+    except AssayError as error:
+        return None, f"The stated pairs are not judged in folds: {error.what}"
+    return told.model_copy(update={"stated": pairs.folds is not None}), ""
 
 
 def discards(

@@ -7,24 +7,49 @@ Two kinds, each a suspicion and no more, since a model that errs looks like a la
     2. Two subjects whose images all match each other, and as well as one person's images usually
        do: they may be one person under two names.
 
-Both are stronger the stricter the threshold is; at a false match rate f, f times the number of
-impostor comparisons match by chance. Twins and look-alikes are found too. Never knows an image.
+Both are judged at a threshold that CHANCE of n impostor comparisons reach, or 1 in 100,000 if that
+are more: by chance at most twice as many images match somebody else. Of those, such are suspected
+wrongly as match none of their own at a rate ten times as lax; of a model for which that is a share
+q of all images, about 2 · q · max(CHANCE, n / 100,000). Twins and look-alikes are found too. What
+was measured is in docs/assay-data.md. Never knows an image.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rightface.assay.cohorts import UNKNOWN
+from rightface.assay.comparisons import Comparisons
+from rightface.assay.counts import Counts
 from rightface.assay.errors import AssayError
+from rightface.assay.intervals import RULE_OF_30
+from rightface.assay.rates import threshold_at
 from rightface.assay.result import Suspicion
 
 MOST = 50
 """So many suspicions of each kind are told one by one, the strongest first."""
+
+CHANCE = RULE_OF_30
+STRICTEST = 1e-5
+"""No threshold is set for a smaller false match rate."""
+LAXER = 10
+"""An image's own others must not even match at a rate so many times as large."""
+LEAST_IMPOSTORS = 3_000
+"""Below, CHANCE of them are more than one in a hundred."""
+SWAPPED = "photographs under a wrong person's name."
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What was found, and what was not looked for, with the reason."""
+
+    suspicions: tuple[Suspicion, ...] = ()
+    not_checked: tuple[str, ...] = ()
 
 
 class Scored(Protocol):
@@ -51,6 +76,41 @@ class Complete(Scored, Protocol):
         """A score."""
 
 
+def look_through(
+    comparisons: Comparisons,
+    everybody: Counts,
+    subjects: NDArray[np.int32],
+    numbers: NDArray[np.int64],
+) -> Looked:
+    """Labels that look wrong, where there are comparisons enough to tell.
+
+    Args:
+        comparisons: of m rows.
+        everybody: all impostor comparisons.
+        subjects: (m,)
+        numbers: (m,): the rows' numbers in the manifest.
+    """
+    if not len(comparisons.genuine.scores):
+        return Looked(not_checked=(f"{SWAPPED} Nobody is known to be on two photographs.",))
+    if everybody.total < LEAST_IMPOSTORS:
+        why = f"It takes {LEAST_IMPOSTORS:,} comparisons of different people"
+        return Looked(not_checked=(f"{SWAPPED} {why}, and there are {everybody.total:,}.",))
+    rate = max(STRICTEST, CHANCE / everybody.total)
+    threshold, own = threshold_at(everybody, rate), threshold_at(everybody, LAXER * rate)
+    if threshold is None or own is None or comparisons.leads.above > threshold:
+        why = f"Too many scores are alike for a false match rate of {rate:.1g}."
+        return Looked(not_checked=(f"{SWAPPED} {why}",))
+    found = swapped(
+        comparisons.genuine,
+        comparisons.leads,
+        subjects=subjects,
+        numbers=numbers,
+        threshold=threshold,
+        own_threshold=min(own, threshold),
+    )
+    return Looked(found)
+
+
 def swapped(
     genuine: Scored,
     leads: Complete,
@@ -67,8 +127,8 @@ def swapped(
         leads: every comparison of two subjects from `leads.above` on.
         subjects: (n,), of each image; UNKNOWN where it is not said.
         numbers: (n,), the images' rows in the manifest.
-        threshold: what counts as a match of two subjects; at a false match rate of about 1e-5.
-        own_threshold: what a subject's own images must not reach; laxer, about 1e-4.
+        threshold: what counts as a match of two subjects.
+        own_threshold: what a subject's own images must not reach; laxer.
 
     Raises:
         AssayError: the leads do not go down to `threshold`, or the own threshold is the stricter.

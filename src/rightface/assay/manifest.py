@@ -31,7 +31,7 @@ from rightface.assay.labels import GIVEN_UP, Edges, Labels
 from rightface.assay.pairs import GONE, Pairs, image_name, read_pairs
 from rightface.assay.result import DataSet, Exclusion, Suspicion
 from rightface.assay.same_bytes import same_bytes
-from rightface.assay.statement import Statement, WhichFace, read_statement
+from rightface.assay.statement import Statement, WhichFace, read_statement, with_said
 from rightface.assay.table_file import TableFile, open_table
 
 SUBJECT = "subject"
@@ -121,6 +121,7 @@ class Manifest:
             subjects=self.subject_count,
             columns={name: _counts(one) for name, one in self.columns.items()},
             exclusions=self.exclusions,
+            pairs=None if self.pairs is None else self.pairs.told(),
             suspicions=self.suspicions,
             licence=self.statement.licence,
             may_show=self.statement.may_show,
@@ -162,10 +163,7 @@ def read_manifest(
     stated = {
         "name": name, "licence": licence, "may_show": may_show, "pad": pad, "which_face": which_face
     }  # fmt: skip
-    statement = read_statement(path.parent)
-    statement = statement.model_copy(
-        update={key: value for key, value in stated.items() if value is not None}
-    )
+    statement = with_said(read_statement(path.parent), stated)
     if not statement.name:
         statement = statement.model_copy(update={"name": path.resolve().parent.name})
     table = open_table(path)

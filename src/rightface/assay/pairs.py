@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rightface.assay.errors import ManifestError
 from rightface.assay.exclusions import HEADING_AGAIN, UNREADABLE, Excluded, in_words, named
 from rightface.assay.labels import is_same
-from rightface.assay.result import Exclusion
+from rightface.assay.result import Exclusion, StatedPairs
 from rightface.assay.table_file import Block, Cell, open_table, text
 
 NOT_SAID = "`same` or `fold` cannot be read."
@@ -47,6 +47,10 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.a)
+
+    def told(self) -> StatedPairs:
+        """What the assay's document says of them."""
+        return StatedPairs(rows=self.rows, used=len(self), exclusions=self.exclusions)
 
     def moved(self, to: NDArray[np.int32]) -> Pairs:
         """The pairs after `to[old place]` became the images' places; GONE for those left out."""

@@ -37,11 +37,11 @@ from rightface.assay.further import (
     discards,
     in_folds,
     searched,
-    suspicions,
     usual,
 )
 from rightface.assay.groups import Judge
 from rightface.assay.intervals import rate
+from rightface.assay.label_checks import look_through
 from rightface.assay.manifest import Manifest
 from rightface.assay.operating import Threshold
 from rightface.assay.permits import Permitted, Renewed
@@ -202,7 +202,7 @@ def assay(
         stage("rates", place, 1 + len(images))
         told.append(judge.partition(place, thresholds, images=column, failed=material.failed))
     with bench.permitted() as permit:
-        folds = in_folds(manifest.pairs, rows, len(manifest), sides, permit=permit)
+        folds, no_folds = in_folds(manifest.pairs, rows, len(manifest), sides, permit=permit)
     verification = judge.verification(thresholds, wanted.fmr, folds)
     stage("rates", 1 + len(images), 1 + len(images))
     found = Searched()
@@ -213,13 +213,18 @@ def assay(
                 sides, material.subjects, thresholds, judge.bootstrap, partitions, permit=permits
             )
         stage("searches", 1, 1)
-    suspicious = suspicions(compared, judge.everybody, material.subjects, manifest.numbers[rows])
+    looked = look_through(compared, judge.everybody, material.subjects, manifest.numbers[rows])
     data = manifest.data_set(material.digest)
     return Assay(
         software=SOFTWARE,
         made_at=datetime.now(UTC).replace(microsecond=0),
         measured=measured(bench.pack),
-        data=data.model_copy(update={"suspicions": data.suspicions + suspicious}),
+        data=data.model_copy(
+            update={
+                "suspicions": data.suspicions + looked.suspicions,
+                "not_checked": looked.not_checked,
+            }
+        ),
         failures=rate(int(material.failed.sum()), len(manifest)),
         verification=verification,
         partitions=tuple(told),
@@ -232,6 +237,7 @@ def assay(
         warnings=(
             *manifest.warnings,
             *_failure_warnings(material.acquired),
+            *((no_folds,) if no_folds else ()),
             *judge.unreached(wanted.fmr),
             *judge.warnings,
             *found.warnings,

@@ -18,13 +18,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rightface.assay.exclusions import named
+from rightface.assay.label_checks import SWAPPED, Looked
 from rightface.assay.result import Suspicion
 from rightface.assay.score_file import ScoreFile
 
@@ -38,19 +38,9 @@ USUAL = {True: 2e-3, False: 2e-6}
 """Of one person's comparisons below the other median, and of two people's above: see
 docs/assay-data.md for how often right labels were suspected."""
 NAMED = 20
-WHO_IS_WHO = (
-    "photographs under a wrong person's name. Scores do not say which photographs they are of."
-)
+WHO_IS_WHO = f"{SWAPPED} Scores do not say which photographs they are of."
 _SPREAD = 1.482602218505602
 """A normal distribution's deviation over its median absolute deviation."""
-
-
-@dataclass(frozen=True)
-class Looked:
-    """What was found, and what was not looked for."""
-
-    suspicions: tuple[Suspicion, ...]
-    not_checked: tuple[str, ...]
 
 
 def look_through(file: ScoreFile) -> Looked:
