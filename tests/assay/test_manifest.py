@@ -269,7 +269,7 @@ def test_numbers_in_bins(folder: Path) -> None:
     assert made.columns["age"].values == ("0-30", "31-59", "60+")
     assert made.columns["age"].codes.tolist() == [0, 1, 1, 2]
     assert bin_names((0.5, 1), whole=False) == ("under 0.5", "0.5 to under 1", "1+")
-    with pytest.raises(ManifestError, match="not all of its values are numbers"):
+    with pytest.raises(ManifestError, match="holds no number in rows 1, 2, 3, 4"):
         read_manifest(path, bins={"sex": (1, 2)})
     with pytest.raises(ManifestError, match="do not ascend"):
         read_manifest(path, bins={"age": (30, 18)})
@@ -406,6 +406,18 @@ def test_images_that_could_not_be_read_are_no_copies(folder: Path) -> None:
     assert len(made) == 4
 
 
+def test_ages_that_are_no_numbers_are_said_by_row(folder: Path) -> None:
+    made = read_manifest(written(folder, GOOD.replace(",59", ",abc")))
+    assert made.columns["age"].values == ("30-44", "60+")
+    assert made.columns["age"].unlabelled == 1
+    assert made.warnings[0] == (
+        "Column 'age' is in bins; what is no number counts as not known: row 3."
+    )
+    words = GOOD.replace(",59", ",old").replace(",30", ",young").replace(",31", ",young")
+    made = read_manifest(written(folder, words))
+    assert made.columns["age"].values == ("71", "old", "young")
+
+
 # ---------------------------------------------------------------- the digest
 def test_the_digest_is_of_photographs_and_labels_not_of_names(folder: Path) -> None:
     made = read_manifest(written(folder, GOOD))
@@ -428,6 +440,21 @@ def test_the_digest_is_of_photographs_and_labels_not_of_names(folder: Path) -> N
     text = "image_a,image_b,same\n1.jpg,2.jpg,1\n"
     with_pairs = read_manifest(written(folder, GOOD), pairs=written(folder, text, "pairs.csv"))
     assert with_pairs.digest_with(digests(with_pairs)) != known
+
+
+def test_the_digest_is_of_the_data_whatever_was_asked_of_it(folder: Path) -> None:
+    path = written(folder, GOOD)
+    known = read_manifest(path).digest_with(digests(read_manifest(path)))
+    for asked in (
+        read_manifest(path, cohort_columns=["sex"]),
+        read_manifest(path, cohort_columns=()),
+        read_manifest(path, bins={"age": (40.0,)}),
+    ):
+        assert asked.digest_with(digests(asked)) == known
+        smaller, _ = asked.without_same_bytes(digests(asked))
+        assert smaller.digest_with(digests(smaller)) == known
+    other = read_manifest(written(folder, GOOD.replace(",71", ",72")), cohort_columns=["sex"])
+    assert other.digest_with(digests(other)) != known
 
 
 # ---------------------------------------------------------------- always

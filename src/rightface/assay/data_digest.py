@@ -2,8 +2,8 @@
 
 SHA-256 over, in this order:
 
-    1. `rightface data set 1` and, as canonical JSON (RFC 8785), the columns with their values and
-       the numbers of images and pairs;
+    1. `rightface data set 2` and, as canonical JSON (RFC 8785), the columns with their values as
+       they are written, chosen as cohorts or not, and the numbers of images and pairs;
     2. of each image, in the manifest's order: the SHA-256 of its bytes (zeros if it could not be
        read), its subject as int32, its label of each column as int16, little-endian;
     3. the pairs: a, b, same, fold, each as int32.
@@ -40,7 +40,7 @@ def digest_of_rows(
         "images": len(subjects),
         "pairs": 0 if pairs is None else len(pairs),
     }
-    running = hashlib.sha256(b"rightface data set 1\n" + rfc8785.dumps(heading))
+    running = hashlib.sha256(b"rightface data set 2\n" + rfc8785.dumps(heading))
     labels = [columns[name].codes.astype("<i2").view("<u1").reshape(-1, 2) for name in names]
     people = subjects.astype("<i4").view("<u1").reshape(-1, 4)
     rows = np.concatenate([people, *labels], axis=1)

@@ -96,6 +96,11 @@ def sorted_column(name: str, values: Sequence[str], codes: NDArray[np.int32]) ->
             why="That joins the values of a cross of columns.",
             mend="Write it with another sign.",
         )
+    return column_as_stated(name, values, codes)
+
+
+def column_as_stated(name: str, values: Sequence[str], codes: NDArray[np.int32]) -> Column:
+    """The same, whatever its values hold: for what is no cohort."""
     return _renumbered(name, values, codes, sorted(range(len(values)), key=lambda i: values[i]))
 
 
@@ -104,21 +109,23 @@ def binned_column(
 ) -> Column:
     """The column of numbers in bins: [18, 30) is "18-29" among whole numbers.
 
+    What is no number is not known then; see `numbers_of`.
+
     Raises:
-        ManifestError: a value is no number, or the edges do not ascend.
+        ManifestError: the edges do not ascend.
     """
     if not edges or any(low >= high for low, high in pairwise(edges)):
         raise ManifestError(
             f"The bins of column '{name}' do not ascend.", mend=f"For example {name}=18,30,45,60."
         )
     numbers = numbers_of(values)
-    if numbers is None:
-        raise ManifestError(
-            f"Column '{name}' was asked in bins, but not all of its values are numbers.",
-            mend="Ask for it without bins, or mend the values.",
-        )
-    whole = all(number.is_integer() for number in (*numbers, *edges))
-    bin_of = np.array([bisect_right(edges, number) for number in numbers] + [UNKNOWN], np.int32)
+    known = [number for number in numbers if number is not None]
+    whole = all(number.is_integer() for number in (*known, *edges))
+    bin_of = np.array(
+        [UNKNOWN if number is None else bisect_right(edges, number) for number in numbers]
+        + [UNKNOWN],
+        np.int32,
+    )
     names = bin_names(edges, whole=whole)
     return _renumbered(name, names, bin_of[codes], range(len(names)))
 
@@ -133,13 +140,17 @@ def _renumbered(
     return Column((name,), tuple(values[place] for place in kept), new[codes])
 
 
-def numbers_of(values: Sequence[str]) -> list[float] | None:
-    """The values as numbers; None if one of them is none, or is infinite."""
+def numbers_of(values: Sequence[str]) -> list[float | None]:
+    """The values as numbers; None for one that is none, or is infinite."""
+    return [_number(value) for value in values]
+
+
+def _number(value: str) -> float | None:
     try:
-        numbers = [float(value) for value in values]
+        number = float(value)
     except ValueError:
         return None
-    return numbers if all(map(math.isfinite, numbers)) else None
+    return number if math.isfinite(number) else None
 
 
 def bin_names(edges: Edges, *, whole: bool) -> tuple[str, ...]:
@@ -158,8 +169,8 @@ def parse_bins(stated: str) -> tuple[str, Edges]:
         ManifestError: it is written otherwise.
     """
     name, equals, numbers = stated.partition("=")
-    edges = numbers_of(numbers.split(","))
-    if not name.strip() or not equals or edges is None:
+    edges = [edge for edge in numbers_of(numbers.split(",")) if edge is not None]
+    if not name.strip() or not equals or len(edges) != len(numbers.split(",")):
         raise ManifestError(f"'{stated}' states no bins.", mend="For example age=18,30,45,60.")
     return name.strip(), tuple(edges)
 

@@ -55,6 +55,9 @@ class Manifest:
     subjects: NDArray[np.int32]
     """(n,): who it is, 0 … S−1 in the order of appearance; UNKNOWN where it is not said."""
     columns: dict[str, Column]
+    """The cohorts: those asked for, or that are fit to be one."""
+    stated: dict[str, Column]
+    """Every column but image and subject, as it is written; without those of too many values."""
     pairs: Pairs | None
     exclusions: tuple[Exclusion, ...]
     suspicions: tuple[Suspicion, ...]
@@ -81,7 +84,7 @@ class Manifest:
         Args:
             image_digests: of each image the SHA-256 of its bytes, or None if it cannot be read.
         """
-        return digest_of_rows(image_digests, self.subjects, self.columns, self.pairs)
+        return digest_of_rows(image_digests, self.subjects, self.stated, self.pairs)
 
     def without_same_bytes(
         self, image_digests: Sequence[bytes | None]
@@ -102,9 +105,8 @@ class Manifest:
             numbers=self.numbers[kept],
             images=tuple(self.images[old] for old in kept.tolist()),
             subjects=in_order_of_appearance(self.subjects[kept]),
-            columns={
-                name: replace(one, codes=one.codes[kept]) for name, one in self.columns.items()
-            },
+            columns=_kept_of(self.columns, kept),
+            stated=_kept_of(self.stated, kept),
             pairs=None if self.pairs is None else self.pairs.moved(place[found.same_as]),
             exclusions=self.exclusions + excluded.told(),
             suspicions=self.suspicions + found.suspicions,
@@ -182,15 +184,15 @@ def read_manifest(
         if wanted.subject is None
         else in_order_of_appearance(wanted.subject.codes()[kept])
     )
+    numbers = raw.numbers[kept]
     columns, left_out = manifest_columns.columns_of(
-        wanted.cohorts, kept, asked=cohort_columns is not None, bins=bins or {}
+        wanted.cohorts, kept, numbers, asked=cohort_columns is not None, bins=bins or {}
     )
     images = tuple(raw.images[place] for place in kept)
     read = None
     if pairs is not None:
         places = dict.fromkeys(raw.images, GONE) | {image: at for at, image in enumerate(images)}
         read = read_pairs(pairs, places)
-    numbers = raw.numbers[kept]
     return Manifest(
         rows=raw.rows,
         numbers=numbers,
@@ -198,6 +200,7 @@ def read_manifest(
         root=root,
         subjects=subjects,
         columns=columns,
+        stated=manifest_columns.stated((*wanted.cohorts, *wanted.others), kept),
         pairs=read,
         exclusions=raw.excluded.told(),
         suspicions=_contradictions(read, subjects, numbers),
@@ -210,13 +213,16 @@ def read_manifest(
 class _Wanted:
     subject: Labels | None
     cohorts: tuple[Labels, ...]
+    others: tuple[Labels, ...]
+    """Not asked for: read for the digest alone."""
 
     def all(self) -> tuple[Labels, ...]:
-        return self.cohorts if self.subject is None else (self.subject, *self.cohorts)
+        subject = () if self.subject is None else (self.subject,)
+        return (*subject, *self.cohorts, *self.others)
 
     def comparable(self) -> list[Labels]:
         """What two rows of one image may differ in; what was given up is not known."""
-        return [one for one in self.all() if not one.given_up]
+        return [one for one in self.all() if not one.given_up and one not in self.others]
 
 
 @dataclass(frozen=True)
@@ -245,9 +251,8 @@ def _wanted(
     subject = Labels(subject_column) if subject_column in known else None
     if subject is None and subject_column != SUBJECT:
         missing.append(subject_column)
-    asked = cohort_columns
-    if asked is None:
-        asked = [column for column in known if column not in (image_column, subject_column)]
+    every = [column for column in known if column not in (image_column, subject_column)]
+    asked = every if cohort_columns is None else cohort_columns
     missing += [column for column in asked if column not in known]
     if missing:
         raise TableError(
@@ -259,7 +264,9 @@ def _wanted(
         Labels(column, most=None if column in bins else most)
         for column in dict.fromkeys([*asked, *bins])
     ]
-    return _Wanted(subject, tuple(cohorts))
+    read = {one.name for one in cohorts}
+    others = [Labels(column, most=GIVEN_UP) for column in every if column not in read]
+    return _Wanted(subject, tuple(cohorts), tuple(others))
 
 
 def _read(table: TableFile, image_column: str, wanted: _Wanted) -> _Raw:
@@ -344,6 +351,10 @@ def in_order_of_appearance(codes: NDArray[np.int32]) -> NDArray[np.int32]:
     if UNKNOWN in values:
         rank -= 1
     return rank[inverse]
+
+
+def _kept_of(columns: Mapping[str, Column], kept: NDArray[np.int64]) -> dict[str, Column]:
+    return {name: replace(one, codes=one.codes[kept]) for name, one in columns.items()}
 
 
 def _counts(one: Column) -> dict[str, int]:

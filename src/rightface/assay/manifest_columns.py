@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rightface.assay.cohorts import UNKNOWN, Column
 from rightface.assay.errors import ManifestError
+from rightface.assay.exclusions import named
 from rightface.assay.labels import (
     AGE_EDGES,
     FEW_VALUES,
@@ -17,29 +18,42 @@ from rightface.assay.labels import (
     Edges,
     Labels,
     binned_column,
+    column_as_stated,
     numbers_of,
     sorted_column,
 )
 
+AGE = "age"
+MOST_NAMED = 6
+"""Rows, more than are shown."""
+
 
 def columns_of(
-    labels: Sequence[Labels], kept: NDArray[np.int64], *, asked: bool, bins: Mapping[str, Edges]
+    labels: Sequence[Labels],
+    kept: NDArray[np.int64],
+    numbers: NDArray[np.int64],
+    *,
+    asked: bool,
+    bins: Mapping[str, Edges],
 ) -> tuple[dict[str, Column], list[str]]:
-    """The cohort columns of the rows kept, and why others are left out.
+    """The cohort columns of the rows kept; why others are left out, and values that are.
 
     Args:
         labels: what was read of each column.
         kept: places of the rows in use.
+        numbers: of each of these, its row in the table.
         asked: whether these columns were asked for; if so none is left out.
         bins: edges for columns of numbers.
 
     Raises:
-        ManifestError: a column that was asked for has too many values, or none.
+        ManifestError: a column that was asked for has too many values, or none; or bins were asked
+            of one that holds something else than numbers.
     """
     columns: dict[str, Column] = {}
     left_out: list[str] = []
     for one in labels:
-        made = _column(one, kept, bins.get(one.name))
+        made, said = _column(one, kept, numbers, bins.get(one.name))
+        left_out += said
         if one.name in bins:
             problem = ""
         elif asked:
@@ -58,16 +72,36 @@ def columns_of(
     return columns, left_out
 
 
-def _column(one: Labels, kept: NDArray[np.int64], edges: Edges | None) -> Column | None:
-    """None if the column was given up while it was read."""
+def stated(labels: Sequence[Labels], kept: NDArray[np.int64]) -> dict[str, Column]:
+    """Every column of at most GIVEN_UP values as it is written, cohort or not."""
+    return {
+        one.name: column_as_stated(one.name, one.values, one.codes()[kept])
+        for one in labels
+        if not one.given_up and len(one.values) <= GIVEN_UP
+    }
+
+
+def _column(
+    one: Labels, kept: NDArray[np.int64], numbers: NDArray[np.int64], edges: Edges | None
+) -> tuple[Column | None, list[str]]:
+    """None if the column was given up while it was read; and what is to be said of its values."""
     if one.given_up:
-        return None
+        return None, []
     codes, values = one.codes()[kept], one.values
-    if edges is None and one.name.casefold() == "age" and numbers_of(values) is not None:
-        edges = AGE_EDGES
+    wrong = np.array([number is None for number in numbers_of(values)] + [False])[codes]
+    which = named(numbers[wrong][:MOST_NAMED], int(wrong.sum()))
     if edges is not None:
-        return binned_column(one.name, values, codes, edges)
-    return sorted_column(one.name, values, codes)
+        if wrong.any():
+            raise ManifestError(
+                f"Column '{one.name}' was asked in bins, but holds no number in {which}.",
+                mend="Ask for it without bins, or mend the values; an empty cell is not known.",
+            )
+        return binned_column(one.name, values, codes, edges), []
+    labelled = int((codes != UNKNOWN).sum())
+    if one.name.casefold() != AGE or wrong.sum() * 2 > labelled or not labelled:
+        return sorted_column(one.name, values, codes), []
+    told = f"Column '{one.name}' is in bins; what is no number counts as not known: {which}."
+    return binned_column(one.name, values, codes, AGE_EDGES), [told] if wrong.any() else []
 
 
 def _problem(made: Column | None, may: str, least: int, most: int) -> str:

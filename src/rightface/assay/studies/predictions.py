@@ -133,7 +133,9 @@ def read_predictions(
             mend=f"Each row needs its true label in '{label}'.",
         )
     names, answers = _one_coding(true, told, kept)
-    columns, left_out = columns_of(cohorts, kept, asked=cohort_columns is not None, bins={})
+    columns, left_out = columns_of(
+        cohorts, kept, np.concatenate(numbers)[kept], asked=cohort_columns is not None, bins={}
+    )
     counted = _Counted(label, names, *answers)
     return PredictionErrors(
         rows=rows,
