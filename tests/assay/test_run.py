@@ -14,7 +14,7 @@ from rightface.assay.acquire import Acquired
 from rightface.assay.calibrating import uncalibrated
 from rightface.assay.cells import cells_of, partitions_of, summed
 from rightface.assay.cohorts import UNKNOWN, column
-from rightface.assay.errors import AssayError
+from rightface.assay.errors import AssayError, ManifestError
 from rightface.assay.from_scores import assay_of_answers, assay_of_file
 from rightface.assay.manifest import Manifest, read_manifest
 from rightface.assay.result import Assay
@@ -22,6 +22,7 @@ from rightface.assay.run import Bench, Material, Wanted, assay, gather, sealed_p
 from rightface.assay.score_file import read_scores
 from rightface.assay.stressed import stressed, years_of
 from rightface.assay.through_api import Answers, plan_pairs
+from rightface.cli.assay.bench import manifest_of
 from tests.portraits import eileen_collins, grace_hopper, nobody, small
 
 PEOPLE, IMAGES = 60, 150
@@ -314,6 +315,15 @@ def written(folder: Path, *, extra: str = "") -> Manifest:
         rows.append(f"{name}.jpg,{name[0]},{1990 + 3 * number}")
     (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
     return read_manifest(folder / "manifest.csv")
+
+
+@pytest.mark.parametrize("pad", [-5, 100_000])
+def test_a_padding_beyond_its_range_is_refused(tmp_path: Path, pad: int) -> None:
+    table = written(tmp_path).root / "manifest.csv"
+    with pytest.raises(ManifestError, match=f"pad {pad}"):
+        read_manifest(table, pad=pad)
+    with pytest.raises(ManifestError, match="pad 100000"):
+        manifest_of(table, (), (f"{tmp_path.name}=100000",))
 
 
 def test_photographs_to_figures(tmp_path: Path, bench: Bench) -> None:

@@ -139,8 +139,6 @@ def test_photographs_where_templates_would_lie_stay(photographs: Path, tmp_path:
         (("--cross", "mission,hair"), "'hair'"),
         (("--cohort", "hair"), "'hair'"),
         (("--bin", "year"), "states no bins"),
-        (("--pad", "5000"), ""),
-        (("--comparison", "wishful"), "wishful"),
     ],
 )
 def test_bad_input_is_told(
@@ -152,6 +150,31 @@ def test_bad_input_is_told(
     assert isinstance(done.exception, SystemExit)
     assert what in json.loads(done.stdout)["message"]
     assert not (tmp_path / "out" / "assay.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (("--pad", "-5"), "greater than or equal to 0"),
+        (("--pad", "100000"), "less than or equal to 1000"),
+        (("--comparison", "wishful"), "'equalised', 'raw'"),
+    ],
+)
+def test_a_wrong_command_line_is_told_with_what_it_takes(
+    photographs: Path, tmp_path: Path, more: tuple[str, ...], told: str
+) -> None:
+    words = ("assay", "run", str(photographs), "--out", str(tmp_path / "out"), *more)
+    done = CliRunner().invoke(complete(), words, env={"COLUMNS": "200"})
+    assert done.exit_code == 2
+    assert told in done.output
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="a directory that takes no files")
+def test_a_directory_that_takes_no_files_is_said_before_work(photographs: Path) -> None:
+    told = run("assay", "run", str(photographs), "--out", "/proc/self", "--json", status=1)
+    assert told["error"] == "storage"
+    assert "not be written to" in told["message"]
 
 
 def test_a_wrong_cross_is_said_before_anybody_is_seen(photographs: Path, tmp_path: Path) -> None:

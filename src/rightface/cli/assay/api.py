@@ -10,6 +10,7 @@ import typer
 
 from rightface.cli.assay.bench import (
     FILE,
+    Crosses,
     Data,
     Out,
     Place,
@@ -58,10 +59,7 @@ def api(
     cohort: Annotated[
         list[str] | None, typer.Option(help="A column to split people by. Repeatable.")
     ] = None,
-    cross: Annotated[
-        list[str] | None,
-        typer.Option(help="Columns to cross: gender,race. Else every two, of up to three."),
-    ] = None,
+    cross: Crosses = None,
     fmr: Targets = None,
     name: Annotated[str | None, typer.Option(help="What the service is called.")] = None,
     data: Data = None,

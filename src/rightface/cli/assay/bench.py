@@ -5,7 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,8 +30,7 @@ from rightface.settings import FILE as SETTINGS
 if TYPE_CHECKING:
     from rightface.assay.manifest import Manifest
     from rightface.assay.result import Assay
-    from rightface.assay.run import Bench, Stage
-    from rightface.assay.sealed_parts import Sealed
+    from rightface.assay.run import Bench, Material, Stage
     from rightface.service.measuring import Measuring
 
 Out = Annotated[Path, typer.Option("--out", help="Where assay.json goes; made if it is not there.")]
@@ -42,14 +45,47 @@ Sector = Annotated[
     str, typer.Option(help="What you are, for the instance that is made: an actor of the law.")
 ]
 Place = Annotated[str, typer.Option(help="Where you are, for the instance that is made.")]
+Threads = Annotated[int, typer.Option(help="How much to do at once.", min=1)]
+Keep = Annotated[bool, typer.Option("--keep", help="Keep the sealed templates for another run.")]
+Caveats = Annotated[
+    list[str] | None, typer.Option(help="A sentence to stand beside the figures. Repeatable.")
+]
+Crosses = Annotated[
+    list[str] | None,
+    typer.Option(help="Columns to cross: gender,race. Else every two, of up to three."),
+]
+Manifests = Annotated[
+    list[Path], typer.Argument(help="Tables (CSV, Parquet): image, any subject, any cohorts.")
+]
+Centrals = Annotated[
+    list[str] | None,
+    typer.Option(help="A set in which the face nearest the centre is meant. Repeatable."),
+]
+Pads = Annotated[
+    list[str] | None,
+    typer.Option(help="Black pixels to add around a set's images: utkface=40. Repeatable."),
+]
+Day = Annotated[
+    datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="The day; today.")
+]
 Targets = Annotated[
     list[float] | None,
     typer.Option("--fmr", help="A false match rate to set a threshold at. Repeatable."),
 ]
+
+
+class Comparison(StrEnum):
+    """As in the settings."""
+
+    equalised = "equalised"
+    raw = "raw"
+
+
 FILE = "assay.json"
 INSTANCE = "instance"
 TEMPLATES = "templates"
-MOST_SUSPICIONS = 5
+MOST_PAD = 1000
+"""As `assay.statement` has it, which is not imported for a help text."""
 STAGES = {
     "templates": "Templates",
     "comparisons": "Comparisons",
@@ -79,18 +115,24 @@ def measuring_in(
 
 
 def made(out: Path) -> None:
-    """Make the directory if it is not there.
+    """Make the directory if it is not there, and see that files can be written in it.
 
     Raises:
-        StorageError: it cannot be made.
+        StorageError: it cannot be made, or written to: said before there is anything to lose.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=out) as trial:
+            trial.write(b"assay")
     except OSError as error:
-        raise StorageError(f"'{out}' cannot be made.", why=str(error.strerror)) from error
+        raise StorageError(
+            f"'{out}' cannot be made, or not be written to.",
+            why=str(error.strerror),
+            mend="Name another --out.",
+        ) from error
 
 
-def by_name(read: Sequence[Manifest]) -> dict[str, Manifest]:
+def by_name(read: Sequence[Manifest]) -> dict[str | None, Manifest]:
     """Several data sets by their names.
 
     Raises:
@@ -98,7 +140,7 @@ def by_name(read: Sequence[Manifest]) -> dict[str, Manifest]:
     """
     from rightface.assay.errors import ManifestError
 
-    named = {each.statement.name: each for each in read}
+    named: dict[str | None, Manifest] = {each.statement.name: each for each in read}
     if len(named) < len(read):
         names = [each.statement.name for each in read]
         again = next(name for name in names if names.count(name) > 1)
@@ -110,29 +152,75 @@ def by_name(read: Sequence[Manifest]) -> dict[str, Manifest]:
     return named
 
 
-def sealed_sets(named: Mapping[str, Manifest], bench: Bench, out: Path) -> list[Sealed]:
-    """Where the templates of several data sets lie, each in a directory of its own.
+@contextmanager
+def gathered(
+    sets: Mapping[str | None, Manifest],
+    bench: Bench,
+    out: Path,
+    *,
+    threads: int,
+    keep: bool,
+    stage: Stage,
+) -> Iterator[list[Material]]:
+    """The templates of data sets, in their order. This is the one way to them for a command.
 
-    A name may come from elsewhere, and hold anything: directories are called by its digest.
+    They lie beneath `out`, sealed, until the block is left without an error; then their key is
+    gone, and they. After an error, or with `keep`, they stay for another run.
+
+    Args:
+        sets: by name; a name may come from elsewhere, and hold anything, so directories are called
+            by its digest. None: the command measures one set alone.
+        bench: what measures.
+        out: the command's directory.
+        threads: portions of work at once.
+        keep: whether the templates stay.
+        stage: told of progress.
 
     Raises:
-        SettingsError: something else lies in one of them.
-        StorageError: one cannot be written to.
+        SettingsError: something else lies where the templates would.
+        StorageError: they cannot be kept there.
+        Refused: the gate does not allow it.
+        AssayError: fewer than two images of a set gave a face.
     """
-    from rightface.assay.run import sealed_parts
+    from rightface.assay.run import gather, sealed_parts
 
-    return [
-        sealed_parts(each, bench, out / TEMPLATES / hashlib.sha256(name.encode()).hexdigest()[:16])
-        for name, each in named.items()
+    where = out / TEMPLATES
+    sealed = [sealed_parts(each, bench, _folder(where, name)) for name, each in sets.items()]
+    yield [
+        gather(each, bench, sealed=part, threads=threads, stage=stage)
+        for each, part in zip(sets.values(), sealed, strict=True)
     ]
+    if not keep:
+        for part in sealed:
+            part.forget()
+        with suppress(OSError):
+            where.rmdir()
 
 
-def forget(sealed: Sequence[Sealed], out: Path) -> None:
-    """Take away the templates of `sealed_sets`, and their directory if nothing else lies there."""
-    for part in sealed:
-        part.forget()
-    with suppress(OSError):
-        (out / TEMPLATES).rmdir()
+def _folder(where: Path, name: str | None) -> Path:
+    return where if name is None else where / hashlib.sha256(name.encode()).hexdigest()[:16]
+
+
+def manifest_of(path: Path, central: Sequence[str], pads: Sequence[str]) -> Manifest:
+    """The data set of a table, with what options for several sets say of its faces and padding.
+
+    Raises:
+        SettingsError: a padding is not stated as NAME=PIXELS.
+        ManifestError: the table cannot be measured on, or the padding is beyond its range.
+    """
+    from rightface.assay.manifest import read_manifest
+    from rightface.assay.statement import with_said
+
+    read = read_manifest(path)
+    name = read.statement.name
+    said: dict[str, object] = {"which_face": "central"} if name in central else {}
+    for each in pads:
+        named, equals, pixels = each.rpartition("=")
+        if not equals or not pixels.isdecimal():
+            raise SettingsError(f"'{each}' states no padding.", mend="For example utkface=40.")
+        if named == name:
+            said["pad"] = int(pixels)
+    return replace(read, statement=with_said(read.statement, said))
 
 
 def crosses(stated: Sequence[str] | None) -> tuple[tuple[str, ...], ...] | None:
@@ -142,18 +230,15 @@ def crosses(stated: Sequence[str] | None) -> tuple[tuple[str, ...], ...] | None:
     return tuple(tuple(column.strip() for column in each.split(",")) for each in stated)
 
 
-def bench_of(room: Measuring, comparison: str | None = None) -> Bench:
+def bench_of(room: Measuring, comparison: Comparison | None = None) -> Bench:
     """What measures in that instance; `comparison`: how templates are compared, if not as there.
 
     To measure a pack takes no calibration: what a score means is what is measured.
-
-    Raises:
-        WeightsError: the model pack has no such comparison.
     """
     from rightface.assay.calibrating import uncalibrated
     from rightface.assay.run import Bench
 
-    pack = uncalibrated(comparison or room.instance.settings.comparison)
+    pack = uncalibrated(room.instance.settings.comparison if comparison is None else comparison)
     return Bench(
         engine=room.engine(pack),
         pack=pack,
@@ -205,9 +290,20 @@ def write(told: Assay, path: Path) -> None:
     Raises:
         StorageError: it cannot be written.
     """
+    write_text(path, told.model_dump_json(indent=1))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole, or leave it as it was.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
     beside = path.with_name(f".{path.name}.new")
     try:
-        beside.write_text(told.model_dump_json(indent=1), "utf-8")
+        beside.write_text(text, "utf-8")
         beside.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
         raise StorageError(f"'{path}' cannot be written.", why=str(error.strerror)) from error

@@ -11,16 +11,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rightface.cli.assay.bench import (
+    Caveats,
+    Centrals,
+    Comparison,
     Data,
+    Day,
+    Keep,
+    Manifests,
+    Pads,
     Place,
     Sector,
+    Threads,
+    bench_of,
     by_name,
-    forget,
+    gathered,
+    manifest_of,
     measuring_in,
     progress,
-    sealed_sets,
+    write_text,
 )
-from rightface.cli.assay.calibrate import Comparison, bench_for, manifest_of, write_text
 from rightface.cli.output import Json, emit, reporting, say, show_table
 from rightface.settings import Settings
 
@@ -41,9 +50,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def equalise(
-    manifests: Annotated[
-        list[Path], typer.Argument(help="Tables (CSV, Parquet): image, any subject, any cohorts.")
-    ],
+    manifests: Manifests,
     fit: Annotated[str, typer.Option(help="The name of the set to fit on; it has cohorts.")],
     out: Annotated[Path, typer.Option("--out", help="Where normalisation.json goes.")],
     cohort: Annotated[
@@ -57,36 +64,22 @@ def equalise(
     halves: Annotated[
         int, typer.Option(help="With --compare: how often the sets are halved.", min=1)
     ] = 3,
-    central: Annotated[
-        list[str] | None,
-        typer.Option(help="A set in which the face nearest the centre is meant. Repeatable."),
-    ] = None,
-    pad: Annotated[
-        list[str] | None,
-        typer.Option(help="Black pixels to add around a set's images: utkface=40. Repeatable."),
-    ] = None,
-    caveat: Annotated[
-        list[str] | None, typer.Option(help="A sentence to stand beside the figures. Repeatable.")
-    ] = None,
-    on: Annotated[
-        datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="The day; today.")
-    ] = None,
+    central: Centrals = None,
+    pad: Pads = None,
+    caveat: Caveats = None,
+    on: Day = None,
     seed: Annotated[int, typer.Option(help="Of the halves and the resampling.", min=0)] = 0,
-    threads: Annotated[int, typer.Option(help="How much to do at once.", min=1)] = 2,
+    threads: Threads = 2,
     data: Data = None,
     sector: Sector = Settings.sector,
     jurisdiction: Place = Settings.jurisdiction,
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Keep the sealed templates for another run.")
-    ] = False,
+    keep: Keep = False,
     as_json: Json = False,
 ) -> None:
     """Fit a score normalisation, from templates alone, that treats groups more alike.
 
     Groups are used to fit and to judge; in use nobody's group is asked or inferred.
     """
-    from rightface.assay.run import gather
-
     with reporting(as_json):
         read = [manifest_of(path, central or (), pad or ()) for path in manifests]
         named = by_name(read)
@@ -95,29 +88,27 @@ def equalise(
             measuring_in(out, data, sector, jurisdiction, quiet=as_json) as room,
             progress(as_json) as stage,
         ):
-            bench = bench_for(room, Comparison.raw)  # templates are the same for all
-            sealed = sealed_sets(named, bench, out)
-            materials = [
-                gather(each, bench, sealed=part, threads=threads, stage=stage)
-                for each, part in zip(read, sealed, strict=True)
-            ]
-            samples = [_sample(each, cohort or ()) for each in materials]
-            told = tuple(
-                f"{each.manifest.statement.name}: {words}"
-                for each in materials
-                for words in each.manifest.statement.caveats
-            ) + tuple(caveat or ())
-            day = (on or datetime.now()).date()
-            table = (
-                _judged(samples, fit, bench, day, halves, seed, told, stage) if compare else None
-            )
-            made = _fitted(samples, fit, bench, day, table, told)
-            write_text(out / FILE, json.dumps(made.to_json(), indent=1, ensure_ascii=False) + "\n")
-            if table is not None:
-                write_text(out / TABLE, table.model_dump_json(indent=1) + "\n")
-            room.finished({"images": sum(len(each.templates) for each in samples)})
-            if not keep:
-                forget(sealed, out)
+            bench = bench_of(room, Comparison.raw)  # templates are the same for all
+            with gathered(named, bench, out, threads=threads, keep=keep, stage=stage) as materials:
+                samples = [_sample(each, cohort or ()) for each in materials]
+                told = tuple(
+                    f"{each.manifest.statement.name}: {words}"
+                    for each in materials
+                    for words in each.manifest.statement.caveats
+                ) + tuple(caveat or ())
+                day = (on or datetime.now()).date()
+                table = (
+                    _judged(samples, fit, bench, day, halves, seed, told, stage)
+                    if compare
+                    else None
+                )
+                made = _fitted(samples, fit, bench, day, table, told)
+                write_text(
+                    out / FILE, json.dumps(made.to_json(), indent=1, ensure_ascii=False) + "\n"
+                )
+                if table is not None:
+                    write_text(out / TABLE, table.model_dump_json(indent=1) + "\n")
+                room.finished({"images": sum(len(each.templates) for each in samples)})
 
         def human() -> None:
             if table is not None:

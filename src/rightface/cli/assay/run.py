@@ -12,14 +12,20 @@ import typer
 
 from rightface.cli.assay.bench import (
     FILE,
-    TEMPLATES,
+    MOST_PAD,
+    Caveats,
+    Comparison,
+    Crosses,
     Data,
+    Keep,
     Out,
     Place,
     Sector,
     Targets,
+    Threads,
     bench_of,
     crosses,
+    gathered,
     measuring_in,
     progress,
     targets,
@@ -64,10 +70,7 @@ def run(
         list[str] | None,
         typer.Option(help="A column to split people by; else every one of few values. Repeatable."),
     ] = None,
-    cross: Annotated[
-        list[str] | None,
-        typer.Option(help="Columns to cross: gender,race. Else every two, of up to three."),
-    ] = None,
+    cross: Crosses = None,
     bins: Annotated[
         list[str] | None, typer.Option("--bin", help="Edges of a column of numbers: age=18,30,60.")
     ] = None,
@@ -83,25 +86,27 @@ def run(
     may_show: Annotated[
         bool | None, typer.Option(help="Whether those terms let a report show photographs.")
     ] = None,
-    caveat: Annotated[
-        list[str] | None, typer.Option(help="A sentence to stand beside the figures. Repeatable.")
-    ] = None,
+    caveat: Caveats = None,
     which_face: Annotated[
         WhichFace | None, typer.Option(help="Whose face counts, where there are several.")
     ] = None,
     pad: Annotated[
-        int | None, typer.Option(help="Black pixels to add around each image: for tight crops.")
+        int | None,
+        typer.Option(
+            help="Black pixels to add around each image, 0 to 1000: for tight crops.",
+            min=0,
+            max=MOST_PAD,
+        ),
     ] = None,
     comparison: Annotated[
-        str | None, typer.Option(help="How templates are compared: raw or equalised.")
+        Comparison | None,
+        typer.Option(help="How templates are compared; else as the instance does."),
     ] = None,
-    threads: Annotated[int, typer.Option(help="How much to do at once.", min=1)] = 2,
+    threads: Threads = 2,
     data: Data = None,
     sector: Sector = Settings.sector,
     jurisdiction: Place = Settings.jurisdiction,
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Keep the sealed templates for another run.")
-    ] = False,
+    keep: Keep = False,
     as_json: Json = False,
 ) -> None:
     """Measure a model on photographs whose subjects are known: everybody with everybody.
@@ -113,7 +118,7 @@ def run(
     from rightface.assay.changes import KINDS
     from rightface.assay.labels import parse_bins
     from rightface.assay.manifest import read_manifest
-    from rightface.assay.run import Wanted, assay, gather, sealed_parts
+    from rightface.assay.run import Wanted, assay
     from rightface.assay.stressed import years_of
 
     with reporting(as_json):
@@ -146,19 +151,19 @@ def run(
             progress(as_json) as stage,
         ):
             bench = bench_of(room, comparison)
-            sealed = sealed_parts(read, bench, out / TEMPLATES)
-            material = gather(read, bench, sealed=sealed, threads=threads, stage=stage)
-            told = assay(material, bench, wanted, stage=stage, directory=out)
-            write(told, out / FILE)
-            room.finished(
-                {
-                    "images": told.data.images,
-                    "faces": len(material.acquired.rows),
-                    "comparisons": told.verification.genuine + told.verification.impostor,
-                }
-            )
-            if not keep:
-                sealed.forget()
+            with gathered(
+                {None: read}, bench, out, threads=threads, keep=keep, stage=stage
+            ) as only:
+                (material,) = only
+                told = assay(material, bench, wanted, stage=stage, directory=out)
+                write(told, out / FILE)
+                room.finished(
+                    {
+                        "images": told.data.images,
+                        "faces": len(material.acquired.rows),
+                        "comparisons": told.verification.genuine + told.verification.impostor,
+                    }
+                )
         made, seconds = material.acquired.made, material.acquired.seconds
 
         def human() -> None:

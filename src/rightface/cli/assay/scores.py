@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rightface.cli.assay.bench import FILE, Out, Targets, crosses, made, targets, write
+from rightface.cli.assay.bench import FILE, Crosses, Out, Targets, crosses, made, targets, write
 from rightface.cli.assay.shown import show
 from rightface.cli.output import Json, emit, reporting, say
 
@@ -26,10 +26,7 @@ def scores(
         list[str] | None,
         typer.Option(help="A column of groups (or two: NAME_a, NAME_b). Repeatable."),
     ] = None,
-    cross: Annotated[
-        list[str] | None,
-        typer.Option(help="Columns to cross: gender,race. Else every two, of up to three."),
-    ] = None,
+    cross: Crosses = None,
     fmr: Targets = None,
     distance: Annotated[
         bool, typer.Option("--distance", help="The lower, the more alike.")

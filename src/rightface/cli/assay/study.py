@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,15 +13,16 @@ from rightface.cli.assay.bench import (
     Data,
     Place,
     Sector,
+    Threads,
     bench_of,
-    forget,
+    gathered,
     measuring_in,
     progress,
-    sealed_sets,
     targets,
+    write_text,
 )
 from rightface.cli.output import Json, emit, reporting, say, show_table
-from rightface.errors import SettingsError, StorageError
+from rightface.errors import SettingsError
 from rightface.settings import Settings
 
 if TYPE_CHECKING:
@@ -151,7 +153,7 @@ def aclu(
     out: Annotated[
         Path | None, typer.Option("--out", help="Where aclu.json goes; made if it is not there.")
     ] = None,
-    threads: Annotated[int, typer.Option(help="How much to do at once.", min=1)] = 2,
+    threads: Threads = 2,
     data: Data = None,
     sector: Sector = Settings.sector,
     jurisdiction: Place = Settings.jurisdiction,
@@ -329,7 +331,6 @@ def _own_aclu(
     as_json: bool,
 ) -> None:
     from rightface.assay.manifest import read_manifest
-    from rightface.assay.run import gather
     from rightface.assay.studies.own_aclu import of_materials
     from rightface.assay.thresholds import require_target
     from rightface.cli.assay import study_shown
@@ -344,16 +345,18 @@ def _own_aclu(
     ):
         # Thresholds come from the instance's calibration: an assay's own bench has none.
         bench = replace(bench_of(room), pack=room.instance.pack)
-        sealed = sealed_sets({"probes": sought, "gallery": among}, bench, out)
-        asked, there = (
-            gather(each, bench, sealed=part, threads=threads, stage=stage)
-            for each, part in zip((sought, among), sealed, strict=True)
-        )
-        told = of_materials(asked, there, bench, fpir=fpir, fmr=asked_for)
-        document = _with_rates(told)
-        _write(out / FILE, document)
-        room.finished({"searches": told.test.searches, "gallery": told.test.gallery_size})
-        forget(sealed, out)
+        with gathered(
+            {"probes": sought, "gallery": among},
+            bench,
+            out,
+            threads=threads,
+            keep=False,
+            stage=stage,
+        ) as (asked, there):
+            told = of_materials(asked, there, bench, fpir=fpir, fmr=asked_for)
+            document = _with_rates(told)
+            write_text(out / FILE, json.dumps(document, indent=1))
+            room.finished({"searches": told.test.searches, "gallery": told.test.gallery_size})
 
     def human() -> None:
         say(
@@ -366,12 +369,3 @@ def _own_aclu(
         say(f"Written: {out / FILE}.")
 
     emit(document, as_json, human)
-
-
-def _write(path: Path, document: object) -> None:
-    import json
-
-    try:
-        path.write_text(json.dumps(document, indent=1), "utf-8")
-    except OSError as error:
-        raise StorageError(f"'{path}' cannot be written.", why=str(error.strerror)) from error
