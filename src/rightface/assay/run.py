@@ -31,6 +31,7 @@ from rightface.assay.cohorts import UNKNOWN
 from rightface.assay.comparisons import compare_all
 from rightface.assay.counts import Axis
 from rightface.assay.errors import AssayError
+from rightface.assay.failures import worst, write_failures
 from rightface.assay.further import (
     Searched,
     Sides,
@@ -54,6 +55,7 @@ from rightface.assay.result import (
 from rightface.assay.sealed_parts import Sealed
 from rightface.assay.stress import Unchanged, years_apart
 from rightface.assay.stressed import stressed
+from rightface.assay.stripes import is_checkpoint
 from rightface.faces.engine import Engine
 from rightface.faces.face import Templates
 from rightface.faces.packs import ModelPack
@@ -90,6 +92,8 @@ class Wanted:
     years: NDArray[np.float64] | None = None
     """The year of each of the manifest's images as it was read, or the subject's age; see
     `stressed.years_of`."""
+    failures: Path | None = None
+    """Where to write a table of what went wrong the most; see `failures`."""
     threads: int = 2
 
 
@@ -163,6 +167,7 @@ def assay(
     *,
     directory: Path,
     stage: Stage = lambda *_: None,
+    sides: Sides | None = None,
 ) -> Assay:
     """Everything that is asked of a data set's templates, as one document.
 
@@ -172,17 +177,19 @@ def assay(
         wanted: what is asked for.
         directory: where unfinished work is kept, so that a killed run goes on.
         stage: told of progress.
+        sides: what is compared; None: what the bench's pack makes of the templates.
 
     Raises:
         Refused: the gate does not allow it.
         AssayError: a cross of unknown columns, or too many groups.
+        StorageError: the table of failures cannot be written.
     """
     manifest, rows = material.manifest, material.acquired.rows
     images = partitions_of(manifest.columns, wanted.crosses)
     partitions = tuple(replace(each, codes=each.codes[rows]) for each in images)
     cells = cells_of(partitions, len(rows))
     with Renewed(bench.permitted) as permits:
-        sides = _sides(bench.pack, material.acquired.templates, permits)
+        sides = sides or _sides(bench.pack, material.acquired.templates, permits)
         compared = compare_all(
             sides.probes,
             sides.references,
@@ -214,6 +221,9 @@ def assay(
             )
         stage("searches", 1, 1)
     looked = look_through(compared, judge.everybody, material.subjects, manifest.numbers[rows])
+    if wanted.failures is not None:
+        wrong = worst(compared, rows, usual(thresholds))
+        write_failures(wanted.failures, manifest, wrong, material.acquired.failures)
     data = manifest.data_set(material.digest)
     return Assay(
         software=SOFTWARE,
@@ -246,12 +256,12 @@ def assay(
 
 
 def _checkpoint(directory: Path, material: Material, pack: ModelPack, cells: Cells) -> Path:
-    """Where unfinished comparisons of this data are kept; those of other data go."""
+    """Where unfinished comparisons of this data are kept; those of other data go, and no more."""
     told = hashlib.sha256(f"{material.digest}\0{pack.digest}\0{pack.comparison_digest}".encode())
     told.update(cells.codes.tobytes())
     path = directory / f"comparisons-{told.hexdigest()[:16]}.part"
     for other in directory.glob("comparisons-*.part"):
-        if other != path:
+        if other != path and is_checkpoint(other):
             other.unlink(missing_ok=True)
     return path
 
