@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
@@ -20,9 +21,11 @@ from rightface.assay.manifest import Manifest, read_manifest
 from rightface.assay.result import Assay
 from rightface.assay.run import Bench, Material, Wanted, assay, gather, sealed_parts
 from rightface.assay.score_file import read_scores
-from rightface.assay.stressed import stressed, years_of
+from rightface.assay.stressed import _Done, stressed, years_of
+from rightface.assay.stripes import HEADER
 from rightface.assay.through_api import Answers, plan_pairs
 from rightface.cli.assay.bench import manifest_of
+from rightface.errors import SettingsError
 from tests.portraits import eileen_collins, grace_hopper, nobody, small
 
 PEOPLE, IMAGES = 60, 150
@@ -270,6 +273,37 @@ def test_what_a_service_answered(material: Material) -> None:
         assay_of_answers(manifest, plan, alike, service="a service", fmr=(0.1,))
 
 
+def test_what_is_no_file_of_figures_is_not_written_over(tmp_path: Path) -> None:
+    mine = tmp_path / "stress.part"
+    for content in (b"what I know of stress", b'{"plan": 1}', b"{}"):
+        mine.write_bytes(content)
+        with pytest.raises(SettingsError, match=r"stress\.part"):
+            _Done(mine, "plan")
+        assert mine.read_bytes() == content
+
+
+def test_only_checkpoints_of_other_data_are_removed(
+    material: Material, bench: Bench, tmp_path: Path
+) -> None:
+    notes = {
+        "comparisons-notes.part": b"what I have compared so far",
+        "comparisons-empty.part": b"",
+        "comparisons-table.part": npz(digest=np.array("d"), stripes=np.array(3)),
+    }
+    for name, content in notes.items():
+        (tmp_path / name).write_bytes(content)
+    other = tmp_path / "comparisons-0123456789abcdef.part"
+    other.write_bytes(npz(header=np.array(HEADER), stripes=np.array(3)))
+    assay(material, bench, Wanted(fmr=FMR), directory=tmp_path)
+    assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == notes
+
+
+def npz(**arrays: object) -> bytes:
+    out = io.BytesIO()
+    np.savez(out, **arrays)  # type: ignore[arg-type]
+    return out.getvalue()
+
+
 def test_cells_are_the_finest_split() -> None:
     gender, region = column("g", ["f", "m", "", "f"]), column("r", ["n", "n", "s", ""])
     cells = cells_of((gender, region), 4)
@@ -319,11 +353,11 @@ def written(folder: Path, *, extra: str = "") -> Manifest:
 
 @pytest.mark.parametrize("pad", [-5, 100_000])
 def test_a_padding_beyond_its_range_is_refused(tmp_path: Path, pad: int) -> None:
-    table = written(tmp_path).root / "manifest.csv"
+    table = written(tmp_path / "set").root / "manifest.csv"
     with pytest.raises(ManifestError, match=f"pad {pad}"):
         read_manifest(table, pad=pad)
     with pytest.raises(ManifestError, match="pad 100000"):
-        manifest_of(table, (), (f"{tmp_path.name}=100000",))
+        manifest_of(table, (), ("set=100000",))
 
 
 def test_photographs_to_figures(tmp_path: Path, bench: Bench) -> None:
@@ -342,7 +376,6 @@ def test_photographs_to_figures(tmp_path: Path, bench: Bench) -> None:
     years = years_of(tmp_path / "set" / "manifest.csv", manifest)
     assert years is not None
     assert years.tolist() == [1990, 1993, 1996, 1999, 2002, 2005]
-    (tmp_path / "comparisons-of-other-data.part").write_bytes(b"left by a kill")
     told = assay(gathered, bench, Wanted(fmr=(0.5,), years=years), directory=tmp_path)
     assert not list(tmp_path.glob("comparisons-*"))
     assert told.data.rows == 6

@@ -7,13 +7,13 @@ next. Never knows labels' meaning, a command line or HTTP.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 
 from rightface.assay.acquire import Acquired, Look, Progress, acquire
 from rightface.assay.changes import KINDS, Kind, change
@@ -22,7 +22,7 @@ from rightface.assay.permits import Permitted, Renewed
 from rightface.assay.result import Stress
 from rightface.assay.stress import Unchanged, stress_of
 from rightface.assay.table_file import open_table, text
-from rightface.errors import StorageError
+from rightface.errors import SettingsError, StorageError
 from rightface.faces.engine import Engine
 from rightface.faces.packs import ModelPack
 
@@ -63,7 +63,8 @@ def stressed(
 
     Raises:
         Refused: the gate does not allow it.
-        StorageError: figures cannot be written down.
+        StorageError: figures cannot be written down, or read.
+        SettingsError: something else has the name of their file.
     """
     pack_told = f"{pack.digest}\0{pack.comparison_digest}"
     told = f"{digest}\0{pack_told}\0{look}\0{unchanged.thresholds}".encode()
@@ -113,34 +114,48 @@ def _figures(
         )
 
 
+class _Kept(BaseModel):
+    """What the file holds."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    plan: str
+    figures: dict[str, tuple[Stress, ...]]
+    """By kind and level."""
+
+
 class _Done:
     """The figures of finished levels on disk."""
 
     def __init__(self, path: Path, plan: str) -> None:
+        """Reads what is there of that plan.
+
+        Raises:
+            SettingsError: something else has that name; it was not touched.
+            StorageError: it cannot be read.
+        """
         self._path, self._plan = path, plan
         self.figures: dict[str, tuple[Stress, ...]] = {}
         try:
-            told = json.loads(path.read_bytes())
-            if told["plan"] == plan:
-                self.figures = {
-                    name: tuple(Stress.model_validate(each) for each in figures)
-                    for name, figures in told["figures"].items()
-                }
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            self.figures = {}  # there are none, or none that can be read: they are made again
+            told = _Kept.model_validate_json(path.read_bytes())
+            self.figures = told.figures if told.plan == plan else {}
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise StorageError("Figures cannot be read.", why=str(error.strerror)) from error
+        except ValueError as error:
+            raise SettingsError(
+                f"The file '{path.name}' in the assay's directory is not used for figures.",
+                why="It is not what an unfinished assay of this version has left there.",
+                mend="Name another --out, or move it away.",
+            ) from error
 
     def add(self, name: str, figures: tuple[Stress, ...]) -> None:
         self.figures[name] = figures
-        told = {
-            "plan": self._plan,
-            "figures": {
-                each: [one.model_dump(mode="json") for one in some]
-                for each, some in self.figures.items()
-            },
-        }
+        told = _Kept(plan=self._plan, figures=self.figures)
         beside = self._path.with_name(f".{self._path.name}.new")
         try:
-            beside.write_text(json.dumps(told), "utf-8")
+            beside.write_text(told.model_dump_json(), "utf-8")
             beside.replace(self._path)
         except OSError as error:
             raise StorageError(

@@ -39,6 +39,9 @@ from rightface.permit import Touch
 Progress: TypeAlias = Callable[[int, int], None]
 """Told how many comparisons are done, of how many."""
 FORMAT = 1
+HEADER = f"rightface assay comparisons {FORMAT}"
+"""What a checkpoint begins with: by this it is known as one, whatever its name."""
+_HEADER = "header.npy"
 SECONDS = 10.0
 """Between checkpoints."""
 
@@ -186,6 +189,7 @@ def _write(path: Path, digest: str, tally: Tally) -> None:
         with new.open("wb") as file:
             np.savez(
                 file,
+                header=np.array(HEADER),
                 digest=np.array(digest),
                 stripes=np.array(tally.stripes),
                 impostor=tally.impostor[upper],
@@ -209,6 +213,15 @@ def _write(path: Path, digest: str, tally: Tally) -> None:
             why=str(error.strerror),
             mend="Make room where it lies and run this again; the last one that was written holds.",
         ) from error
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether that file is a checkpoint, of whatever data."""
+    try:
+        with path.open("rb") as file, zipfile.ZipFile(file) as told, told.open(_HEADER) as header:
+            return str(np.lib.format.read_array(header, allow_pickle=False)) == HEADER
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return False
 
 
 def _opened(path: Path, digest: str, empty: Tally) -> Tally:

@@ -103,6 +103,10 @@ def run(
         typer.Option(help="How templates are compared; else as the instance does."),
     ] = None,
     threads: Threads = 2,
+    failures: Annotated[
+        bool,
+        typer.Option("--failures", help="Name the worst errors' photographs in OUT/failures.csv."),
+    ] = False,
     data: Data = None,
     sector: Sector = Settings.sector,
     jurisdiction: Place = Settings.jurisdiction,
@@ -114,8 +118,9 @@ def run(
     A run that was stopped goes on where it was. Templates are sealed meanwhile, and gone when it is
     done. Every look at a face is permitted by the gate and recorded in the instance's ledger.
     """
-    from rightface.assay.cells import partitions_of
+    from rightface.assay.cells import cells_of, partitions_of
     from rightface.assay.changes import KINDS
+    from rightface.assay.failures import FILE as FAILURES
     from rightface.assay.labels import parse_bins
     from rightface.assay.manifest import read_manifest
     from rightface.assay.run import Wanted, assay
@@ -143,9 +148,11 @@ def run(
             identify=identify,
             stress=KINDS if stress else (),
             years=years_of(manifest, read),
+            failures=out / FAILURES if failures else None,
             threads=threads,
         )
-        partitions_of(read.columns, wanted.crosses)  # a wrong cross is said before anybody is seen
+        # A wrong cross and too many cells are said before anybody is seen.
+        cells_of(partitions_of(read.columns, wanted.crosses), len(read))
         with (
             measuring_in(out, data, sector, jurisdiction, quiet=as_json) as room,
             progress(as_json) as stage,
@@ -170,6 +177,8 @@ def run(
             show(told)
             if made and seconds:
                 say(f"{made} photographs in {seconds:.0f} s: {made / seconds:.1f} a second.")
+            if failures:
+                say(f"Written: {out / FAILURES}, which names photographs. See assay report --help.")
             say(f"Written: {out / FILE}. As a page: rightface assay report {out / FILE}")
 
         emit(told.model_dump(mode="json"), as_json, human)
