@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test audit node lint typecheck unit bench law-fuzz clean
+.PHONY: demo test audit node lint typecheck unit bench refit law-fuzz clean
 
 demo: .venv/demo.stamp  ## install, then tell the whole story on embedded defaults
 	$(BIN)/rightface demo
@@ -26,6 +26,11 @@ node: tests/conformance/node/node_modules/.package-lock.json  ## Amazon's JavaSc
 
 bench: .venv/bench.stamp  ## every benchmark, tables only
 	for each in benchmarks/[a-z]*.py; do grep -q __main__ $$each || continue; $(BIN)/python $$each || exit 1; done
+
+FACES ?= ../shared/faces
+OUT ?= build/refit
+refit: .venv/test.stamp  ## remake the pack's normalisation, evidence and calibrations: FACES=folder of the labelled sets
+	benchmarks/refit.sh $(FACES) $(OUT)
 
 DRAWS ?= 1000000
 law-fuzz: .venv/test.stamp  ## the gate against the reference on drawn worlds: DRAWS=1000000 SEED=20261122

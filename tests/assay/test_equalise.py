@@ -2,51 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rightface.assay.cohorts import UNKNOWN, Column, column
+from rightface.assay import equalise
+from rightface.assay.cohorts import UNKNOWN
+from rightface.assay.differentials import GroupRates, ratio_of
 from rightface.assay.equalise import Method, fit
-from rightface.assay.equalise_table import Sample, Variant, additive, judge, one_sided, symmetric
+from rightface.assay.equalise_table import LEAST_IMAGES, AtRate, judge
+from rightface.assay.equalise_variants import Form, Variant, additive, one_sided, symmetric, weaker
 from rightface.assay.errors import AssayError
+from rightface.assay.impostors import Sample
 from rightface.errors import PermitError
-from rightface.faces.face import Templates
+from tests.assay.crowds import drawn, groups_of
 from tests.conftest import Permitted
 
 DAY = date(2026, 1, 2)
-GROUPS = {"crowded": (120, 0.3), "middle": (200, 0.5), "spread": (280, 0.8)}
-"""Name → people, and how far apart they are."""
 
 
-def drawn(seed: int = 0, photographs: int = 1) -> Sample:
-    """People around one mean for each group; photographs of one person differ little."""
-    draw = np.random.default_rng(seed)
-    axes = np.linalg.qr(np.random.default_rng(99).standard_normal((128, 128)))[0]
-    rows: list[Templates] = []
-    labels, subjects = [], []
-    for place, (name, (people, apart)) in enumerate(GROUPS.items()):
-        centre = 0.9 * axes[0] + 0.3 * axes[1 + place]
-        who = centre + apart * draw.standard_normal((people, 1, 32)) @ axes[10:42] / np.sqrt(32)
-        seen = who + 0.1 * draw.standard_normal((people, photographs, 128)) / np.sqrt(128)
-        rows.append(seen.reshape(-1, 128).astype(np.float32))
-        labels += [name] * people * photographs
-        subjects += np.repeat(np.arange(people) + 1000 * place, photographs).tolist()
-    made = np.vstack(rows)
-    unit: Templates = made / np.linalg.norm(made, axis=1, keepdims=True)
-    return Sample(
-        name=f"drawn-{seed}",
-        templates=unit,
-        subjects=np.array(subjects, np.int32),
-        groups=column("group", labels),
-    )
-
-
-def groups_of(sample: Sample) -> Column:
-    assert sample.groups is not None
-    return sample.groups
+@pytest.fixture(autouse=True)
+def _few_suffice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These people are drawn so that a crowd shows in a hundred photographs."""
+    monkeypatch.setattr(equalise, "FEWEST", 100)
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +95,7 @@ def test_too_few_are_refused(people: Sample, permitted: Permitted) -> None:
     codes[:99] = 0
     with (
         permitted("measure-accuracy") as permit,
-        pytest.raises(AssayError, match="too few to fit on"),
+        pytest.raises(AssayError, match="99 photographs with a face have a group: too few"),
     ):
         fit(people.templates, codes, Method(), subjects=people.subjects, permit=permit, on=DAY)
 
@@ -204,43 +185,64 @@ def test_fitting_needs_a_permit_to_compare(people: Sample, permitted: Permitted)
 def test_on_people_not_fitted_the_groups_come_closer_and_matches_stay(
     people: Sample, permitted: Permitted
 ) -> None:
-    variants = (
-        Variant(name="raw", method=None),
-        Variant(name="ours", method=Method()),
-        *(
-            Variant(name=form.__name__, method=Method(), form=form)
-            for form in (symmetric, additive, one_sided)
-        ),
-    )
+    few = people.part(np.flatnonzero(people.subjects % 2 == 0))
     told = judge(
-        [people],
-        people.name,
-        variants,
+        [few, replace(drawn(1, photographs=2), name="others")],
+        few.name,
+        (Variant(name="raw", method=None), Variant(name="ours", method=Method())),
         permitted=lambda: permitted("measure-accuracy"),
         pack_digest="0" * 64,
         on=DAY,
-        halves=1,
     )
-    at = {each.name: each.at[0] for each in told.variants}
-    assert [each.dimensions for each in told.variants] == [128, 130, 258, 130, 129]
-    spread = {
-        name: max(group.fmr.value or 0 for group in each.groups)
-        / max(min(group.fmr.value or 0 for group in each.groups), 1e-6)
-        for name, each in at.items()
-    }
-    assert spread["ours"] < 0.5 * spread["raw"]
-    assert spread["symmetric"] < 0.5 * spread["raw"]
-    for name in ("raw", "ours"):
-        match = at[name].true_match
-        assert match is not None
-        assert match.value is not None
-        assert match.value > 0.99
-        assert match.low is not None
-        assert match.high is not None
-        assert match.low <= match.value <= match.high
+    raw, ours = told.variants
+    assert (raw.dimensions, ours.dimensions) == (128, 130)
+    for place in (0, 2):  # at 1e-3: the set itself, and people of whom no fit knows anybody
+        assert raw.at[place].data_set == ours.at[place].data_set == (few.name, "", "others")[place]
+        before, after = (spread(each.at[place]) for each in (raw, ours))
+        assert after < 0.5 * before
+        for each in (raw, ours):
+            match = each.at[place].true_match
+            assert match is not None
+            assert match.value is not None
+            assert match.low is not None
+            assert match.high is not None
+            assert match.low <= match.value <= match.high
+            assert match.value > 0.99
 
 
-def test_pairs_and_matches_add_up(people: Sample, permitted: Permitted) -> None:
+def spread(told: AtRate) -> float:
+    """The worst group's rate over the best's; the least that a rate counts as is 1e-6."""
+    rates = [group.fmr.value or 0 for group in told.groups]
+    return max(rates) / max(min(rates), 1e-6)
+
+
+@pytest.mark.parametrize(("form", "numbers"), [(symmetric, 258), (additive, 130), (one_sided, 129)])
+def test_every_form_brings_groups_closer(
+    form: Form, numbers: int, people: Sample, permitted: Permitted
+) -> None:
+    codes = groups_of(people).codes
+    with permitted("measure-accuracy") as permit:
+        made = fit(
+            people.templates, codes, Method(), subjects=people.subjects, permit=permit, on=DAY
+        )
+    others = drawn(1)
+    probes, references = form(made)(others.templates)
+    assert probes.shape == references.shape == (len(others.templates), numbers)
+    groups = groups_of(others).codes
+    above = {}
+    for name, scores in (
+        ("raw", others.templates @ others.templates.T),
+        ("", probes @ references.T),
+    ):
+        np.fill_diagonal(scores, scores.min())
+        within = [scores[groups == code][:, groups == code] for code in range(3)]
+        threshold = np.quantile(np.concatenate([each.ravel() for each in within]), 0.99)
+        rates = [float((each >= threshold).mean()) for each in within]
+        above[name] = max(rates) / max(min(rates), 1e-5)
+    assert above[""] < 0.5 * above["raw"]
+
+
+def test_every_figure_is_that_of_a_double_loop(people: Sample, permitted: Permitted) -> None:
     told = judge(
         [people],
         people.name,
@@ -248,17 +250,78 @@ def test_pairs_and_matches_add_up(people: Sample, permitted: Permitted) -> None:
         permitted=lambda: permitted("measure-accuracy"),
         pack_digest="0" * 64,
         on=DAY,
-        halves=2,
     )
+    scores = people.templates @ people.templates.T
+    once = np.triu(np.ones(scores.shape, np.bool_), 1)
+    same = people.subjects[:, None] == people.subjects[None, :]
+    strangers = np.sort(scores[once & ~same])[::-1]
+    codes = groups_of(people).codes
     for point in told.variants[0].at:
-        assert {each.name: each.images for each in point.groups} == {
-            name: 2 * count for name, (count, _) in GROUPS.items()
-        }
-        for each in point.groups:
-            assert 0 <= each.matches <= each.comparisons
-            # Four halves with about half of the group's people each, two photographs a person.
-            quarter = 4 * (each.images / 2) ** 2 / 2
-            assert each.comparisons == pytest.approx(quarter, rel=0.2)
+        threshold = strangers[int(point.fmr * len(strangers)) - 1]
+        hits = scores[once & same] >= threshold
+        assert point.true_match is not None
+        assert point.true_match.value == pytest.approx(hits.mean(), abs=2 / len(hits))
+        rates = []
+        for code, each in enumerate(point.groups):
+            inside = once & ~same & (codes == code)[:, None] & (codes == code)[None, :]
+            assert each.name == groups_of(people).values[code]
+            assert each.images == (codes == code).sum()
+            assert each.comparisons == inside.sum()
+            assert each.matches == pytest.approx((scores[inside] >= threshold).sum(), abs=2)
+            rates.append(each.matches / each.comparisons)
+            assert each.fmr.low is not None
+            assert each.fmr.high is not None
+            assert each.fmr.low <= each.matches / each.comparisons <= each.fmr.high
+        assert point.worst_over_best is not None
+        if min(rates) > 0:
+            assert point.worst_over_best.value == pytest.approx(max(rates) / min(rates))
+        else:
+            assert point.worst_over_best.high is None
+    assert min(rates) == 0 < told.variants[0].at[0].groups[0].matches
+
+
+def test_a_small_group_is_shown_and_is_in_no_ratio(people: Sample, permitted: Permitted) -> None:
+    codes = groups_of(people).codes
+    few = people.part(np.flatnonzero((codes != 0) | (np.arange(len(codes)) % 8 == 0)))
+    told = judge(
+        [few],
+        few.name,
+        [Variant(name="raw", method=None)],
+        permitted=lambda: permitted("measure-accuracy"),
+        pack_digest="0" * 64,
+        on=DAY,
+    )
+    first = told.variants[0].at[0]
+    assert [each.images < LEAST_IMAGES for each in first.groups] == [True, False, False]
+    large, all_ = (
+        GroupRates(
+            tuple(each.name for each in some),
+            np.array([each.matches for each in some]),
+            np.array([each.comparisons for each in some]),
+        )
+        for some in (first.groups[1:], first.groups)
+    )
+    assert first.worst_over_best is not None
+    assert first.worst_over_best.value == ratio_of(large).value != ratio_of(all_).value
+
+
+def test_less_of_it_is_between_raw_and_all_of_it(people: Sample, permitted: Permitted) -> None:
+    with permitted("measure-accuracy") as permit:
+        made = fit(
+            people.templates,
+            groups_of(people).codes,
+            Method(),
+            subjects=people.subjects,
+            permit=permit,
+            on=DAY,
+        )
+    raw, some = people.templates @ people.templates.T, people.templates[:200]
+    probes, references = weaker(1.0, 1.0)(made)(some)
+    whole = made.probe_vectors(some) @ made.reference_vectors(some).T
+    # The same but for the scale: 0.1 and what m is at the mean template.
+    assert np.corrcoef((probes @ references.T).ravel(), whole.ravel())[0, 1] > 0.9999
+    probes, references = weaker(0.0, 0.0)(made)(some)
+    assert np.ptp(probes @ references.T - raw[:200, :200]) < 1e-5
 
 
 def test_a_set_to_fit_on_must_be_there_and_have_groups(

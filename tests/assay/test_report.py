@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from instance import temporary_instance
-from rightface.assay.equalise_table import SHIPPED, AtRate, Equalised, GroupRate, Judged
+from rightface.assay.equalise_table import AtRate, Equalised, GroupRate, Judged
+from rightface.assay.equalise_variants import SHIPPED
 from rightface.assay.errors import ManifestError, TableError
 from rightface.assay.report import drawing, explorer, heat, photographs, tables, words
 from rightface.assay.report.headline import headline, main_target, point_at
@@ -299,7 +300,7 @@ def test_measures_that_are_not_defined_say_why(assay: Assay) -> None:
 def test_a_rate_that_cannot_be_shown_is_said(assay: Assay) -> None:
     said = " ".join(headline(assay).cannot_say)
     assert "1 in 1,000,000" in said
-    assert "green · square (by colour × shape): too small" in said
+    assert "people match within green · square (by colour × shape): too few comparisons" in said
     assert "not measured" not in said
     said = " ".join(headline(bare()).cannot_say)
     assert said.count("not measured") == 2
@@ -703,7 +704,7 @@ def _equalised() -> Equalised:
         made_on=date(2026, 11, 22),
         pack_digest="5c" * 32,
         fitted_on="people",
-        halves=3,
+        parts=4,
         seed=0,
         data_sets={"people": 600, "others": 10},
         variants=(

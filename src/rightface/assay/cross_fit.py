@@ -17,16 +17,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from itertools import combinations_with_replacement
+from itertools import product as product_of
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rightface.assay.cohorts import UNKNOWN, Codes
 from rightface.assay.equalise import Method, fit
+from rightface.assay.equalise_variants import Form, Vectors, product
 from rightface.assay.permits import Permitted
 from rightface.faces.face import Templates
 from rightface.faces.normalisation import Normalisation
-from rightface.faces.packs import Vectors
 from rightface.permit import Permit, Touch, require
 
 PARTS = 4
@@ -43,29 +44,37 @@ class CrossFit:
     """(i, j), i ≤ j → fitted without the people of both."""
 
     def vectors(
-        self, templates: Templates, rows: NDArray[np.int64], *, permit: Permit
+        self,
+        templates: Templates,
+        rows: NDArray[np.int64],
+        *,
+        permit: Permit,
+        form: Form = product,
     ) -> tuple[Vectors, Vectors]:
         """Probes and references for some rows of the set, (k, PARTS² · width) each.
+
+        That is 8 kB a row for each of both, with the form of the model pack.
 
         Args:
             templates: (n, dimension): of the whole set.
             rows: (k,): which of them.
             permit: covers TEMPLATE.
+            form: how m and d enter a score.
 
         Raises:
-            PermitError: it does not.
+            PermitError: `permit` does not cover it.
         """
         require(permit, Touch.TEMPLATE)
         some, parts = templates[rows], self.parts[rows]
-        first = self.fits[0, 0].probe_vectors(some[:0])
-        shape = (len(rows), PARTS, PARTS, first.shape[1])
-        probes, references = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-        for part in range(PARTS):
-            mine = parts == part
-            for other in range(PARTS):
-                made = self.fits[min(part, other), max(part, other)]
-                probes[mine, part, other] = made.probe_vectors(some[mine])
-                references[mine, other, part] = made.reference_vectors(some[mine])
+        sides = {pair: form(made) for pair, made in self.fits.items()}
+        width = sides[0, 0](some[:1])[0].shape[1]
+        probes = np.zeros((len(rows), PARTS, PARTS, width), np.float32)
+        references = np.zeros_like(probes)
+        for one, other in product_of(range(PARTS), repeat=2):
+            fitted = sides[min(one, other), max(one, other)]
+            mine, theirs = parts == one, parts == other
+            probes[mine, one, other] = fitted(some[mine])[0]
+            references[theirs, one, other] = fitted(some[theirs])[1]
         return probes.reshape(len(rows), -1), references.reshape(len(rows), -1)
 
 

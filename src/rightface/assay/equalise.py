@@ -14,6 +14,7 @@ clusters instead, which one inner product cannot say. Never knows files, a comma
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -29,8 +30,11 @@ from rightface.permit import Permit, Touch, require
 NAME = "equalised-1"
 SCALE = 0.1
 """A score of 1 is ten deviations above the crowd's mean."""
-FEWEST = 100
-"""Labelled templates to fit on."""
+FEWEST = 1000
+"""Labelled photographs to fit on. With fewer a group's crowd has too few for a deviation, and more
+people are missed than with raw scores (docs/equalise.md has the figures)."""
+BLOCK = 256
+"""Rows that are worked on at a time."""
 NEAREST = 5
 """So many count as near in any case."""
 _LINEAR, _COSINES = 10.0, 5.0
@@ -45,10 +49,10 @@ class Method:
     """Of the whole set, every group weighing the same: who counts as most like a template."""
     balanced: bool = True
     """Whether groups weigh the same; else every image does, in both steps."""
-    cosines: int = 256
-    width: float = 2.0
+    cosines: int = 512
+    width: float = 1.5
     """The angle for one unit along a random direction."""
-    ridge: float = 0.02
+    ridge: float = 0.04
     """Penalty for each image."""
     seed: int = 0
     """Of the random directions."""
@@ -91,7 +95,8 @@ def fit(
     known = groups != UNKNOWN
     if int(known.sum()) < FEWEST:
         raise AssayError(
-            f"Fewer than {FEWEST} photographs with a face have a group: too few to fit on.",
+            f"{int(known.sum())} photographs with a face have a group: too few to fit on.",
+            why=f"Fitted on fewer than {FEWEST}, scores miss more people than raw ones do.",
             mend="Name the columns of the groups with --cohort, or use a larger set.",
         )
     used, labels = templates[known].astype(np.float64), groups[known]
@@ -109,11 +114,13 @@ def fit(
     steps = np.rint(drawn.standard_normal((used.shape[1], method.cosines)) / STEP)
     directions = np.clip(steps, -127, 127).astype(np.int8)
     phases = np.round(drawn.uniform(0, 2 * np.pi, method.cosines), 6)
-    told = features(used - mean, turns(directions, method.width), phases)
+    turned = turns(directions, method.width)
+    told = (features(used[rows] - mean, turned, phases) for rows in _blocks(len(used)))
     weights = _regression(
         told,
         crowds,
         _weights(labels, 0.5 if method.balanced else 0.0),
+        dimension=used.shape[1],
         cosines=method.cosines,
         ridge=method.ridge,
     )
@@ -145,40 +152,58 @@ def _weights(groups: NDArray[np.int16], power: float) -> Floats:
     return weights
 
 
+def _blocks(count: int) -> Iterator[slice]:
+    """All rows, some at a time, so that memory stays bounded."""
+    return (slice(start, min(start + BLOCK, count)) for start in range(0, count, BLOCK))
+
+
 def _crowds(
     templates: Floats, subjects: NDArray[np.int32], weights: Floats, share: float
 ) -> Floats:
     """(n, 2): m and log d of each template among other people's."""
     shares = weights / weights.sum()
     crowds = np.empty((len(templates), 2))
-    for place, template in enumerate(templates):
-        scores = templates @ template
-        own = (subjects == subjects[place]) & (subjects != UNKNOWN)
-        own[place] = True
-        scores[own] = -np.inf
-        order = np.argsort(-scores)[: -int(own.sum())]
-        within = np.cumsum(shares[order]) <= share
-        within[:NEAREST] = True
-        near = order[within]
-        weight = shares[near] / shares[near].sum()
-        mean = float(weight @ scores[near])
-        spread = float(weight @ (scores[near] - mean) ** 2)
-        crowds[place] = mean, np.log(max(spread, 1e-12)) / 2
+    for rows in _blocks(len(templates)):
+        for place, scores in enumerate(templates[rows] @ templates.T, rows.start):
+            own = (subjects == subjects[place]) & (subjects != UNKNOWN)
+            own[place] = True
+            scores[own] = -np.inf
+            order = np.argsort(-scores)[: -int(own.sum())]
+            within = np.cumsum(shares[order]) <= share
+            within[:NEAREST] = True
+            near = order[within]
+            weight = shares[near] / shares[near].sum()
+            mean = float(weight @ scores[near])
+            spread = float(weight @ (scores[near] - mean) ** 2)
+            crowds[place] = mean, np.log(max(spread, 1e-12)) / 2
     return crowds
 
 
 def _regression(
-    told: Floats, wanted: Floats, weights: Floats, *, cosines: int, ridge: float
+    told: Iterable[Floats],
+    wanted: Floats,
+    weights: Floats,
+    *,
+    dimension: int,
+    cosines: int,
+    ridge: float,
 ) -> Floats:
-    """Weighted ridge regression; the constant, which is the last feature, is not penalised."""
-    size = told.shape[1]
+    """Weighted ridge regression on features that come in blocks of rows (`_blocks`).
+
+    The constant, which is the last feature, is not penalised.
+    """
+    size = cosines + dimension + 1
     scales = np.full(size, _LINEAR)
     scales[:cosines] = _COSINES * np.sqrt(2 / max(cosines, 1))
     scales[-1] = 1.0
-    scaled = told * scales
-    penalty = np.eye(size) * (ridge * len(told))
-    penalty[-1, -1] = 0.0
-    moments = scaled.T @ (weights[:, None] * scaled) + penalty
-    solved: Floats = np.linalg.solve(moments, scaled.T @ (weights[:, None] * wanted))
+    squares = np.eye(size) * (ridge * len(wanted))
+    squares[-1, -1] = 0.0
+    products = np.zeros((size, wanted.shape[1]))
+    for block, rows in zip(told, _blocks(len(wanted)), strict=True):
+        scaled = block * scales
+        weighted = weights[rows, None] * scaled
+        squares += weighted.T @ scaled
+        products += weighted.T @ wanted[rows]
+    solved = np.asarray(np.linalg.solve(squares, products), np.float64)
     solved *= scales[:, None]
     return solved

@@ -1,12 +1,12 @@
-"""Judges score normalisations: every variant on the halves of the data sets it was not fitted on.
+"""Judges score normalisations: every variant on people whom it was not fitted on.
 
-    1. The people of every set are drawn into two halves, several times; where a set does not say
-       who is who, its images are.
-    2. A variant is fitted on one half of one set, and judged on the other half of every set.
-    3. One threshold for everybody in a half: that at which all its comparisons of different people
-       match at the rate asked for. Errors and trials are added up over all halves.
-    4. Intervals: people (or images) are drawn with replacement, together with all their
-       comparisons; the fits and the thresholds stay as they are.
+    1. A variant is fitted on one set. The other sets are judged by that fit; the set itself by fits
+       without the people compared (`cross_fit`).
+    2. One threshold for everybody of a set: that at which its comparisons of different people match
+       at the rate asked for.
+    3. Each group is judged at that threshold. Intervals: people are drawn with replacement,
+       together with all their comparisons (`bootstrap`); fits and thresholds stay as they are. The
+       ratio of the worst group to the best has the interval that all assays give it.
 
 Never knows files, a command line, HTTP.
 """
@@ -15,63 +15,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from datetime import date
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from rightface.assay.cohorts import UNKNOWN, Column
-from rightface.assay.equalise import Method, fit
+from rightface.assay.bootstrap import Everybody, SubjectBootstrap
+from rightface.assay.cross_fit import PARTS, cross_fit
+from rightface.assay.differentials import GroupRates, ratio_of
+from rightface.assay.equalise import fit
+from rightface.assay.equalise_variants import VARIANTS, Sides, Variant, raw
 from rightface.assay.errors import AssayError
+from rightface.assay.impostors import Pairs, Sample, in_blocks
+from rightface.assay.intervals import rate
+from rightface.assay.leads import LOWEST, Highest, Leads
 from rightface.assay.permits import Permitted, Renewed
 from rightface.assay.result import Value
 from rightface.faces.face import Templates
-from rightface.faces.normalisation import Normalisation
-from rightface.permit import Permit, Touch, require
 
-Vectors: TypeAlias = NDArray[np.float32]
-Sides: TypeAlias = Callable[[Templates], tuple[Vectors, Vectors]]
-"""Templates → probe and reference vectors."""
-Form: TypeAlias = Callable[[Normalisation], Sides]
 RATES = (1e-3, 1e-4)
 REPLICATES = 300
-FEWEST = 10
-"""Images of the smallest group that counts in a ratio."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sample:
-    """A data set's templates."""
-
-    name: str
-    templates: Templates
-    """(n, dimension)"""
-    subjects: NDArray[np.int32]
-    """(n,): UNKNOWN where it is not said who it is."""
-    groups: Column | None
-
-    def part(self, chosen: NDArray[np.int64]) -> Sample:
-        """Some of its rows."""
-        groups = self.groups
-        if groups is not None:
-            groups = replace(groups, codes=groups.codes[chosen])
-        return replace(
-            self, templates=self.templates[chosen], subjects=self.subjects[chosen], groups=groups
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Variant:
-    """One way to compare."""
-
-    name: str
-    method: Method | None
-    """None: raw scores."""
-    form: Form | None = None
-    """How m and d enter; None: as in `faces.normalisation`."""
+LEAST_IMAGES = 100
+"""Photographs of the smallest group that counts in a ratio: of fewer, no error is expected more
+often than not at the smaller rate."""
+_COSTED = 50
+"""Templates whose vectors are timed."""
 
 
 class _Told(BaseModel):
@@ -84,7 +53,6 @@ class GroupRate(_Told):
     name: str
     images: int
     matches: int
-    """Added up over all halves: a pair that both halves of a draw miss is in none of them."""
     comparisons: int
     fmr: Value
 
@@ -97,7 +65,7 @@ class AtRate(_Told):
     true_match: Value | None
     """Share of same people's comparisons that match; None where nobody is named twice."""
     worst_over_best: Value | None
-    """Of the groups' rates; None where the set has no groups."""
+    """Of the rates of groups with `LEAST_IMAGES` or more; None where the set has no groups."""
     groups: tuple[GroupRate, ...] = ()
 
 
@@ -116,12 +84,13 @@ class Judged(_Told):
 class Equalised(_Told):
     """Every variant: what `equalise.json` holds."""
 
-    format: int = 1
+    format: int = 2
     made_on: date
     pack_digest: str
     fitted_on: str
-    halves: int
-    """How often the sets were halved."""
+    parts: int
+    """Of the people of that set: two of different parts are compared by a fit to all other
+    parts."""
     seed: int
     data_sets: dict[str, int]
     """Name → photographs."""
@@ -129,145 +98,69 @@ class Equalised(_Told):
     caveats: tuple[str, ...]
 
 
-def product(made: Normalisation) -> Sides:
-    """As the model pack does: two numbers more than a template."""
-    return lambda some: (made.probe_vectors(some), made.reference_vectors(some))
-
-
-def additive(made: Normalisation) -> Sides:
-    """p·r − b_p − b_r with b = ½(m + 2d): no deviation in the denominator."""
-
-    def sides(some: Templates) -> tuple[Vectors, Vectors]:
-        mean, deviation = made.crowd(some)
-        off, ones = -(mean / 2 + deviation)[:, None], np.ones((len(some), 1))
-        return _single(np.hstack([some, ones, off])), _single(np.hstack([some, off, ones]))
-
-    return sides
-
-
-def symmetric(made: Normalisation) -> Sides:
-    """The s-norm as it was published: ½(s − m_p)/d_p + ½(s − m_r)/d_r, in 2·128 + 2 numbers."""
-
-    def sides(some: Templates) -> tuple[Vectors, Vectors]:
-        mean, deviation = (each[:, None] for each in made.crowd(some))
-        ones, own, off = np.ones_like(mean), some / deviation / 2, -mean / deviation / 2
-        return (
-            _single(np.hstack([some, own, off, ones])),
-            _single(np.hstack([own, some, ones, off])),
-        )
-
-    return sides
-
-
-def one_sided(made: Normalisation) -> Sides:
-    """The reference's crowd only (t-norm): (s − m_r)/d_r."""
-
-    def sides(some: Templates) -> tuple[Vectors, Vectors]:
-        mean, deviation = (each[:, None] for each in made.crowd(some))
-        ones = np.ones_like(mean)
-        return (
-            _single(np.hstack([some, ones])),
-            _single(np.hstack([some / deviation, -mean / deviation])),
-        )
-
-    return sides
-
-
-VARIANTS = (
-    Variant(name="raw", method=None),
-    Variant(
-        name="s-norm, linear, unbalanced (the prototype)",
-        method=Method(share=0.05, balanced=False, cosines=0, ridge=0.001),
-        form=symmetric,
-    ),
-    Variant(
-        name="product, linear, unbalanced",
-        method=Method(balanced=False, cosines=0, ridge=0.04),
-    ),
-    Variant(name="product, linear", method=Method(cosines=0, ridge=0.04)),
-    Variant(name="product, cosines", method=Method()),
-    Variant(name="s-norm, cosines", method=Method(), form=symmetric),
-    Variant(name="additive, cosines", method=Method(), form=additive),
-    Variant(name="reference's side only, cosines", method=Method(), form=one_sided),
-    Variant(name="product, cosines, nearest 2 %", method=Method(share=0.02)),
-    Variant(name="product, cosines, nearest 3 %", method=Method(share=0.03)),
-    Variant(name="product, cosines, nearest 5 %", method=Method(share=0.05)),
-    Variant(name="product, cosines, nearest 10 %", method=Method(share=0.1)),
-    Variant(name="product, wider cosines", method=Method(width=1.5, ridge=0.04)),
-    Variant(name="product, much wider cosines", method=Method(width=1.0, ridge=0.02)),
-    Variant(name="product, 1,024 cosines", method=Method(cosines=1024, ridge=0.07)),
-)
-SHIPPED = "product, cosines"
-
-
 def judge(
     samples: Sequence[Sample],
     fitted_on: str,
-    variants: Sequence[Variant] = VARIANTS,
+    variants: Sequence[Variant] | None = None,
     *,
     permitted: Permitted,
     pack_digest: str,
     on: date,
-    halves: int = 3,
     seed: int = 0,
     caveats: tuple[str, ...] = (),
     progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Equalised:
     """Every variant on every set.
 
+    Memory: some 30 kB for each photograph of the set that is fitted on, and what `Pairs` takes.
+
     Args:
         samples: the sets; the one that is fitted on has groups.
         fitted_on: its name.
-        variants: what is judged.
-        permitted: asks the gate; once for each fit.
+        variants: what is judged; None: VARIANTS.
+        permitted: asks the gate.
         pack_digest: of the templates.
         on: the day.
-        halves: how often the sets are halved; twice as many fits of each variant.
-        seed: of the halves and of the resampling.
+        seed: of the parts and of the resampling.
         caveats: sentences that stand beside the figures.
-        progress: told of fits done, of how many.
+        progress: told of variants judged on sets, of how many.
 
     Raises:
         Refused: the gate does not allow it.
         AssayError: no set has that name, or it has no groups, or too few photographs.
     """
     place = next((at for at, each in enumerate(samples) if each.name == fitted_on), None)
-    if place is None or samples[place].groups is None:
+    if place is None or samples[place].cohorts is None:
         raise AssayError(f"There is no data set '{fitted_on}' with groups to fit on.")
-    splits = [_halves(samples, seed + number) for number in range(halves)]
-    draws = [_draws(each, seed) for each in samples]
-    done, judged = 0, []
-    for variant in variants:
-        tallies = [_Tally(each) for each in samples]
-        microseconds, dimensions = 0.0, 0
-        for split in splits:
-            for one, other in ((0, 1), (1, 0)):
-                with Renewed(permitted) as permits:
-                    chosen = samples[place].part(split[place][one])
-                    sides = _fitted(variant, chosen, on, permits.permit)
-                    microseconds = _cost(sides, samples[place].templates)
-                    for tally, rows in zip(tallies, split, strict=True):
-                        dimensions = tally.add(sides, rows[other], permit=permits.permit)
-                done += 1
-                progress(done, 2 * halves * len(variants))
-        judged.append(
-            Judged(
-                name=variant.name,
-                method=variant.method.told if variant.method else "the inner product of templates",
-                dimensions=dimensions,
-                microseconds=round(microseconds, 1),
-                at=tuple(
-                    tally.told(fmr, drawn)
-                    for tally, drawn in zip(tallies, draws, strict=True)
-                    for fmr in RATES
-                ),
+    variants = VARIANTS if variants is None else variants
+    judges = [_Judge(each, seed) for each in samples]
+    judged = []
+    for number, variant in enumerate(variants):
+        with Renewed(permitted) as permits:
+            sides = _fitted(variant, samples[place], on, permits)
+            at: list[AtRate] = []
+            for one in judges:
+                if one.sample is samples[place]:
+                    vectors = _crossed(variant, one.sample, on, seed, permitted, permits) or sides
+                else:
+                    vectors = sides
+                at += one.told(vectors, permits)
+                progress(number * len(judges) + len(at) // len(RATES), len(variants) * len(judges))
+            some = samples[place].templates[:_COSTED]
+            judged.append(
+                Judged(
+                    name=variant.name,
+                    method=variant.method.told if variant.method else "the inner product",
+                    dimensions=sides(some[:1])[0].shape[1],
+                    microseconds=round(_cost(sides, some), 1),
+                    at=tuple(at),
+                )
             )
-        )
     return Equalised(
         made_on=on,
         pack_digest=pack_digest,
         fitted_on=fitted_on,
-        halves=halves,
+        parts=PARTS,
         seed=seed,
         data_sets={each.name: len(each.templates) for each in samples},
         variants=tuple(judged),
@@ -275,184 +168,134 @@ def judge(
     )
 
 
-def _fitted(variant: Variant, half: Sample, on: date, permit: Permit) -> Sides:
+def _fitted(variant: Variant, sample: Sample, on: date, permits: Renewed) -> Sides:
     if variant.method is None:
-        return lambda some: (some, some)
-    assert half.groups is not None  # asked for before
+        return raw
+    assert sample.cohorts is not None  # asked for before
     made = fit(
-        half.templates,
-        half.groups.codes,
+        sample.templates,
+        sample.cohorts.codes,
         variant.method,
-        subjects=half.subjects,
-        permit=permit,
+        subjects=sample.subjects,
+        permit=permits.permit,
         on=on,
     )
-    return (variant.form or product)(made)
+    return in_blocks(variant.form(made))
 
 
-def _people(sample: Sample) -> NDArray[np.int64]:
-    """(n,): numbers of people; images that nobody is named for are people of their own."""
-    own = np.arange(len(sample.subjects)) + int(sample.subjects.max(initial=0)) + 1
-    told = np.where(sample.subjects == UNKNOWN, own, sample.subjects)
-    return np.asarray(np.unique(told, return_inverse=True)[1], np.int64)
+def _crossed(
+    variant: Variant, sample: Sample, on: date, seed: int, permitted: Permitted, permits: Renewed
+) -> Sides | None:
+    """For all templates of the set that is fitted on; None: nothing is fitted."""
+    if variant.method is None:
+        return None
+    assert sample.cohorts is not None  # asked for before
+    made = cross_fit(
+        sample.templates,
+        sample.cohorts.codes,
+        variant.method,
+        subjects=sample.subjects,
+        permitted=permitted,
+        on=on,
+        seed=seed,
+    )
+    everybody = np.arange(len(sample.templates))
+    return lambda all_: made.vectors(all_, everybody, permit=permits.permit, form=variant.form)
 
 
-def _halves(
-    samples: Sequence[Sample], seed: int
-) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Rows of the one and of the other half of each set."""
-    drawn = np.random.default_rng(seed)
-    split = []
-    for sample in samples:
-        people = _people(sample)
-        count = int(people.max(initial=-1)) + 1
-        first = np.zeros(count, np.bool_)
-        first[drawn.permutation(count)[: count // 2]] = True
-        split.append((np.flatnonzero(first[people]), np.flatnonzero(~first[people])))
-    return split
+class _Judge:
+    """Errors and trials of one set."""
 
+    def __init__(self, sample: Sample, seed: int) -> None:
+        self.sample = sample
+        self._people = sample.persons
+        self._bootstrap = SubjectBootstrap(sample.subjects, replicates=REPLICATES, seed=seed)
+        self._everybody: Everybody | None = None
+        if sample.cohorts is not None:
+            groups = sample.cohorts
+            self._everybody = self._bootstrap.everybody(groups.codes, len(groups.values))
 
-def _draws(sample: Sample, seed: int) -> NDArray[np.int32]:
-    """(REPLICATES, n): how often each image's person was drawn."""
-    people = _people(sample)
-    count = int(people.max(initial=-1)) + 1
-    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), REPLICATES)
-    return drawn.astype(np.int32)[:, people]
+    def told(self, sides: Sides, permits: Renewed) -> list[AtRate]:
+        """What is found at each of RATES."""
+        images = np.bincount(self._people).astype(np.int64)
+        count = len(self._people)
+        genuine_pairs = int((images * (images - 1) // 2).sum())
+        strangers = count * (count - 1) // 2 - genuine_pairs
+        wanted = {fmr: max(int(fmr * strangers), 1) for fmr in RATES}
+        highest = Highest(2 * max(wanted.values()) + 1000)
+        own = [(np.empty(0, np.float32), np.empty(0, np.int32), np.empty(0, np.int32))]
+        pairs = Pairs.within(*sides(self.sample.templates), self._people, permits)
+        for block in pairs.blocks():
+            highest.add(*block.placed(block.strangers & (block.scores >= highest.above)))
+            if genuine_pairs:
+                own.append(block.placed(block.own))
+        leads = highest.result()
+        scores, a, b = (np.concatenate(each) for each in zip(*own, strict=True))
+        genuine = Leads(scores, a, b, LOWEST)
+        return [self._at(fmr, wanted[fmr], leads, genuine) for fmr in RATES]
 
-
-class _Tally:
-    """Errors and trials of one set, over all halves."""
-
-    def __init__(self, sample: Sample) -> None:
-        self._sample = sample
-        self._people = _people(sample)
-        codes = None if sample.groups is None else sample.groups.codes
-        self._codes = np.zeros(len(self._people), np.int16) if codes is None else codes
-        self._names = () if sample.groups is None else sample.groups.values
-        self._halves: list[NDArray[np.int64]] = []
-        self._of_one_person: list[NDArray[np.int64]] = []  # rows of one and other
-        self._hits: dict[float, list[NDArray[np.bool_]]] = {fmr: [] for fmr in RATES}
-        self._matches: dict[float, list[NDArray[np.int64]]] = {fmr: [] for fmr in RATES}
-
-    def add(self, sides: Sides, rows: NDArray[np.int64], *, permit: Permit) -> int:
-        """One half; returns how many numbers a vector has."""
-        require(permit, Touch.COMPARE)
-        probes, references = sides(self._sample.templates[rows])
-        scores = probes @ references.T
-        once = np.triu(np.ones(scores.shape, np.bool_), 1)
-        same = self._people[rows][:, None] == self._people[rows][None, :]
-        impostors = scores[once & ~same]
-        one, other = np.nonzero(once & same)
-        genuine = scores[one, other]
-        self._halves.append(rows)
-        self._of_one_person.append(np.stack([rows[one], rows[other]]))
-        for fmr in RATES:
-            wanted = max(int(fmr * len(impostors)), 1)
-            threshold = np.partition(impostors, len(impostors) - wanted)[-wanted]
-            first, second = np.nonzero(once & ~same & (scores >= threshold))
-            alike = self._codes[rows[first]] == self._codes[rows[second]]
-            self._matches[fmr].append(np.stack([rows[first], rows[second]])[:, alike])
-            self._hits[fmr].append(genuine >= threshold)
-        return int(probes.shape[1])
-
-    def told(self, fmr: float, drawn: NDArray[np.int32]) -> AtRate:
-        """What was found at that rate; `drawn`: see `_draws`."""
-        groups = self._groups(fmr, drawn)
+    def _at(self, fmr: float, wanted: int, leads: Leads, genuine: Leads) -> AtRate:
+        kept = min(wanted, len(leads.scores))
+        threshold = np.partition(leads.scores, len(leads.scores) - kept)[-kept]
+        over = leads.scores >= threshold
+        groups, ratio = self._groups(leads.a[over], leads.b[over])
         return AtRate(
-            data_set=self._sample.name,
+            data_set=self.sample.name,
             fmr=fmr,
-            true_match=self._true_match(fmr, drawn),
-            worst_over_best=self._ratio(groups) if groups else None,
-            groups=tuple(each for each, _ in groups),
+            true_match=self._true_match(genuine, threshold),
+            worst_over_best=ratio,
+            groups=groups,
         )
 
-    def _true_match(self, fmr: float, drawn: NDArray[np.int32]) -> Value | None:
-        pairs, hits = np.hstack(self._of_one_person), np.concatenate(self._hits[fmr])
-        if not len(hits):
+    def _true_match(self, genuine: Leads, threshold: np.float32) -> Value | None:
+        if not len(genuine.scores):
             return None
-        weights = drawn[:, pairs[0]].astype(np.float64)  # both images are of the one person drawn
-        totals = np.maximum(weights.sum(axis=1), 1)
-        return _value(float(hits.mean()), (weights @ hits) / totals)
+        found = self._bootstrap.listed(
+            genuine.a,
+            genuine.b,
+            genuine.scores >= threshold,
+            np.zeros(len(genuine.scores), np.int64),
+            1,
+        )
+        told = rate(int(found.errors[0]), int(found.trials[0]), found.replicates[:, 0])
+        return Value(value=told.rate, low=told.low, high=told.high)
 
     def _groups(
-        self, fmr: float, drawn: NDArray[np.int32]
-    ) -> list[tuple[GroupRate, NDArray[np.float64]]]:
-        matches = np.hstack(self._matches[fmr])
+        self, a: NDArray[np.int32], b: NDArray[np.int32]
+    ) -> tuple[tuple[GroupRate, ...], Value | None]:
+        if self._everybody is None or self.sample.cohorts is None:
+            return (), None
+        within = self._everybody.matches(a, b)
+        errors, trials = np.diag(within.errors), np.diag(within.trials)
+        lows, highs, deviations = (
+            np.diag(each) for each in (within.lows, within.highs, within.deviations)
+        )
+        names, codes = self.sample.cohorts.values, self.sample.cohorts.codes
+        images = [int((codes == code).sum()) for code in range(len(names))]
         told = []
-        for code, name in enumerate(self._names):
-            members = self._codes == code
-            found = matches[:, members[matches[0]]]
-            count = _pairs(self._halves, self._people, members, np.ones((1, len(members))))[0]
-            if not count:
+        for place, name in enumerate(names):
+            if not trials[place]:
                 continue
-            weights = drawn.astype(np.float64)
-            errors = (weights[:, found[0]] * weights[:, found[1]]).sum(axis=1)
-            trials = _pairs(self._halves, self._people, members, weights)
-            rates = errors / np.maximum(trials, 1)
+            ends = float(lows[place]), float(highs[place])
+            found = rate(int(errors[place]), int(trials[place]), ends=ends)
             told.append(
-                (
-                    GroupRate(
-                        name=name,
-                        images=int(members.sum()),
-                        matches=found.shape[1],
-                        comparisons=int(count),
-                        fmr=_value(found.shape[1] / count, rates),
-                    ),
-                    rates,
+                GroupRate(
+                    name=name,
+                    images=images[place],
+                    matches=found.errors,
+                    comparisons=found.trials,
+                    fmr=Value(value=found.rate, low=found.low, high=found.high),
                 )
             )
-        return told
-
-    def _ratio(self, groups: list[tuple[GroupRate, NDArray[np.float64]]]) -> Value:
-        large = [(each, rates) for each, rates in groups if each.images >= FEWEST]
-        measured = [each.fmr.value or 0.0 for each, _ in large]
-        if len(large) < 2 or min(measured) <= 0:
-            return Value(value=None, low=None, high=None, note="A group has no match at all.")
-        rates = np.stack([rates for _, rates in large])
-        sound = rates.min(axis=0) > 0
-        ratios = rates[:, sound].max(axis=0) / rates[:, sound].min(axis=0)
-        note = (
-            "" if sound.all() else f"{(~sound).sum()} of {REPLICATES} draws leave a group matchless"
-        )
-        return _value(max(measured) / min(measured), ratios, note)
-
-
-def _pairs(
-    halves: Sequence[NDArray[np.int64]],
-    people: NDArray[np.int64],
-    members: NDArray[np.bool_],
-    weights: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """(replicates,): weighted pairs of different people of one group, over all halves."""
-    total = np.zeros(len(weights))
-    for rows in halves:
-        inside = rows[members[rows]]
-        if not len(inside):
-            continue
-        theirs = weights[:, inside]
-        order = np.argsort(people[inside], kind="stable")
-        starts = np.flatnonzero(np.diff(people[inside][order], prepend=-1))
-        own = np.add.reduceat(theirs[:, order], starts, axis=1)
-        total += (theirs.sum(axis=1) ** 2 - (own**2).sum(axis=1)) / 2
-    return total
-
-
-def _value(figure: float, replicates: NDArray[np.float64], note: str = "") -> Value:
-    if not len(replicates):
-        return Value(value=figure, low=None, high=None, note=note)
-    low, high = np.percentile(replicates, [2.5, 97.5])
-    return Value(value=figure, low=float(low), high=float(high), note=note)
+        small = tuple("" if each >= LEAST_IMAGES else "too few photographs" for each in images)
+        return tuple(told), ratio_of(GroupRates(names, errors, trials, deviations, small))
 
 
 def _cost(sides: Sides, templates: Templates) -> float:
     """Microseconds for one template by itself: the median of some."""
     taken = []
-    for place in range(min(50, len(templates))):
+    for place in range(len(templates)):
         began = time.perf_counter()
         sides(templates[place : place + 1])
         taken.append(time.perf_counter() - began)
     return 1e6 * float(np.median(taken)) / 2  # it makes both sides; one is needed
-
-
-def _single(vectors: NDArray[np.float64]) -> Vectors:
-    return np.ascontiguousarray(vectors, np.float32)

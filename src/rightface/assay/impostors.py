@@ -20,6 +20,7 @@ from rightface.assay import tail as tails
 from rightface.assay.calibrate import CalibrationError, ScoreCounts
 from rightface.assay.cohorts import UNKNOWN, Column
 from rightface.assay.cross_fit import CrossFit, numbered
+from rightface.assay.equalise_variants import Sides
 from rightface.assay.permits import Permitted, Renewed, Standing, require_step
 from rightface.assay.resampling import Highest, Ints, People
 from rightface.faces.face import Templates
@@ -270,14 +271,26 @@ def _cohorts(pack: ModelPack, sample: Sample, permits: Renewed) -> Iterator[_Coh
 
 
 def _vectors(pack: ModelPack, templates: Templates, permits: Renewed) -> tuple[Vectors, Vectors]:
-    """Probes and references, some at a time."""
-    parts = [
-        templates[start : start + VECTORS_AT_ONCE]
-        for start in range(0, max(len(templates), 1), VECTORS_AT_ONCE)
-    ]
-    probes = [pack.probe_vectors(part, permit=permits.permit) for part in parts]
-    references = [pack.reference_vectors(part, permit=permits.permit) for part in parts]
-    return np.concatenate(probes), np.concatenate(references)
+    def sides(some: Templates) -> tuple[Vectors, Vectors]:
+        permit = permits.permit
+        return (
+            pack.probe_vectors(some, permit=permit),
+            pack.reference_vectors(some, permit=permit),
+        )
+
+    return in_blocks(sides)(templates)
+
+
+def in_blocks(sides: Sides) -> Sides:
+    """The same vectors, made of some templates at a time."""
+
+    def all_sides(templates: Templates) -> tuple[Vectors, Vectors]:
+        starts = range(0, max(len(templates), 1), VECTORS_AT_ONCE)
+        made = [sides(templates[start : start + VECTORS_AT_ONCE]) for start in starts]
+        probes, references = zip(*made, strict=True)
+        return np.concatenate(probes), np.concatenate(references)
+
+    return all_sides
 
 
 def _ends(scores: Iterable[Scores]) -> tuple[float, float]:

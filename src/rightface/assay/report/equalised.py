@@ -6,7 +6,8 @@ rate was measured on people the normalisation was not fitted on. Never knows mar
 
 from __future__ import annotations
 
-from rightface.assay.equalise_table import SHIPPED, AtRate, Equalised, GroupRate, Judged
+from rightface.assay.equalise_table import AtRate, Equalised, GroupRate, Judged
+from rightface.assay.equalise_variants import SHIPPED
 from rightface.assay.report import pictures, tables, words
 from rightface.assay.report.headline import near
 from rightface.assay.report.parts import MOST_ROWS, Chapter
@@ -112,8 +113,9 @@ def _variants(told: Equalised) -> Chapter:
         for at in one.at
     ]
     said = (
-        f"Fitted on halves of {told.fitted_on}, judged on the halves that were left "
-        f"({told.halves} times, {told.made_on.isoformat()}). Shipped: {SHIPPED}.",
+        f"Fitted on {told.fitted_on}, {told.made_on.isoformat()}. Its own people were judged by "
+        f"fits without those compared ({told.parts} parts), all others by the fit to the whole. "
+        f"Shipped: {SHIPPED}.",
         *(words.sentence(one) for one in told.caveats),
     )
     columns = ("variant", "data set", "FMR of all", "worst over best (95 %)",

@@ -28,19 +28,22 @@ from rightface.cli.assay.bench import (
     manifest_of,
     measuring_in,
     progress,
+    write,
     write_text,
 )
 from rightface.cli.output import Json, emit, reporting, say, show_table
 from rightface.settings import Settings
 
 if TYPE_CHECKING:
-    from rightface.assay.equalise_table import AtRate, Equalised, Sample
+    from rightface.assay.equalise_table import AtRate, Equalised
+    from rightface.assay.impostors import Sample
     from rightface.assay.manifest import Manifest
     from rightface.assay.result import Value
     from rightface.assay.run import Bench, Material
     from rightface.faces.normalisation import Normalisation
 
-FILE, TABLE = "normalisation.json", "equalise.json"
+FILE, TABLE, EVIDENCE = "normalisation.json", "equalise.json", "evidence.json"
+EVIDENCE_RATES = (1e-2, 1e-3)
 Stage = Callable[[str, int, int], None]
 
 
@@ -59,16 +62,16 @@ def equalise(
     ] = None,
     compare: Annotated[
         bool,
-        typer.Option("--compare", help="Judge every variant on halves it was not fitted on."),
+        typer.Option(
+            "--compare",
+            help="Judge every variant on people it was not fitted on; and write evidence.",
+        ),
     ] = False,
-    halves: Annotated[
-        int, typer.Option(help="With --compare: how often the sets are halved.", min=1)
-    ] = 3,
     central: Centrals = None,
     pad: Pads = None,
     caveat: Caveats = None,
     on: Day = None,
-    seed: Annotated[int, typer.Option(help="Of the halves and the resampling.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Of the parts and the resampling.", min=0)] = 0,
     threads: Threads = 2,
     data: Data = None,
     sector: Sector = Settings.sector,
@@ -80,6 +83,10 @@ def equalise(
 
     Groups are used to fit and to judge; in use nobody's group is asked or inferred.
     """
+    from rightface.assay.calibrating import sample_of
+    from rightface.assay.fitted_evidence import assay_without
+    from rightface.assay.run import Wanted
+
     with reporting(as_json):
         read = [manifest_of(path, central or (), pad or ()) for path in manifests]
         named = by_name(read)
@@ -90,24 +97,33 @@ def equalise(
         ):
             bench = bench_of(room, Comparison.raw)  # templates are the same for all
             with gathered(named, bench, out, threads=threads, keep=keep, stage=stage) as materials:
-                samples = [_sample(each, cohort or ()) for each in materials]
+                samples = [sample_of(each, cohort or None) for each in materials]
                 told = tuple(
                     f"{each.manifest.statement.name}: {words}"
                     for each in materials
                     for words in each.manifest.statement.caveats
                 ) + tuple(caveat or ())
                 day = (on or datetime.now()).date()
-                table = (
-                    _judged(samples, fit, bench, day, halves, seed, told, stage)
-                    if compare
-                    else None
-                )
+                table = _judged(samples, fit, bench, day, seed, told, stage) if compare else None
                 made = _fitted(samples, fit, bench, day, table, told)
                 write_text(
                     out / FILE, json.dumps(made.to_json(), indent=1, ensure_ascii=False) + "\n"
                 )
                 if table is not None:
                     write_text(out / TABLE, table.model_dump_json(indent=1) + "\n")
+                    (material,) = (one for one in materials if one.manifest.statement.name == fit)
+                    evidence = assay_without(
+                        material,
+                        made,
+                        bench,
+                        Wanted(fmr=EVIDENCE_RATES, threads=threads),
+                        columns=cohort or None,
+                        on=day,
+                        directory=out,
+                        caveats=tuple(caveat or ()),
+                        stage=stage,
+                    )
+                    write(evidence, out / EVIDENCE)
                 room.finished({"images": sum(len(each.templates) for each in samples)})
 
         def human() -> None:
@@ -145,31 +161,11 @@ def _require_groups(read: Sequence[Manifest], fit: str, columns: Sequence[str]) 
         )
 
 
-def _sample(one: Material, columns: Sequence[str]) -> Sample:
-    from rightface.assay.cohorts import Column, cross
-    from rightface.assay.equalise_table import Sample
-
-    rows = one.acquired.rows
-    crossed: Column | None = None
-    for name, each in one.manifest.columns.items():
-        if columns and name not in columns:
-            continue
-        found = Column(each.names, each.values, each.codes[rows])
-        crossed = found if crossed is None else cross(crossed, found)
-    return Sample(
-        name=one.manifest.statement.name,
-        templates=one.acquired.templates,
-        subjects=one.subjects,
-        groups=crossed,
-    )
-
-
 def _judged(
     samples: Sequence[Sample],
     fit: str,
     bench: Bench,
     on: date,
-    halves: int,
     seed: int,
     caveats: tuple[str, ...],
     stage: Stage,
@@ -182,10 +178,9 @@ def _judged(
         permitted=bench.permitted,
         pack_digest=bench.pack.digest,
         on=on,
-        halves=halves,
         seed=seed,
         caveats=caveats,
-        progress=lambda done, total: stage("fits", done, total),
+        progress=lambda done, total: stage("variants", done, total),
     )
 
 
@@ -201,12 +196,12 @@ def _fitted(
     from rightface.assay.errors import AssayError
 
     chosen = next((each for each in samples if each.name == name), None)
-    if chosen is None or chosen.groups is None:
+    if chosen is None or chosen.cohorts is None:
         raise AssayError(f"There is no data set '{name}' with groups to fit on.")
     with bench.permitted() as permit:
         return fit(
             chosen.templates,
-            chosen.groups.codes,
+            chosen.cohorts.codes,
             Method(),
             subjects=chosen.subjects,
             permit=permit,
@@ -219,13 +214,13 @@ def _fitted(
 
 def figures(table: Equalised) -> tuple[str, ...]:
     """What the table says of raw scores and of the method that is fitted, in sentences."""
-    from rightface.assay.equalise_table import SHIPPED
+    from rightface.assay.equalise_variants import SHIPPED
 
     raw, ours = (
         next(each for each in table.variants if each.name == name) for name in ("raw", SHIPPED)
     )
     return tuple(
-        f"{after.data_set} at FMR {after.fmr:g}, on halves not fitted: "
+        f"{after.data_set} at FMR {after.fmr:g}, on people not fitted: "
         + "; ".join(
             f"{what} {_words(one)} raw, {_words(other)} equalised"
             for what, one, other in (
@@ -241,7 +236,7 @@ def figures(table: Equalised) -> tuple[str, ...]:
 def _show(table: Equalised) -> None:
     for place, first in enumerate(table.variants[0].at):
         say()
-        say(f"{first.data_set} at FMR {first.fmr:g}, halves that were not fitted on:")
+        say(f"{first.data_set} at FMR {first.fmr:g}, people that were not fitted on:")
         show_table(
             ("variant", "numbers", "µs", "worst/best group", "95 %", "true matches", "95 %"),
             [
