@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rightface.assay import blocks, identification
+from rightface.assay import blocks, identification, stress
 from rightface.assay.comparisons import Comparisons, compare_all
 from rightface.assay.counts import Axis
+from rightface.assay.false_matches import FalseMatches
 from rightface.assay.identification import search_all
+from rightface.assay.operating import Threshold
 from rightface.assay.permits import Renewed, due, require_step
+from rightface.assay.stress import Compared, Unchanged
 from rightface.assay.through_api import plan_pairs
 from rightface.errors import PermitError, Refused
 from rightface.permit import Touch
@@ -154,3 +157,36 @@ def test_a_slow_service_outlasts_a_permit(slow: SlowMachine, tmp_path: Path) -> 
     assert told.sent == len(plan) - answered
     assert len(set(service.asked)) == len(plan)
     assert (slow.asked > 8, slow.open) == (True, 0)
+
+
+def test_stress_outlasts_a_permit(slow: SlowMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors, subjects = drawn(60)
+    unchanged = Unchanged(
+        references=vectors,
+        subjects=subjects,
+        genuine_a=np.arange(0, 60, 2, dtype=np.int32),
+        genuine_b=np.arange(1, 60, 2, dtype=np.int32),
+        partitions=(),
+        thresholds=(Threshold(1e-2, 0.6),),
+        bootstrap=None,
+    )
+    rows = np.arange(60, dtype=np.int32)
+
+    def counted() -> FalseMatches:
+        with Renewed(slow.permitted) as permits:
+            return Compared(unchanged, vectors, rows, permit=permits).false_matches
+
+    whole, real = counted().rates(0, 0), FalseMatches.add
+
+    def slowly(*told: Any) -> None:
+        slow.passes(SHORT)
+        real(*told)
+
+    monkeypatch.setattr(FalseMatches, "add", slowly)
+    monkeypatch.setattr(stress, "AT_ONCE", 600)
+    assert counted().rates(0, 0) == whole
+    assert slow.asked > 2
+    slow.gives = slow.asked + 1
+    with pytest.raises(Refused):
+        counted()
+    assert slow.open == 0

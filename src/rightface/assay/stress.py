@@ -5,15 +5,15 @@
     2. The thresholds are those of the unchanged photographs.
     3. Failures are of photographs whose face was found before the change.
 
-A genuine pair counts in both directions. The intervals of impostor comparisons take comparisons as
-independent, and are too narrow; those of genuine comparisons come from people drawn again. Years
-between two photographs of one person are a stress too: nothing is drawn, genuine pairs are sorted.
-Never knows files, a command line or HTTP.
+A genuine pair counts in both directions. No interval takes comparisons that share a person as
+independent. Scores are not kept, nor matches (`false_matches`). Years between two photographs of
+one person are a stress too: nothing is drawn, genuine pairs are sorted. Never knows files, a
+command line or HTTP.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,15 +21,16 @@ from numpy.typing import NDArray
 
 from rightface.assay.bootstrap import SubjectBootstrap, people
 from rightface.assay.cohorts import UNKNOWN, Column
-from rightface.assay.intervals import rate, too_few_genuine, too_few_impostors
+from rightface.assay.false_matches import FalseMatches
+from rightface.assay.intervals import rate, too_few_genuine
 from rightface.assay.operating import Threshold
 from rightface.assay.permits import Standing, require_step
 from rightface.assay.result import Rate, Stress, StressGroup
 from rightface.faces.packs import Vectors
 from rightface.permit import Touch
 
-AT_ONCE = 1 << 24
-"""Scores that are held at once: 64 MiB."""
+AT_ONCE = 1 << 22
+"""Scores that are held at once: 16 MiB, and six times as much if all of them match."""
 GAP_EDGES = (0.0, 1.0, 5.0, 10.0, 20.0)
 """Years between two photographs of one person; the last bin is open."""
 YEARS_APART = "years-apart"
@@ -53,6 +54,11 @@ class Unchanged:
     thresholds: Sequence[Threshold]
     bootstrap: SubjectBootstrap | None
 
+    @property
+    def everybody(self) -> Column:
+        """All photographs as one group without a name."""
+        return Column((), ("",), np.zeros(len(self.subjects), np.int16))
+
 
 class Compared:
     """Changed probes against unchanged references: what matched, and how genuine pairs scored."""
@@ -66,20 +72,17 @@ class Compared:
             unchanged: the references.
             probes: (p, d), of the photographs whose face was found after the change.
             rows: (p,): which of the m photographs these are, ascending.
-            permit: covers COMPARE.
+            permit: covers COMPARE; one that is renewed where this may take minutes.
 
         Raises:
-            PermitError: it does not.
+            PermitError, Refused: it does not, or not to the end.
         """
+        require_step(permit, Touch.COMPARE)
         self.unchanged, self.rows = unchanged, rows
         self.person = people(unchanged.subjects)
-        lowest = min((each.score for each in unchanged.thresholds), default=np.inf)
-        found = list(self._matches(probes, lowest, permit))
-        self.probe = np.concatenate([each[0] for each in found]) if found else _NONE
-        self.reference = np.concatenate([each[1] for each in found]) if found else _NONE
-        self.scores = (
-            np.concatenate([each[2] for each in found]) if found else np.zeros(0, np.float32)
-        )
+        self.columns = (unchanged.everybody, *unchanged.partitions)
+        self.false_matches = FalseMatches(self.person, rows, self.columns, unchanged.thresholds)
+        self._match(probes, permit)
         at = np.full(len(unchanged.subjects), UNKNOWN, np.int64)
         at[rows] = np.arange(len(rows))
         a = np.concatenate([unchanged.genuine_a, unchanged.genuine_b])
@@ -90,57 +93,42 @@ class Compared:
             "ij,ij->i", probes[at[self.genuine_a]], unchanged.references[self.genuine_b]
         )
 
-    def _matches(
-        self, probes: Vectors, lowest: float, permit: Standing
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]]:
-        """Probe's row, reference's row, score: of different people, from `lowest` on."""
+    def _match(self, probes: Vectors, permit: Standing) -> None:
         references = self.unchanged.references
+        lowest = min((each.score for each in self.unchanged.thresholds), default=np.inf)
         step = max(1, AT_ONCE // max(1, len(references)))
         for start in range(0, len(probes), step):
             require_step(permit, Touch.COMPARE)
             scores = probes[start : start + step] @ references.T
-            probe, reference = np.nonzero(scores >= lowest)
+            probe, reference = np.nonzero(scores >= np.float32(lowest))
             row = self.rows[start + probe].astype(np.int64)
             other = self.person[row] != self.person[reference]
-            yield row[other], reference[other], scores[probe[other], reference[other]]
+            self.false_matches.add(
+                row[other], reference[other], scores[probe[other], reference[other]]
+            )
 
-    def groups(self, changed: NDArray[np.bool_], at: Threshold) -> tuple[StressGroup, ...]:
+    def groups(self, changed: NDArray[np.bool_], t: int) -> tuple[StressGroup, ...]:
         """Everybody, then each group of each partition.
 
         Args:
             changed: (m,): which photographs were changed and looked at.
-            at: the threshold.
+            t: which of the thresholds.
         """
-        everybody = Column(("",), ("",), np.zeros(len(self.unchanged.subjects), np.int16))
-        told: list[StressGroup] = []
-        for column in (everybody, *self.unchanged.partitions):
-            names = () if column is everybody else column.names
-            told += self._of(column, names, changed, at)
-        return tuple(told)
-
-    def _of(
-        self, column: Column, names: tuple[str, ...], changed: NDArray[np.bool_], at: Threshold
-    ) -> Iterator[StressGroup]:
-        count, codes = len(column.values), column.codes
-        failures = self._failures(codes, count, changed)
-        trials, errors = self._impostor(codes, count, at)
-        fnmr = self._of_one_person(codes, count, at)
-        persons = _people_of(self.person, codes, count)
-        for group, name in enumerate(column.values):
-            few = too_few_impostors(
-                int(trials[group]), int(persons[group]), at.fmr_target, errors=int(errors[group])
+        at = self.unchanged.thresholds[t]
+        return tuple(
+            StressGroup(columns=column.names, name=name, failures=lost, fmr=fmr, fnmr=fnmr)
+            for c, column in enumerate(self.columns)
+            for name, lost, fmr, fnmr in zip(
+                column.values,
+                self._failures(column, changed),
+                self.false_matches.rates(c, t),
+                self._of_one_person(column, at),
+                strict=True,
             )
-            yield StressGroup(
-                columns=names,
-                name=name,
-                failures=failures[group],
-                fmr=rate(int(errors[group]), int(trials[group]), too_few=few),
-                fnmr=fnmr[group],
-            )
+        )
 
-    def _failures(
-        self, codes: NDArray[np.int16], count: int, changed: NDArray[np.bool_]
-    ) -> list[Rate]:
+    def _failures(self, column: Column, changed: NDArray[np.bool_]) -> list[Rate]:
+        codes, count = column.codes, len(column.values)
         found = np.zeros(len(codes), np.bool_)
         found[self.rows] = True
         inside = changed & (codes != UNKNOWN)
@@ -148,31 +136,11 @@ class Compared:
         lost = np.bincount(codes[inside & ~found], minlength=count)
         return [rate(int(e), int(n)) for e, n in zip(lost, looked, strict=True)]
 
-    def _impostor(
-        self, codes: NDArray[np.int16], count: int, at: Threshold
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(count,) each: comparisons of two people within each group, and those that match."""
-        above = self.scores >= at.score
-        one, other = codes[self.probe[above]], codes[self.reference[above]]
-        inside = (one == other) & (one != UNKNOWN)
-        errors = np.bincount(one[inside], minlength=count)
-        known = codes != UNKNOWN
-        keys = self.person * count + np.maximum(codes, 0)
-        cells = (int(self.person.max(initial=-1)) + 1) * count
-        probed = self.rows[known[self.rows]]
-        probes = np.bincount(keys[probed], minlength=cells).reshape(-1, count)
-        references = np.bincount(keys[known], minlength=cells).reshape(-1, count)
-        own = (probes * references).sum(axis=0)
-        return probes.sum(axis=0) * references.sum(axis=0) - own, errors
-
-    def _of_one_person(self, codes: NDArray[np.int16], count: int, at: Threshold) -> list[Rate]:
-        a, b = self.genuine_a, self.genuine_b
+    def _of_one_person(self, column: Column, at: Threshold) -> list[Rate]:
+        missed = self.genuine_scores < at.score
         return genuine_rates(
-            self.unchanged, a, b, self.genuine_scores < at.score, codes, count, self.person
+            self.unchanged, self.genuine_a, self.genuine_b, missed, column, self.person
         )
-
-
-_NONE = np.zeros(0, np.int64)
 
 
 def genuine_rates(
@@ -180,11 +148,11 @@ def genuine_rates(
     a: Places,
     b: Places,
     missed: NDArray[np.bool_],
-    codes: NDArray[np.int16],
-    count: int,
+    column: Column,
     person: NDArray[np.int64],
 ) -> list[Rate]:
     """The false non-match rate within each group, of comparisons of rows `a` with `b`."""
+    codes, count = column.codes, len(column.values)
     groups = np.where(codes[a] == codes[b], codes[a], UNKNOWN)
     known = groups != UNKNOWN
     trials = np.bincount(groups[known], minlength=count)
@@ -238,9 +206,9 @@ def stress_of(
             unit=unit,
             fmr_target=at.fmr_target,
             threshold=at.score,
-            groups=compared.groups(changed, at),
+            groups=compared.groups(changed, t),
         )
-        for at in unchanged.thresholds
+        for t, at in enumerate(unchanged.thresholds)
     )
 
 
@@ -257,7 +225,6 @@ def years_apart(
     a, b = unchanged.genuine_a, unchanged.genuine_b
     gap = np.abs(years[a] - years[b])
     person = people(unchanged.subjects)
-    everybody = Column(("",), ("",), np.zeros(len(unchanged.subjects), np.int16))
     told = []
     for low, high in zip(GAP_EDGES, (*GAP_EDGES[1:], np.inf), strict=True):
         inside = (gap >= low) & (gap < high)
@@ -265,19 +232,12 @@ def years_apart(
             continue
         for at in unchanged.thresholds:
             groups: list[StressGroup] = []
-            for column in (everybody, *unchanged.partitions):
-                rates = genuine_rates(
-                    unchanged,
-                    a[inside],
-                    b[inside],
-                    scores[inside] < at.score,
-                    column.codes,
-                    len(column.values),
-                    person,
-                )
+            for column in (unchanged.everybody, *unchanged.partitions):
+                missed = scores[inside] < at.score
+                rates = genuine_rates(unchanged, a[inside], b[inside], missed, column, person)
                 groups += [
                     StressGroup(
-                        columns=() if column is everybody else column.names,
+                        columns=column.names,
                         name=name,
                         failures=rate(0, 0, too_few="No photograph was changed."),
                         fmr=rate(0, 0, too_few="Only pairs of one person have a time between."),
@@ -296,12 +256,3 @@ def years_apart(
                 )
             )
     return tuple(told)
-
-
-def _people_of(
-    person: NDArray[np.int64], codes: NDArray[np.int16], count: int
-) -> NDArray[np.int64]:
-    """(count,): how many people each group has."""
-    known = codes != UNKNOWN
-    pairs = np.unique(np.stack([codes[known].astype(np.int64), person[known]], 1), axis=0)
-    return np.bincount(pairs[:, 0], minlength=count)
