@@ -16,7 +16,6 @@ from rightface.cli.assay.bench import (
     Data,
     Day,
     Keep,
-    Manifests,
     Pads,
     Place,
     Sector,
@@ -29,7 +28,10 @@ from rightface.cli.assay.bench import (
     progress,
     write_text,
 )
+from rightface.cli.assay.calibrate_scores import of_scores
+from rightface.cli.assay.shown import score_shown
 from rightface.cli.output import Json, emit, reporting, say, show_table
+from rightface.errors import SettingsError
 from rightface.settings import Settings
 
 if TYPE_CHECKING:
@@ -47,8 +49,15 @@ def add_to(app: typer.Typer) -> None:
 
 
 def calibrate(
-    manifests: Manifests,
     out: Annotated[Path, typer.Option("--out", help="Where calibration.json goes.")],
+    manifests: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Tables (CSV, Parquet): image, any subject, any cohorts."),
+    ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(help="Another system's scores instead: a table of score, same, any cohorts."),
+    ] = None,
     write: Annotated[
         Path | None, typer.Option(help="Write it to this file as well, for example the pack's own.")
     ] = None,
@@ -87,15 +96,42 @@ def calibrate(
     """Measure what scores stand for: false match rates, of everybody and of each cohort.
 
     With tails beyond the data, marked, and intervals from resampling people. A set without a
-    column of subjects counts in its cohorts only.
+    column of subjects counts in its cohorts only. With --scores no photograph is looked at.
     """
     from rightface.assay.calibrating import calibrate as calibrated
     from rightface.assay.calibrating import told_of
     from rightface.assay.calibration_document import written
-    from rightface.assay.thresholds import costs, require_target
+    from rightface.assay.thresholds import require_target
 
     with reporting(as_json):
         require_target(fpir)
+        paths = (out / FILE, *([write] if write else []))
+        day, target = (on or datetime.now()).date(), fpir if show else None
+        if scores is not None:
+            photographs = {
+                "a table of photographs": manifests, "--apart": apart, "--central": central,
+                "--pad": pad, "--judge": judge, "--comparison": comparison, "--data": data,
+                "--keep": keep,
+            }  # fmt: skip
+            _tell(
+                of_scores(
+                    scores,
+                    paths,
+                    cohort=cohort or None,
+                    caveat=caveat or (),
+                    on=day,
+                    seed=seed,
+                    photographs=photographs,
+                ),
+                target,
+                as_json,
+            )
+            return
+        if not manifests:
+            raise SettingsError(
+                "Nothing is named to measure on.",
+                mend="Name tables of photographs, or a table of scores with --scores.",
+            )
         read = [manifest_of(path, central or (), pad or ()) for path in manifests]
         named = by_name(read)
         with (
@@ -110,13 +146,13 @@ def calibrate(
                     told_of(bench.pack),
                     columns=cohort or None,
                     apart=[frozenset(each.split(",")) for each in apart or ()],
-                    on=(on or datetime.now()).date(),
+                    on=day,
                     seed=seed,
                     judge=judge,
                     stage=stage,
                 )
                 made.document["caveats"] += caveat or []
-                for path in (out / FILE, *([write] if write else [])):
+                for path in paths:
                     write_text(path, written(made.document))
                 room.finished(
                     {
@@ -124,18 +160,27 @@ def calibrate(
                         "comparisons": made.document["impostor_pairs"],
                     }
                 )
-        found = costs(made.calibration, made.genuine, fpir) if show else ()
+        _tell(made, target, as_json)
 
-        def human() -> None:
-            _show(made)
-            if found:
-                _show_costs(found, fpir)
-            if made.held_back:
-                _show_held_back(made.held_back)
 
-        further: dict[str, Any] = {"costs": found} if show else {}
-        further |= {"held_back": made.held_back} if judge else {}
-        emit({**made.document, **further}, as_json, human)
+def _tell(made: Calibrated, fpir: float | None, as_json: bool) -> None:
+    """`fpir`: also what this target costs."""
+    from rightface.assay.thresholds import costs
+
+    found = () if fpir is None else costs(made.calibration, made.genuine, fpir)
+
+    def human() -> None:
+        _show(made)
+        if fpir is not None:
+            _show_costs(found, fpir)
+        if made.held_back:
+            _show_held_back(made.held_back)
+        for caveat in made.document["caveats"]:
+            say(f"Caveat: {caveat}")
+
+    further: dict[str, Any] = {} if fpir is None else {"costs": found}
+    further |= {"held_back": made.held_back} if made.held_back else {}
+    emit({**made.document, **further}, as_json, human)
 
 
 def _show(made: Calibrated) -> None:
@@ -153,7 +198,7 @@ def _show(made: Calibrated) -> None:
         rows.append(
             (
                 f"{rate:.0e}",
-                f"{score:.4f}" + ("*" if score > calibration.table.last_score else ""),
+                score_shown(score) + ("*" if score > calibration.table.last_score else ""),
                 "–" if band is None else f"{band[0]:.1e} – {band[1]:.1e}",
                 f"{float((everybody >= score).mean()):.2%}" if len(everybody) else "–",
                 f"{worst.fmr:.1e}" + ("*" if worst.extrapolated else ""),
@@ -174,9 +219,9 @@ def _show_costs(found: Sequence[Cost], fpir: float) -> None:
             (
                 f"{cost.faces:,}",
                 f"{cost.fmr:.1e}",
-                f"{cost.for_everybody.score:.4f}" + "*" * cost.for_everybody.extrapolated,
+                score_shown(cost.for_everybody.score) + "*" * cost.for_everybody.extrapolated,
                 f"{cost.worst_rate:.1e}",
-                f"{cost.for_the_worst.score:.4f}" + "*" * cost.for_the_worst.extrapolated,
+                score_shown(cost.for_the_worst.score) + "*" * cost.for_the_worst.extrapolated,
                 cost.for_the_worst.cohort or "all together",
             )
             for cost in found

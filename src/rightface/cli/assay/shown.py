@@ -41,7 +41,7 @@ def show(told: Assay) -> None:
         [
             (
                 f"{at.fmr_target:g}",
-                "–" if at.threshold is None else _score(at.threshold),
+                "–" if at.threshold is None else score_shown(at.threshold),
                 *_fnmr(at.fnmr),
                 "–" if at.fnmr.rate is None else f"{1 - at.fnmr.rate:.2%}",
             )
@@ -98,7 +98,7 @@ def _folds(told: TenFold) -> str:
     )
 
 
-def _score(score: float) -> str:
+def score_shown(score: float) -> str:
     """With four places, as similarities have; of other scales four digits."""
     return f"{score:.4f}" if 1e-2 <= abs(score) < 1e5 else f"{score:.4g}"
 
