@@ -6,6 +6,7 @@ how fast such searches are has this in its place; what it finds is about speed, 
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -153,3 +154,19 @@ def of_pack(pack: ModelPack, **changed: Any) -> bytes:
     """A document about this pack, and the way in which it compares."""
     digest = pack.calibration.provenance.comparison_digest
     return document(pack.digest, comparison_digest=digest, **changed)
+
+
+def impostors_only(pack_digest: str, *, comparison_digest: str = "") -> bytes:
+    """A document of a data set in which nobody is known to be seen twice."""
+    told = json.loads(document(pack_digest, comparison_digest=comparison_digest))
+    none = {"errors": 0, "trials": 0, "rate": None, "low": None, "high": None, "method": "wilson"}
+    told["verification"]["genuine"] = 0
+    told["verification"]["at"][0]["fnmr"] = none
+    partition = told["partitions"][0]
+    for each in partition["groups"]:
+        each["genuine"] = 0
+        each["at"][0]["fnmr"] = none
+    for each in partition["differentials"][1:]:
+        each["groups"] = []
+        each["value"] = {"value": None, "low": None, "high": None}
+    return json.dumps(told).encode()

@@ -8,7 +8,6 @@ know: a wire format, a command line.
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import shutil
 import tempfile
@@ -19,7 +18,6 @@ from contextvars import ContextVar
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
-from importlib.resources import files
 from pathlib import Path
 from typing import Self
 
@@ -27,10 +25,10 @@ from sqlalchemy.orm import Session
 
 from rightface import credentials
 from rightface.act_words import ACTS
+from rightface.assay.shipped_evidence import shipped_figures
 from rightface.db import Database
 from rightface.errors import (
     BackupError,
-    LawError,
     LedgerError,
     Refused,
     RightfaceError,
@@ -50,8 +48,8 @@ from rightface.gallery.users import Users
 from rightface.gallery.vault import Vault
 from rightface.keys import KeyRing
 from rightface.law import consents, duties, licences
-from rightface.law.evidence import SHIPPED, Evidence
-from rightface.law.evidence_records import evidence_of, from_plain
+from rightface.law.evidence import Evidence
+from rightface.law.evidence_records import Figures, evidence_of
 from rightface.law.findings import SEARCHES
 from rightface.law.gate import Gate, Judged
 from rightface.law.operation import Operation
@@ -79,9 +77,6 @@ RESTORED = "restored.json"
 SUPPRESS = "suppress"
 """The act of the ledger that says who is suppressed where."""
 POLICY_FILE = "policy.md"
-SHIPPED_EVIDENCE = "evidence.json"
-"""Beside the model pack's calibration: assays of the pack, as `law/evidence_records.to_plain`
-writes them."""
 RETENTION_POLICY = "public-retention-policy"
 """The duty of 740 ILCS 14/15(a) that the instance meets by publishing its policy."""
 
@@ -324,6 +319,7 @@ class Instance:
         """The model pack in use; loaded once."""
         with self._loading:
             if self._pack is None:
+                self.shipped_figures()  # no pack without the measurements that ship with it
                 self._pack = load_pack(self.settings.comparison)
             return self._pack
 
@@ -414,17 +410,26 @@ class Instance:
             _log.error("the model pack cannot be loaded: %s", error.what)
             return None
 
+    def shipped_figures(self) -> Mapping[str, Figures]:
+        """The measurements that ship with this release, of whatever pack and comparison, by id.
+
+        Raises:
+            WeightsError: one is missing, was changed, or is no evidence.
+        """
+        return shipped_figures()
+
     def shipped_evidence(self) -> tuple[Evidence, ...]:
         """What was measured of the pack in use and came with it; the first is its calibration.
 
-        Empty where the calibration cannot be read: then nobody is identified. Figures of another
-        pack or another normalisation are left aside.
+        Empty where the calibration or a document that ships cannot be read: then nobody is
+        identified. Figures of another pack or another normalisation are left aside.
         """
         if self._shipped is not None:
             return self._shipped
         try:
             measured = self.pack.calibration.provenance
             in_use = self.pack.digest, measured.comparison_digest
+            documents = self.shipped_figures()
         except WeightsError as error:
             _log.error("there is no evidence: %s", error.what)
             return ()
@@ -437,9 +442,9 @@ class Instance:
             comparison_digest=in_use[1],
         )
         more = tuple(
-            each
-            for each in _shipped_differentials()
-            if (each.pack_digest, each.comparison_digest) == in_use
+            evidence_of(figures, name, shipped=True)
+            for name, figures in documents.items()
+            if (figures.pack_digest, figures.comparison_digest) == in_use
         )
         self._shipped = (calibration, *more)
         return self._shipped
@@ -655,17 +660,6 @@ class Instance:
     def policy(self) -> str:
         """The public retention policy."""
         return (self.settings.data / POLICY_FILE).read_text("utf-8")
-
-
-def _shipped_differentials() -> tuple[Evidence, ...]:
-    try:
-        told = json.loads((files("rightface.faces") / SHIPPED_EVIDENCE).read_text("utf-8"))
-        return tuple(evidence_of(from_plain(each), SHIPPED) for each in told)
-    except FileNotFoundError:
-        return ()
-    except (OSError, ValueError, TypeError, LawError) as error:
-        _log.error("the evidence that ships cannot be read: %s", type(error).__name__)
-        return ()
 
 
 def _copy_first(settings: Settings, database: Database, known: str) -> None:

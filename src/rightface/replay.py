@@ -357,7 +357,14 @@ class _Replay:
             elif leaf.operation == "fact-end":
                 facts.end_fact(session, keyring, named, at=at)
             elif leaf.operation == "evidence-end":
-                evidence.end(session, keyring, named, at=at, why=f"{RESTORE}: it was ended before")
+                evidence.end(
+                    session,
+                    keyring,
+                    named,
+                    at=at,
+                    why=f"{RESTORE}: it was ended before",
+                    shipped=self._instance.shipped_figures(),
+                )
             elif leaf.operation == "evidence-against":
                 evidence.put_back(session, named, at=at)
                 return

@@ -19,6 +19,7 @@ from made_up_evidence import (
     WITHIN_IMPOSTOR,
     assay,
     document,
+    impostors_only,
 )
 from rightface.assay.differentials import GroupRates, differentials
 from rightface.assay.evidence import EvidenceError, figures_of
@@ -131,6 +132,45 @@ def test_a_ratio_without_an_interval_has_no_upper_end() -> None:
 def test_a_ratio_of_groups_without_any_error_is_not_measured() -> None:
     made = of_groups([0, 0, 0])
     assert figures_of(document(PACK, partitions=(made,)), pack_digest=PACK).differential is None
+
+
+@pytest.mark.parametrize(
+    ("errors", "too_few", "said"),
+    [
+        ([700], ["few"] * 4, "group: 1 of 5 groups are large enough at 0.001"),
+        ([], ["few"] * 3, "group: 0 of 3 groups are large enough at 0.001"),
+        ([0, 0, 0], ["few"], "group: nobody of its 3 large groups was matched at 0.001"),
+    ],
+)
+def test_a_split_that_says_nothing_is_named(
+    errors: list[int], too_few: list[str], said: str
+) -> None:
+    said_nothing = of_groups(errors, too_few=too_few)
+    one = assay(PACK, ratio=(1.2, 1.5, 1.9)).partitions[0]
+    told = figures_of(document(PACK, partitions=(one, said_nothing)), pack_digest=PACK)
+    assert told.left_out == (said,)
+    assert told.differential is not None, "the other split says something"
+    assert from_plain(json.loads(json.dumps(to_plain(told)))) == told
+    older = to_plain(told)
+    del older["left_out"]  # records of older releases do not say it
+    assert from_plain(json.loads(json.dumps(older))).left_out == ()
+
+
+def test_a_differential_that_was_taken_out_is_missed() -> None:
+    told = json.loads(document(PACK, partitions=(of_groups([200, 700]),)))
+    del told["partitions"][0]["differentials"][0]
+    with pytest.raises(EvidenceError, match="does not add up") as error:
+        figures_of(json.dumps(told).encode(), pack_digest=PACK)
+    assert error.value.why == "Partition 1, at 0.001: it has no worst over best of its groups."
+
+
+def test_different_people_alone_say_nothing_of_who_is_recognised() -> None:
+    content = impostors_only(PACK)
+    told = figures_of(content, pack_digest=PACK)
+    assert (told.genuine_pairs, told.lowest_tmr) == (0, None)
+    assert told.differential is not None
+    assert (told.differential.low, told.differential.high) == (1.2, 1.9)
+    assert {each.tmr for each in told.groups} == {None}
 
 
 def test_at_least_so_much_is_not_hidden_by_another_split() -> None:
@@ -261,6 +301,7 @@ def test_too_few_comparisons_for_a_threshold_tell_nothing_of_groups() -> None:
     told["partitions"][0]["differentials"] = []
     found = figures_of(json.dumps(told).encode(), pack_digest=PACK)
     assert (found.impostor_pairs, found.groups, found.differential) == (IMPOSTOR, (), None)
+    assert found.left_out == ("group: there are too few comparisons to set a threshold at 0.001",)
 
 
 def test_a_rate_that_was_not_measured() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from made_up_evidence import GROUPS, IMPOSTOR, document, of_pack
+from made_up_evidence import GROUPS, IMPOSTOR, document, impostors_only, of_pack
 from rightface.acts import require_agreement
 from rightface.api.native.shapes import Unequal
 from rightface.cli.evidence import COLUMNS, _ratio, cells
@@ -55,7 +55,7 @@ def desk(tmp_path: Path) -> Desk:
 
 def test_the_life_of_evidence(desk: Desk) -> None:
     [shipped, *_] = desk("list")
-    assert (shipped["evidence_id"], shipped["state"]) == ("shipped", "counts")
+    assert (shipped["evidence_id"], shipped["state"]) == ("shipped", "stands")
     added = desk.add(of_pack(load_pack(), ratio=(2.0, 2.5, 3.0)))
     name = added["evidence_id"]
     shown = desk("show", name)
@@ -80,6 +80,55 @@ def test_the_life_of_evidence(desk: Desk) -> None:
     assert [each["records"] for each in acts] == [[name]] * 3
     assert "Another camera" not in json.dumps(leaves)
     assert "group 0" not in json.dumps(leaves)
+
+
+def test_the_same_document_counts_once(desk: Desk) -> None:
+    content = of_pack(load_pack(), ratio=(1.0, 1.2, 1.4))
+    first = desk.add(content)["evidence_id"]
+    again = desk.add(content, status=2)
+    assert again["error"] == "evidence"
+    assert first in again["message"]
+    assert [each["evidence_id"] for each in desk("list")] == ["shipped", first]
+    desk("end", first, "--reason", "By mistake.")
+    assert desk.add(content)["evidence_id"] != first
+
+
+def test_what_each_record_is_good_for(desk: Desk) -> None:
+    good = desk.add(of_pack(load_pack(), ratio=(1.0, 1.2, 1.4)))
+    bad = desk.add(of_pack(load_pack(), ratio=(4.0, 5.0, 6.0)))
+    assert {use["rule"]: use["verdict"] for use in bad["uses"]} == {
+        "live": "against",
+        "law-enforcement": "against",
+        "not-by-consent": "against",
+        "large-consented": "enough",
+        "small-consented": "enough",
+        "verification": "enough",
+    }
+    [live, *_] = bad["uses"]
+    assert "at most 2 times is allowed" in live["lacks"][0]
+    assert {use["verdict"] for use in good["uses"]} == {"enough"}
+    assert live["most_faces"] == IMPOSTOR // 100
+    calibration = {use["rule"]: use["verdict"] for use in desk("list")[0]["uses"]}
+    assert calibration["large-consented"] == "in-part"
+    assert calibration["small-consented"] == "enough"
+    data = ("--data", str(desk.data))
+    listed = run("evidence", "list", *data).replace("\n", " ")
+    assert "enough for large-consented to 400,000 faces, small-consented, verification" in listed
+    assert "; against live," in listed
+    shown = run("evidence", "show", bad["evidence_id"], *data)
+    assert "at most 2 times is allowed here" in " ".join(shown.split())
+
+
+def test_what_says_nothing_of_groups_is_said_at_adding(desk: Desk) -> None:
+    path = desk.folder / "assay.json"
+    pack = load_pack()
+    path.write_bytes(impostors_only(pack.digest, comparison_digest=pack.comparison_digest))
+    told = run("evidence", "add", str(path), "--data", str(desk.data))
+    assert "How often people are recognised (the true match rate) is not measured" in told
+    path.write_bytes(of_pack(pack, partitions=()))
+    told = run("evidence", "add", str(path), "--data", str(desk.data))
+    assert "worst/best not measured" in told
+    assert "No group was measured" in told
 
 
 @pytest.mark.parametrize(

@@ -117,12 +117,15 @@ def test_what_cannot_be_compared(native: Native, body: dict[str, Any]) -> None:
 def test_evidence_on_record_and_the_rules(native: Native) -> None:
     with Client(native.url, token=native.tokens["auditor"]) as client:
         shipped = list(client.every(client.list_evidence))
-        assert shipped[0].evidence_id == "shipped"
+        assert (shipped[0].evidence_id, shipped[0].shipped) == ("shipped", True)
         assert (shipped[0].impostor_pairs or 0) > 1_000_000
         desk = native.instance.registrar.evidence
         added = desk.add(of_pack(native.instance.instance.pack))
         told = client.show_evidence(added.evidence_id)
-        assert (told.state, len(told.groups)) == ("counts", GROUPS)
+        assert (told.state, told.shipped, len(told.groups)) == ("stands", False, GROUPS)
+        assert {use.rule: use.verdict for use in told.uses} == dict.fromkeys(
+            [row.name for row in REQUIREMENTS], "enough"
+        )
         assert told.differential is not None
         assert told.differential.value == 1.5
         desk.end(added.evidence_id, why="It was a test.")

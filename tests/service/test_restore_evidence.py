@@ -14,8 +14,28 @@ from rightface.backup import make_backup, unpack_backup
 from rightface.instance import Instance
 from rightface.registrar import Registrar
 from rightface.replay import replay
+from tests.service.test_shipped_evidence import ship
 
 pytestmark = pytest.mark.sqlite_only
+
+
+def test_what_shipped_and_was_ended_stays_ended(
+    fresh: TemporaryInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = fresh.instance
+    shipped = ship(monkeypatch, tmp_path / "release", of_pack(instance.pack))
+    made = make_backup(instance, tmp_path / "one.backup").file
+    Registrar(instance).evidence.end(shipped, why="It is not about our cameras.")
+    instance.database.write(lambda _: None)
+    fresh.service.publish_ledger()
+    shutil.copytree(instance.settings.ledger_directory, tmp_path / "public")
+
+    unpack_backup(made, tmp_path / "two", keys=instance.settings.keys_directory)
+    replay(tmp_path / "two", tmp_path / "public")
+    with Instance.open(tmp_path / "two") as again:
+        require_agreement(again)
+        told = Registrar(again).evidence.find(shipped)
+        assert (told.state, told.shipped) == ("ended", True)
 
 
 def test_what_a_restore_does_about_evidence(fresh: TemporaryInstance, tmp_path: Path) -> None:
@@ -37,10 +57,11 @@ def test_what_a_restore_does_about_evidence(fresh: TemporaryInstance, tmp_path: 
     assert told.lost["evidence-record"] == 3
     with Instance.open(tmp_path / "two") as again:
         require_agreement(again)
-        rows = {row.evidence_id: row for row in Registrar(again).evidence.listed()}
+        rows = {
+            row.evidence_id: row for row in Registrar(again).evidence.listed() if not row.shipped
+        }
         assert set(rows) == {ended, bad, gone}, f"{good} is lost: less is allowed without it"
-        assert rows[ended].ended
-        assert (rows[bad].found, rows[bad].ended) == (None, False), "it refuses until it is ended"
-        assert rows[gone].ended
+        assert rows[ended].state == rows[gone].state == "ended"
+        assert rows[bad].state == "damaged", "it refuses until it is ended"
         Registrar(again).evidence.end(bad, why="It is measured anew.")
         require_agreement(again)

@@ -108,6 +108,7 @@ def figures_of(
         differential=_differential(assay.partitions, fmr_target),
         lowest_tmr=_lowest_tmr(assay.partitions, fmr_target),
         groups=tuple(_groups(assay.partitions, fmr_target))[:MOST_GROUPS],
+        left_out=tuple(_left_out(assay.partitions, fmr_target)),
     )
 
 
@@ -159,6 +160,7 @@ def _contradictions(assay: Assay) -> Iterator[str]:
         for one in partition.differentials:
             if (one.measure, one.of) in (WORST_OVER_BEST, LOWEST_TRUE_MATCH):
                 yield from _of_differential(f"Partition {number}", partition, one)
+        yield from _taken_out(f"Partition {number}", partition)
 
 
 def _of_points(
@@ -209,6 +211,25 @@ def _of_differential(partition_name: str, partition: Partition, told: Told) -> I
         yield f"{name} has an upper end, and a group had no error."
 
 
+def _taken_out(name: str, partition: Partition) -> Iterator[str]:
+    """Two groups or more have a worst over best at every threshold, even if nothing can be said."""
+    if len(partition.groups) < 2:
+        return
+    set_at = {
+        point.fmr_target
+        for group in partition.groups
+        for point in group.at
+        if point.threshold is not None
+    }
+    told = {
+        one.fmr_target
+        for one in partition.differentials
+        if (one.measure, one.of) == WORST_OVER_BEST
+    }
+    for target in sorted(set_at - told):
+        yield f"{name}, at {target:g}: it has no worst over best of its groups."
+
+
 def _same(one: float | None, other: float | None) -> bool:
     if one is None or other is None:
         return one is other
@@ -254,6 +275,24 @@ def _differential(partitions: Iterable[Partition], target: float) -> Differentia
         fmr_target=target,
         groups=max(len(told.groups) for told in found),
     )
+
+
+def _left_out(partitions: Iterable[Partition], target: float) -> Iterator[str]:
+    """Which ways to split the people say nothing of how unequal they are, and why."""
+    for partition in partitions:
+        told = _differential([partition], target)
+        if told is not None:
+            continue
+        points = [_point(group.at, target) for group in partition.groups]
+        known = [point.fmr for point in points if point is not None]
+        large = sum(1 for rate in known if rate.trials and not rate.too_few)
+        name = " × ".join(partition.columns)
+        if not known:
+            yield f"{name}: there are too few comparisons to set a threshold at {target:g}"
+        elif large < 2:
+            yield f"{name}: {large} of {len(points)} groups are large enough at {target:g}"
+        else:
+            yield f"{name}: nobody of its {large} large groups was matched at {target:g}"
 
 
 def _lowest_tmr(partitions: Iterable[Partition], target: float) -> float | None:

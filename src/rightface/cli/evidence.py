@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from rightface.cli.output import Data, Json, emit, plain, reporting, say, show_table
 from rightface.errors import SettingsError
-from rightface.law.evidence import REQUIREMENTS, Evidence, Requirement
-from rightface.law.evidence_records import EvidenceOnRecord
+from rightface.law.evidence import REQUIREMENTS, SHIPPED, Evidence, Requirement
 from rightface.registrar import Registrar
+from rightface.registrar_evidence import Told
 
 app = typer.Typer(
     help="Measurements of the model pack on record: what may run rests on them.",
@@ -35,32 +35,36 @@ def add(
         content = _read(assay)
         with Registrar.open(data) as registrar:
             added = registrar.evidence.add(content, fmr_target=fmr)
-        emit(added, as_json, lambda: say(f"{added.evidence_id} is on record: {_sum(added)}."))
+
+        def human() -> None:
+            say(
+                f"{added.evidence_id} is on record: {_pairs(added)} impostor pairs, worst/best "
+                f"{_ratio(added.evidence)}."
+            )
+            say(f"It is {_worth(added)}.")
+            _say_left_out(added)
+
+        emit(added, as_json, human)
 
 
 @app.command("list")
 def list_(data: Data, as_json: Json = False) -> None:
     """What ships with the pack, then every record, oldest first, ended and damaged ones too."""
     with reporting(as_json), Registrar.open(data) as registrar:
-        desk = registrar.evidence
-        told = [_shipped(each) for each in desk.shipped()]
-        for row in desk.listed():
-            if row.found is None:
-                told.append({"evidence_id": row.evidence_id, "state": _state(None, row.ended)})
-            else:
-                told.append(_told(row.found, _state(row.found, row.ended, desk.in_use(row.found))))
+        told = registrar.evidence.listed()
 
         def human() -> None:
             show_table(
-                ("evidence", "measured", "data set", "impostor pairs", "worst/best", "state"),
+                ("evidence", "measured", "data set", "pairs", "worst/best", "state", "is"),
                 [
                     (
-                        each["evidence_id"],
-                        each.get("measured_on", "–"),
-                        each.get("data_set", "–"),
-                        f"{each['impostor_pairs']:,}" if "impostor_pairs" in each else "–",
-                        each.get("worst_over_best", "–"),
-                        each["state"],
+                        _name(each),
+                        "–" if each.evidence is None else each.evidence.measured_on.isoformat(),
+                        "–" if each.figures is None else each.figures.data_set,
+                        _pairs(each),
+                        _ratio(each.evidence),
+                        each.state.replace("-", " "),
+                        _worth(each),
                     )
                     for each in told
                 ],
@@ -71,38 +75,10 @@ def list_(data: Data, as_json: Json = False) -> None:
 
 @app.command()
 def show(data: Data, evidence_id: EvidenceId, as_json: Json = False) -> None:
-    """One record, with every group that was measured."""
+    """One record: every group that was measured, and what it lacks for each row of the table."""
     with reporting(as_json), Registrar.open(data) as registrar:
         found = registrar.evidence.find(evidence_id)
-        figures = found.figures
-
-        def human() -> None:
-            for name, value in plain(figures).items():
-                if name not in ("groups", "differential"):
-                    say(f"{name}: {'–' if value is None else value}")
-            say(f"worst/best: {_ratio(found.evidence)}")
-            say(f"recorded_at: {found.recorded_at.isoformat()}, by {found.by}")
-            if found.ended_at is not None:
-                say(f"ended_at: {found.ended_at.isoformat()}: {found.ended_why}")
-            if figures.groups:
-                say()
-                show_table(
-                    ("group", "impostor pairs", "FMR", "95 %", "genuine pairs", "TMR", "note"),
-                    [
-                        (
-                            each.name,
-                            f"{each.impostor_pairs:,}",
-                            _rate(each.fmr),
-                            f"{_rate(each.fmr_low)} to {_rate(each.fmr_high)}",
-                            f"{each.genuine_pairs:,}",
-                            "–" if each.tmr is None else f"{each.tmr:.4f}",
-                            each.too_few,
-                        )
-                        for each in figures.groups
-                    ],
-                )
-
-        emit(found, as_json, human)
+        emit(found, as_json, lambda: _say_all(found))
 
 
 @app.command()
@@ -168,49 +144,86 @@ def _read(path: Path) -> bytes:
         ) from error
 
 
-def _sum(added: EvidenceOnRecord) -> str:
-    pairs = f"{added.figures.impostor_pairs:,} impostor pairs"
-    return f"{pairs}, worst/best {_ratio(added.evidence)}"
+def _say_all(found: Told) -> None:
+    for name, value in plain(found.figures or found.evidence).items():
+        if name not in ("groups", "differential", "left_out"):
+            say(f"{name}: {'–' if value is None else value}")
+    say(f"worst/best: {_ratio(found.evidence)}")
+    _say_left_out(found)
+    if found.recorded_at is not None:
+        say(f"recorded_at: {found.recorded_at.isoformat()}, by {found.by}")
+    elif found.shipped:
+        say("It came with the release; nobody here signed it.")
+    if found.ended_at is not None:
+        say(f"ended_at: {found.ended_at.isoformat()}: {found.ended_why}")
+    if found.uses:
+        say()
+        show_table(
+            ("rule", "by itself it is", "it lacks"),
+            [(use.rule, use.verdict.replace("-", " "), " ".join(use.lacks)) for use in found.uses],
+        )
+    groups = () if found.figures is None else found.figures.groups
+    if groups:
+        say()
+        show_table(
+            ("group", "impostor pairs", "FMR", "95 %", "genuine pairs", "TMR", "note"),
+            [
+                (
+                    each.name,
+                    f"{each.impostor_pairs:,}",
+                    _rate(each.fmr),
+                    f"{_rate(each.fmr_low)} to {_rate(each.fmr_high)}",
+                    f"{each.genuine_pairs:,}",
+                    "–" if each.tmr is None else f"{each.tmr:.4f}",
+                    each.too_few,
+                )
+                for each in groups
+            ],
+        )
 
 
-def _ratio(told: Evidence) -> str:
-    found = told.differential
+def _say_left_out(told: Told) -> None:
+    if told.figures is None:
+        return
+    if not told.figures.groups and not told.figures.left_out:
+        say("No group was measured: rightface assay run --cohort COLUMN.")
+    for one in told.figures.left_out:
+        say(f"Not in worst/best: {one}.")
+    if told.evidence is not None and told.evidence.lowest_tmr is None:
+        say("How often people are recognised (the true match rate) is not measured by group.")
+
+
+def _name(told: Told) -> str:
+    if told.shipped and told.evidence_id != SHIPPED:
+        return f"{told.evidence_id} ({SHIPPED})"
+    return told.evidence_id
+
+
+def _pairs(told: Told) -> str:
+    return "–" if told.evidence is None else f"{told.evidence.impostor_pairs:,}"
+
+
+def _worth(told: Told) -> str:
+    """What it is good for by itself, and what it refuses."""
+    if not told.uses:
+        return "–"
+    enough = [
+        use.rule if use.most_faces is None else f"{use.rule} to {use.most_faces:,} faces"
+        for use in told.uses
+        if use.verdict == "enough"
+    ]
+    against = [use.rule for use in told.uses if use.verdict == "against"]
+    said = f"enough for {', '.join(enough) or 'nothing by itself'}"
+    return f"{said}; against {', '.join(against)}" if against else said
+
+
+def _ratio(told: Evidence | None) -> str:
+    found = None if told is None else told.differential
     if found is None:
-        return "not measured"
+        return "–" if told is None else "not measured"
     end = "no upper end" if found.high is None else f"{found.high:.3g}"
     return f"{found.value:.3g} ({found.low:.3g} to {end}; {found.groups} groups)"
 
 
 def _rate(value: float | None) -> str:
     return "–" if value is None else f"{value:.3g}"
-
-
-def _state(found: EvidenceOnRecord | None, ended: bool, in_use: bool = True) -> str:
-    if ended:
-        return "ended"
-    if found is None:
-        return "damaged"
-    return "counts" if in_use else "of another pack"
-
-
-def _shipped(one: Evidence) -> dict[str, Any]:
-    return {
-        "evidence_id": one.source,
-        "measured_on": one.measured_on.isoformat(),
-        "impostor_pairs": one.impostor_pairs,
-        "worst_over_best": _ratio(one),
-        "state": "counts",
-        "evidence": plain(one),
-    }
-
-
-def _told(found: EvidenceOnRecord, state: str) -> dict[str, Any]:
-    return {
-        "evidence_id": found.evidence_id,
-        "measured_on": found.figures.measured_on.isoformat(),
-        "data_set": found.figures.data_set,
-        "impostor_pairs": found.figures.impostor_pairs,
-        "worst_over_best": _ratio(found.evidence),
-        "state": state,
-        "evidence": plain(found.evidence),
-    }

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 
 SHIPPED = "shipped"
-"""The source of evidence that came with the model pack; all other has the id of its record."""
+"""The source of a calibration; and who recorded what came with the model pack."""
 SMALL_GALLERY = 1_000
 """Faces. A consented gallery up to this size has a milder row of its own."""
 DIFFERENTIAL_FMR = 1e-3
@@ -58,6 +58,16 @@ class Evidence:
     """0..1: the true match rate of the group that is recognised worst, by the lower end of its
     interval at 95 %. None: not measured."""
     source: str = SHIPPED
+    """The id of its record or document; of a calibration: `shipped`."""
+    shipped: bool = True
+    """Whether it came with the model pack; else an operator put it on record."""
+
+    @property
+    def named(self) -> str:
+        """How it is called where it is told of."""
+        if not self.shipped:
+            return self.source
+        return SHIPPED if self.source == SHIPPED else f"{self.source}, {SHIPPED}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from sqlalchemy import select
@@ -24,7 +25,7 @@ from sqlalchemy.orm import Session
 from rightface.errors import LawError, NotOnRecord
 from rightface.keys import KeyRing
 from rightface.law.clocks import holds
-from rightface.law.evidence import REQUIREMENTS, Differential, Evidence
+from rightface.law.evidence import REQUIREMENTS, SHIPPED, Differential, Evidence
 from rightface.law.signed import opened, sealed
 from rightface.law.tables import EvidenceRow, moment, stamp
 
@@ -76,6 +77,8 @@ class Figures:
     lowest_tmr: float | None
     """As in `Evidence`: the lower end of its interval."""
     groups: tuple[GroupFigures, ...] = ()
+    left_out: tuple[str, ...] = ()
+    """Ways to split the people that have no differential, and why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,9 +91,14 @@ class EvidenceOnRecord:
     """What step 5 looks at."""
     recorded_at: datetime
     by: str
-    """Who put it on record: `operator`, or a credential's id. The instance signed it."""
+    """Who put it on record: `operator`, or a credential's id. The instance signed it. `shipped`: it
+    came with the model pack, and only its end is on record."""
     ended_at: datetime | None
     ended_why: str
+
+    def is_ended(self, known: str, *, live: bool) -> bool:
+        """Whether its end counts, as known at that time stamp."""
+        return self.ended_at is not None and (live or stamp(self.ended_at) <= known)
 
     def holds(self, at: str, known: str, *, live: bool) -> bool:
         """Whether it stands, by both clocks (time stamps). How old it may be is another matter."""
@@ -103,6 +111,25 @@ class EvidenceOnRecord:
             recorded=stamp(self.recorded_at),
             ended=None if self.ended_at is None else stamp(self.ended_at),
         )
+
+
+def standing_copy(session: Session, keyring: KeyRing, figures: Figures) -> EvidenceOnRecord | None:
+    """The record of the same document, compared at the same rate, that is not ended; if any."""
+    for row in session.scalars(select(EvidenceRow).where(EvidenceRow.ended_at.is_(None))):
+        found = _of_row(keyring, row)
+        if found is not None and is_same(found.figures, figures):
+            return found
+    return None
+
+
+def is_on_record(session: Session, evidence_id: str) -> bool:
+    """Whether there is a row of that id, in whatever state."""
+    return session.get(EvidenceRow, evidence_id) is not None
+
+
+def is_same(one: Figures, other: Figures) -> bool:
+    """Whether both say the same: of one document, at one rate."""
+    return (one.document_digest, one.fmr_target) == (other.document_digest, other.fmr_target)
 
 
 class Listed(NamedTuple):
@@ -122,34 +149,24 @@ def record(
         LawError: figures that cannot be, a date in the future, or a malformed digest.
     """
     _check(figures, at)
-    told = {
-        "evidence_id": "evd-" + secrets.token_hex(12),
-        "figures": to_plain(figures),
-        "recorded_at": stamp(at),
-        "by": by,
-        "ended_at": None,
-        "ended_why": "",
-    }
-    body, signature = sealed(keyring, KIND, told)
-    row = EvidenceRow(
-        evidence_id=told["evidence_id"],
-        pack_digest=figures.pack_digest,
-        body=body,
-        signature=signature,
-        recorded_at=told["recorded_at"],
-    )
-    session.add(row)
-    session.flush()
-    return _verified(keyring, row)
+    evidence_id = "evd-" + secrets.token_hex(12)
+    return _verified(keyring, _put(session, keyring, evidence_id, figures, at=at, by=by))
 
 
 def end(
-    session: Session, keyring: KeyRing, evidence_id: str, *, at: datetime, why: str
+    session: Session,
+    keyring: KeyRing,
+    evidence_id: str,
+    *,
+    at: datetime,
+    why: str,
+    shipped: Mapping[str, Figures] = MappingProxyType({}),
 ) -> EvidenceOnRecord | None:
     """End a measurement at `at`, for good. A second time changes nothing. Call in `Database.write`.
 
     A damaged one ends as well: a signed record takes its place that never held. None is returned
-    of it, for nothing of its text is believed.
+    of it, for nothing of its text is believed. Of what came with the model pack (`shipped`, by its
+    id) there is no record until it ends: one is made then.
 
     Raises:
         NotOnRecord: there is none of that id.
@@ -158,6 +175,11 @@ def end(
     if not why.strip() or len(why) > 1000 or not why.isprintable():
         raise LawError("Why it ends is not said, or not in one line.", mend="Give --reason.")
     row = session.get(EvidenceRow, evidence_id)
+    if evidence_id in shipped and (row is None or _of_row(keyring, row) is None):
+        if row is not None:  # damaged: the release says it again
+            session.delete(row)
+            session.flush()
+        row = _put(session, keyring, evidence_id, shipped[evidence_id], at=at, by=SHIPPED)
     if row is None:
         raise NotOnRecord("There is no evidence of that id.", mend="rightface evidence list")
     found = _of_row(keyring, row)
@@ -276,6 +298,7 @@ def from_plain(told: Mapping[str, Any]) -> Figures:
                     GroupFigures(**{**one, "columns": tuple(one["columns"])})
                     for one in told["groups"]
                 ),
+                "left_out": tuple(told.get("left_out", ())),
             }
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -284,7 +307,7 @@ def from_plain(told: Mapping[str, Any]) -> Figures:
         ) from error
 
 
-def evidence_of(figures: Figures, source: str) -> Evidence:
+def evidence_of(figures: Figures, source: str, *, shipped: bool = False) -> Evidence:
     """What step 5 looks at."""
     return Evidence(
         pack_digest=figures.pack_digest,
@@ -296,7 +319,38 @@ def evidence_of(figures: Figures, source: str) -> Evidence:
         differential=figures.differential,
         lowest_tmr=figures.lowest_tmr,
         source=source,
+        shipped=shipped,
     )
+
+
+def _put(
+    session: Session,
+    keyring: KeyRing,
+    evidence_id: str,
+    figures: Figures,
+    *,
+    at: datetime,
+    by: str,
+) -> EvidenceRow:
+    told = {
+        "evidence_id": evidence_id,
+        "figures": to_plain(figures),
+        "recorded_at": stamp(at),
+        "by": by,
+        "ended_at": None,
+        "ended_why": "",
+    }
+    body, signature = sealed(keyring, KIND, told)
+    row = EvidenceRow(
+        evidence_id=evidence_id,
+        pack_digest=figures.pack_digest,
+        body=body,
+        signature=signature,
+        recorded_at=stamp(at),
+    )
+    session.add(row)
+    session.flush()
+    return row
 
 
 def _check(figures: Figures, at: datetime) -> None:
@@ -349,7 +403,7 @@ def _read(body: str) -> EvidenceOnRecord:
     return EvidenceOnRecord(
         evidence_id=told["evidence_id"],
         figures=figures,
-        evidence=evidence_of(figures, told["evidence_id"]),
+        evidence=evidence_of(figures, told["evidence_id"], shipped=told["by"] == SHIPPED),
         recorded_at=moment(told["recorded_at"]),
         by=told["by"],
         ended_at=None if ended is None else moment(ended),

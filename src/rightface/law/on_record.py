@@ -32,7 +32,7 @@ from sqlalchemy.orm import Session
 from rightface.keys import KeyRing
 from rightface.law import adoptions, duties, evidence_records, facts
 from rightface.law.attesters import read_attester, trusted
-from rightface.law.evidence import Evidence
+from rightface.law.evidence import SHIPPED, Evidence
 from rightface.law.tables import (
     AdoptionRow,
     AttesterRow,
@@ -58,6 +58,8 @@ class OnRecord:
     """What was measured, of whatever pack."""
     evidence_damaged: tuple[str, ...] = ()
     """Ids of measurements with a broken signature or another's columns."""
+    evidence_ended: frozenset[str] = frozenset()
+    """Ids of measurements that came with the model pack, and were ended."""
 
 
 def on_record(
@@ -98,6 +100,7 @@ def on_record(
     damaged: list[str] = []
     measured: list[Evidence] = []
     unreadable: list[str] = []
+    over: set[str] = set()
     attesters = []
     for kind, key, name, whose, body, signature, more, more_signature, since, ended in rows.all():
         if kind == "adoption":
@@ -119,6 +122,8 @@ def on_record(
             one = evidence_records.read_row(keyring, key, name, body, signature, since, ended)
             if one is None:
                 unreadable.append(key)
+            elif one.by == SHIPPED:
+                over |= {key} if one.is_ended(known_stamp, live=live) else set()
             elif one.holds(at, known_stamp, live=live):
                 measured.append(one.evidence)
         else:
@@ -140,6 +145,7 @@ def on_record(
         damaged=tuple(sorted(damaged)),
         evidence=tuple(measured),
         evidence_damaged=tuple(sorted(unreadable)),
+        evidence_ended=frozenset(over),
     )
 
 
@@ -224,7 +230,8 @@ def _query() -> CompoundSelect[Any]:
         ).where(
             (evidence.ended_at == null())
             | (evidence.ended_at > since)
-            | evidence.body.contains('"ended_at":null'),
+            | evidence.body.contains('"ended_at":null')
+            | evidence.body.contains(f'"by":"{SHIPPED}"'),
         ),
         select(
             literal("attester"),

@@ -74,7 +74,7 @@ def read_records(
     withdrew, stopped = _suppressed(session, keyring, operation, people)
     client, named = operation.client or "", operation.warrant_id
     warrant = None if named is None else find_warrant(session, keyring, named)
-    shipped = evidence()
+    shipped = tuple(one for one in evidence() if one.source not in stands.evidence_ended)
     searched_in = operation.gallery if operation.action in SEARCHES else None
     provenance = Provenance()
     if operation.findings:

@@ -17,10 +17,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
+from typing import Literal
 
 from rightface.law.evidence import (
     DIFFERENTIAL_FMR,
+    REQUIREMENTS,
+    SMALL_GALLERY,
     Differential,
     Evidence,
     Requirement,
@@ -112,9 +116,55 @@ def shortfalls(row: Requirement, records: Records, day: date) -> Iterator[Reason
         yield from _differential(row, recent, min(stated))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    """What one measurement by itself is for one row of the table."""
+
+    rule: str
+    verdict: Literal["enough", "in-part", "too-little", "against"]
+    """`in-part`: large and recent enough, and says nothing of the groups that the row asks about.
+    `against`: it refuses, whatever else is on record."""
+    most_faces: int | None
+    """The largest gallery that it is large enough for; None: the row does not ask."""
+    lacks: tuple[str, ...]
+    """In words; empty: it is enough."""
+
+
+def uses(one: Evidence, day: date) -> tuple[Use, ...]:
+    """What a measurement is worth on that day, for each row of the table, of the least gallery."""
+    return tuple(_use(one, row, day) for row in REQUIREMENTS)
+
+
+def _use(one: Evidence, row: Requirement, day: date) -> Use:
+    faces = SMALL_GALLERY + 1 if row.name == "large-consented" else 0
+    reasons = list(shortfalls(row, Records(licence=None, evidence=(one,), faces=faces), day))
+    lacking = {reason.rule for reason in reasons}
+    told = one.differential
+    against = (
+        row.limit is not None
+        and told is not None
+        and told.fmr_target <= DIFFERENTIAL_FMR
+        and told.low > row.limit
+        and is_recent(one, row.oldest_years, day)
+    )
+    verdict: Literal["enough", "in-part", "too-little", "against"] = "enough"
+    if against:
+        verdict = "against"
+    elif "accuracy" in lacking:
+        verdict = "too-little"
+    elif reasons:
+        verdict = "in-part"
+    return Use(
+        rule=row.name,
+        verdict=verdict,
+        most_faces=one.impostor_pairs // row.pairs_per_face if row.pairs_per_face else None,
+        lacks=tuple(reason.text for reason in reasons),
+    )
+
+
 def _differential(row: Requirement, recent: list[Evidence], limit: float) -> Iterator[Reason]:
     found = [
-        (one.differential, one.source)
+        (one.differential, one.named)
         for one in recent
         if one.differential is not None and one.differential.fmr_target <= DIFFERENTIAL_FMR
     ]
