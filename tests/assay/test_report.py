@@ -24,7 +24,8 @@ from rightface.assay.equalise_table import AtRate, Equalised, GroupRate, Judged
 from rightface.assay.equalise_variants import SHIPPED
 from rightface.assay.errors import ManifestError, TableError
 from rightface.assay.report import drawing, explorer, heat, photographs, tables, words
-from rightface.assay.report.headline import headline, main_target, point_at
+from rightface.assay.report.card import card, markdown
+from rightface.assay.report.headline import headline, main_target, point_at, weak
 from rightface.assay.report.make import html, templates
 from rightface.assay.result import (
     Assay,
@@ -36,6 +37,9 @@ from rightface.assay.result import (
     OperatingPoint,
     Partition,
     Rate,
+    SearchGroup,
+    StatedPairs,
+    Suspicion,
     Value,
     Verification,
 )
@@ -318,6 +322,127 @@ def test_the_tables_have_the_documents_numbers(assay: Assay, page: Page) -> None
         assert [words.count(prediction.gallery_size), words.odds(prediction.fmr_target)] in [
             row[:2] for row in page.rows
         ]
+
+
+def test_notes_stand_below_their_table_each_once(assay: Assay, page: Page) -> None:
+    told = tables.groups(assay.partitions[2], 1e-3, "photographs")
+    (note,) = told.notes
+    assert note.startswith("Only 8 people")
+    row = next(row for row in page.rows if row[0] == "green · square" and len(row) == 11)
+    assert row[-1] == "1"
+    assert note in page.text
+    assert not any(note in cell for each in page.rows for cell in each)
+
+
+def test_no_group_is_called_worst_or_best_and_too_small(assay: Assay) -> None:
+    seen = 0
+    for part in assay.partitions:
+        small = {
+            of: {one.name for one in part.groups if weak(one, 1e-3, of)} for of in ("fmr", "fnmr")
+        }
+        for one in part.differentials:
+            if one.of != "both" and one.fmr_target == 1e-3:
+                assert not {one.worst, one.best} & small[one.of]
+                assert set(one.left_out) == small[one.of]
+                seen += bool(one.left_out)
+    assert seen
+
+
+def of_scores(assay: Assay) -> Assay:
+    """As if a file of scores had been handed over."""
+    pairs = assay.verification.genuine + assay.verification.impostor
+    labels = {"colour": {"red": pairs - 5, "": 5}}
+    return assay.model_copy(
+        update={
+            "measured": Measured(kind="scores", name="theirs"),
+            "failures": None,
+            "stress": (),
+            "discards": (),
+            "data": DataSet(
+                name="theirs.csv",
+                digest="0f" * 32,
+                rows=pairs + 2,
+                rows_are="comparisons",
+                images=pairs,
+                subjects=None,
+                columns=labels,
+                exclusions=(Exclusion(reason="the score is no number", count=2, rows=(3, 9)),),
+                suspicions=(Suspicion(what="scores lie the other way", rows=tuple(range(30))),),
+                not_checked=("Swapped labels were not looked for: scores name nobody",),
+            ),
+        }
+    )
+
+
+def test_scores_are_comparisons_and_never_photographs(assay: Assay) -> None:
+    told = of_scores(assay)
+    pairs = f"{told.data.images:,}"
+    shown = headline(told)
+    for line in (shown.measured, shown.number_means, *shown.groups, *shown.cannot_say):
+        assert "photograph" not in line
+    assert f"The scores of theirs are of {pairs} comparisons, of which" in shown.measured
+    listed = [
+        tables.groups(told.partitions[0], 1e-3, "comparisons"),
+        tables.exclusions(told),
+        tables.labels(told),
+    ]
+    assert not any("photograph" in str(one) for one in listed)
+    made = Page(html(told))
+    text = " ".join(made.text.split())
+    assert f"<dt>Comparisons used</dt><dd>{pairs}</dd>" in made.source
+    assert "There was none: scores were handed over." in text
+    assert text.count("Scores alone cannot tell.") == 2
+    card_ = markdown(card(told))
+    assert f"Comparisons used: {pairs}" in card_
+    assert "Photographs" not in card_
+
+
+def test_what_was_left_out_suspected_and_not_looked_for(assay: Assay) -> None:
+    told = of_scores(assay)
+    text = " ".join(Page(html(told)).text.split())
+    assert ["left out: the score is no number", "−2", "rows 3 and 9"] in Page(html(told)).rows
+    assert "Scores lie the other way. See rows 0, 1, 2, 3," in text
+    assert "18 and 19, and 10 more" in text
+    assert "Not everything was looked for:" in text
+    assert "Swapped labels were not looked for: scores name nobody." in text
+    assert "None was found" not in text
+    clean = told.model_copy(update={"data": told.data.model_copy(update={"suspicions": ()})})
+    assert "None was found, but not everything was looked for:" in html(clean)
+    assert "Labels: Swapped labels were not looked for" in markdown(card(told))
+
+
+def test_a_table_of_pairs_adds_up_too(assay: Assay) -> None:
+    left_out = (Exclusion(reason="no such image", count=4, rows=(5,)),)
+
+    def paired(used: int) -> Assay:
+        pairs = StatedPairs(rows=10, used=used, exclusions=left_out)
+        return assay.model_copy(update={"data": assay.data.model_copy(update={"pairs": pairs})})
+
+    rows = Page(html(paired(6))).rows
+    assert ["left out: no such image", "−4", "row 5, and 3 more"] in rows
+    assert ["pairs used", "6", ""] in rows
+    assert "do not add up" not in html(paired(6))
+    assert "do not add up" in html(paired(7))
+
+
+def test_searches_by_group(assay: Assay) -> None:
+    largest = assay.identification[-1]
+    few = NO_RATE.model_copy(update={"too_few": "Only 2 comparisons."})
+    group = SearchGroup(
+        columns=("colour",),
+        name="red",
+        at=tuple(one.model_copy(update={"fnir": few}) for one in largest.at),
+        rank_one=largest.ranks[0].hit,
+    )
+    searched = largest.model_copy(update={"groups": (group,)})
+    told = assay.model_copy(update={"identification": (*assay.identification[:-1], searched)})
+    at = next(one for one in largest.at if one.fmr_target == 1e-3)
+    page = Page(html(told))
+    first = words.told(largest.ranks[0].hit)
+    assert ["colour", "red", words.told(at.fpir), "no comparison", first, "1"] in page.rows
+    assert "Searches by group of who is searched for" in page.text
+    assert "Searches by group" not in html(assay)
+    assert "Searches by group" in markdown(card(told))
 
 
 def test_the_counts_add_up_or_it_says_so(assay: Assay) -> None:

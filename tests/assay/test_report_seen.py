@@ -1,4 +1,4 @@
-"""The report in a real browser: at a phone's width, with its script, under its own policy."""
+"""The report in a real browser: from a phone's width to a desk's, with its script and policy."""
 
 from __future__ import annotations
 
@@ -21,19 +21,23 @@ from rightface.assay.report.card import card
 from rightface.assay.report.make import card_html, html
 from tests.assay.test_report import HOSTILE, bare, many, renamed, sample_
 
-# Frames the page at a phone's width, moves the slider with a script, and writes down what it sees.
+# Frames the page at a stated width, opens what is folded, moves the slider with a script, and
+# writes down what it sees.
 LOOK = """<!DOCTYPE html><meta charset="utf-8"><title>look</title>
-<iframe id="page" width="390" height="800"></iframe><pre id="seen"></pre><script>
+<iframe id="page" width="WIDTH" height="800"></iframe><pre id="seen"></pre><script>
 const frame = document.getElementById("page");
 frame.onload = () => {
   const page = frame.contentDocument, root = page.documentElement;
+  page.querySelectorAll("details").forEach((one) => { one.open = true; });
+  const cut = [...page.querySelectorAll(".scroll")].filter(
+    (one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.getAttribute("aria-label"));
   const cells = () => [...page.querySelectorAll("#explorer-table tr[data-row]")].map(
     (row) => [1, 2].map((at) => row.cells[at].querySelector("span").textContent));
   const slide = page.getElementById("slide"), input = page.getElementById("step");
   const wide = [...page.querySelectorAll("main *")].filter((one) => !one.closest(".scroll, svg")
     && one.getBoundingClientRect().right > root.clientWidth + 0.5).map((one) => one.tagName);
   const font = getComputedStyle(page.querySelector("h1")).fontFamily;
-  const seen = {title: page.title, over: root.scrollWidth - root.clientWidth, wide,
+  const seen = {title: page.title, over: root.scrollWidth - root.clientWidth, wide, cut,
     styled: font.includes("DejaVu"), first: cells()};
   if (input) {
     seen.shown = !slide.hidden;
@@ -49,13 +53,13 @@ frame.src = "/page";
 
 
 @contextmanager
-def _served(page: str) -> Iterator[tuple[str, list[str]]]:
+def _served(page: str, width: int) -> Iterator[tuple[str, list[str]]]:
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked.append(self.path)
-            body = {"/page": page, "/look": LOOK}.get(self.path)
+            body = {"/page": page, "/look": LOOK.replace("WIDTH", str(width))}.get(self.path)
             self.send_response(404 if body is None else 200)
             self.send_header("Content-Type", "text/html; charset=utf-8")
             self.end_headers()
@@ -94,8 +98,8 @@ def _chromium(tmp_path: Path, *words_: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def _look(page: str, tmp_path: Path) -> dict[str, Any]:
-    with _served(page) as (address, asked):
+def _look(page: str, tmp_path: Path, width: int = 390) -> dict[str, Any]:
+    with _served(page, width) as (address, asked):
         done = _chromium(tmp_path, "--dump-dom", f"{address}/look")
     assert set(asked) <= {"/look", "/page", "/favicon.ico"}, asked
     complaints = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
@@ -134,6 +138,19 @@ def test_hostile_names_on_a_phone(tmp_path: Path) -> None:
     assert (seen["over"], seen["wide"]) == (0, [])
     assert seen["title"].startswith("Face recognition measured")
     assert seen["shown"]
+
+
+@pytest.mark.parametrize("width", [768, 1200, 1600])
+def test_wider_screens_and_no_table_is_cut_on_a_desk(width: int, tmp_path: Path) -> None:
+    seen = _look(html(sample_(), before=sample_()), tmp_path, width)
+    assert (seen["over"], seen["wide"]) == (0, [])
+    if width >= 1200:
+        assert seen["cut"] == []
+
+
+def test_no_table_of_the_card_is_cut_on_a_desk(tmp_path: Path) -> None:
+    seen = _look(card_html(card(sample_())), tmp_path, 1200)
+    assert (seen["over"], seen["wide"], seen["cut"]) == (0, [], [])
 
 
 @pytest.mark.parametrize("groups", [0, 60])

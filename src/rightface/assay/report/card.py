@@ -143,7 +143,7 @@ def _data(assay: Assay) -> Section:
         (
             f"Data set: {data.name}",
             f"Licence: {data.licence or 'not told'}",
-            f"Photographs used: {data.images:,}",
+            f"{words.things(data).capitalize()} used: {data.images:,}",
             f"People: {people}",
             f"Digest (SHA-256): {data.digest or 'none'}",
         ),
@@ -165,10 +165,12 @@ def _analyses(assay: Assay) -> Section:
     found: list[Table] = [tables.operating_points(assay.verification.at)]
     for part in assay.partitions:
         if target is not None:
-            found.append(tables.groups(part, target))
+            found.append(tables.groups(part, target, words.things(assay.data)))
         found.append(tables.differentials(part, target))
     if assay.identification:
         found.append(tables.searches(assay.identification))
+        by_group = tables.searched_groups(assay.identification, target)
+        found += [by_group] if by_group.rows else []
     if assay.predictions:
         found.append(tables.predictions(assay))
     if assay.stress:
@@ -202,7 +204,8 @@ def _caveats(assay: Assay) -> Section:
         (
             *(f"Not known: {one}" for one in told.cannot_say),
             *(words.sentence(one) for one in assay.data.caveats),
-            *(words.sentence(f"Labels: {one.what}") for one in assay.data.suspicions),
+            *(f"Labels: {words.suspected(one)}" for one in assay.data.suspicions),
+            *(f"Labels: {words.sentence(one)}" for one in assay.data.not_checked),
             *(words.sentence(one) for one in assay.warnings),
         ),
     )

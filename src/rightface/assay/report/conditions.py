@@ -28,9 +28,11 @@ def searches(assay: Assay, target: float | None) -> Chapter | None:
     largest = max(assay.identification, key=lambda one: one.gallery_size, default=None)
     ranks = [largest] if largest is not None and largest.ranks else []
     foreseen = tables.predictions(assay, target)
+    by_group = tables.searched_groups(assay.identification, target)
     listed = (
         *((foreseen,) if foreseen.rows else ()),
         *((tables.ranks(ranks),) if ranks else ()),
+        *((by_group,) if by_group.rows else ()),
     )
     folded = (
         *((tables.searches(assay.identification),) if assay.identification else ()),

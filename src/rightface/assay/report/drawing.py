@@ -68,7 +68,8 @@ def _round_steps(low: float, high: float) -> list[float]:
     size = 10 ** math.floor(math.log10(rough))
     step = next(size * one for one in (1, 2, 2.5, 5, 10) if size * one >= rough * 0.999)
     first = math.ceil(low / step - 1e-9)
-    return [round(one * step, 12) for one in range(first, math.floor(high / step + 1e-9) + 1)]
+    rounded = (round(one * step, 12) for one in range(first, math.floor(high / step + 1e-9) + 1))
+    return list(dict.fromkeys(rounded))
 
 
 def _decades(low: float, high: float) -> list[float]:

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from typing import TypedDict
 
 from rightface.assay.report import words
-from rightface.assay.report.headline import main_target, point_at
+from rightface.assay.report.headline import main_target, point_at, weak
 from rightface.assay.result import Assay, CurvePoint
 
 STEPS = 80
@@ -50,6 +50,7 @@ def ladder(assay: Assay) -> Ladder | None:
     rows = [
         _row("", words.EVERYBODY, everybody.genuine, everybody.impostor, everybody.curve, scores)
     ]
+    target = main_target(assay)
     for part in assay.partitions:
         for group in part.groups:
             row = _row(
@@ -60,7 +61,7 @@ def ladder(assay: Assay) -> Ladder | None:
                 group.curve,
                 scores,
             )
-            rows.append({**row, "too_few": bool(group.too_few)})
+            rows.append({**row, "too_few": bool(weak(group, target))})
     return {
         "start": _start(assay, scores),
         "score": [round(score, 6) for score in scores],

@@ -109,15 +109,15 @@ def _measured(assay: Assay) -> str:
     whom = "" if people is None else f" of {words.counted(people, 'people')}"
     pairs = verification.genuine + verification.impostor
     if not pairs:
-        return f"{what} was to be measured on the data set {assay.data.name}; nothing was compared."
+        return f"{what} on the data set {assay.data.name}: nothing was compared."
+    split = f"of which {verification.genuine:,} of one person and {verification.impostor:,} of two."
+    if assay.data.rows_are == "comparisons":
+        return f"{what} are of {words.counted(pairs, 'comparisons')}{whom}, {split}"
     photographs = (
         f"{words.counted(assay.data.images, 'photographs')}{whom} from the data set "
         f"{assay.data.name}"
     )
-    return (
-        f"{what} was measured on {photographs}: {words.counted(pairs, 'comparisons')}, of which "
-        f"{verification.genuine:,} of one person and {verification.impostor:,} of two."
-    )
+    return f"{what} was measured on {photographs}: {words.counted(pairs, 'comparisons')}, {split}"
 
 
 def _number(assay: Assay, target: float | None) -> tuple[str, str]:
@@ -137,7 +137,7 @@ def _number(assay: Assay, target: float | None) -> tuple[str, str]:
         )
     return words.odds(at.fmr.rate), (
         "comparisons of two different people passes for one person. The data set does not say "
-        "which photographs show the same person, so misses could not be counted."
+        f"which {words.things(assay.data)} are of one person, so misses could not be counted."
     )
 
 
@@ -193,12 +193,27 @@ def _rate(part: Partition, name: str, target: float | None, of: str) -> str:
     return words.NOTHING
 
 
-def weak(group: Group, target: float | None) -> str:
-    """Why the group's false match rate says little; empty if it says something."""
+def weak(group: Group, target: float | None, of: str = "fmr") -> str:
+    """Why the group's rate says little; empty if it says something. The ratios' own rule."""
     at = point_at(group.at, target)
-    if group.too_few or at is None:
+    if at is None:
         return group.too_few or "no comparison at this threshold"
-    return at.fmr.too_few or ("no comparison within the group" if at.fmr.rate is None else "")
+    rate = at.fmr if of == "fmr" else at.fnmr
+    return rate.too_few or ("no comparison within the group" if rate.rate is None else "")
+
+
+def _too_small(part: Partition, target: float | None) -> list[str]:
+    said = []
+    by = words.columns(part.columns)
+    for of, what in (
+        ("fmr", "How often two different people match within"),
+        ("fnmr", "How often one person is missed in"),
+    ):
+        small = tuple(one.name for one in part.groups if weak(one, target, of))
+        anything = any(not weak(one, target, of) for one in part.groups)
+        if small and (anything or of == "fmr"):
+            said.append(f"{what} {words.listed(small)} (by {by}): too few comparisons.")
+    return said
 
 
 def _cannot_say(assay: Assay, target: float | None) -> list[str]:
@@ -214,20 +229,20 @@ def _cannot_say(assay: Assay, target: float | None) -> list[str]:
     if not assay.partitions:
         said.append("How equally it works: the data set was not split by any label.")
     for part in assay.partitions:
-        small = tuple(one.name for one in part.groups if weak(one, target))
-        if small:
-            said.append(
-                f"How it works for {words.listed(small)} (by {words.columns(part.columns)}): "
-                "too small here."
-            )
+        said += _too_small(part, target)
     if not assay.identification:
         said.append("How often a search of many people finds the wrong one: not measured.")
     if not assay.stress:
         said.append("What masks, blur or bad light do to it: not measured.")
     if assay.data.subjects is None:
         said.append(
-            "Who is who: the data set does not say. Photographs were taken for different people; "
-            "false match rates are upper bounds where people recur."
+            "Who is who: the data set does not say. "
+            + (
+                "People who are in many comparisons make intervals too narrow."
+                if assay.data.rows_are == "comparisons"
+                else "Photographs were taken for different people; false match rates are upper "
+                "bounds where people recur."
+            )
         )
     said.append(
         "Whether the people on whom the system is used are like those in this data set, and "

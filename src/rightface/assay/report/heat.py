@@ -79,6 +79,8 @@ def heat_map(matrix: CrossMatrix, by: str) -> HeatMap | None:
 def _cell(matrix: CrossMatrix, one: int, other: int, roomy: bool) -> Cell:
     rate = matrix.rates[one][other]
     pair = f"{matrix.groups[one]} with {matrix.groups[other]}: {words.told(rate)}"
+    if rate.too_few and rate.trials:
+        pair = f"{pair}. {words.sentence(rate.too_few)}"
     if rate.rate is None:
         return Cell(words.NOTHING, "", FEW, pair)
     look = FEW if rate.too_few else _look(rate.rate / matrix.fmr_target)

@@ -46,7 +46,8 @@ def everybody(assay: Assay) -> Chapter:
         fold = one.ten_fold
         said.append(
             f"Accuracy by LFW's protocol: {words.percent(fold.accuracy)} ± "
-            f"{words.percent(fold.standard_error)} (standard error of {fold.folds} folds, "
+            f"{words.percent(fold.standard_error)} (standard error of {fold.folds} "
+            f"{'folds' if fold.stated else 'equal parts: the pairs state no folds'}, "
             f"{fold.pairs:,} pairs; {fold.without_face:,} more had no face found and count as "
             "told to be different people)."
         )
@@ -76,7 +77,8 @@ def partition(assay: Assay, part: Partition, target: float | None) -> Chapter:
     said = [f"{words.counted(len(part.groups), 'groups')}."]
     if part.unlabelled:
         said.append(
-            f"{words.counted(part.unlabelled, 'photographs')} without a label are in no group here."
+            f"{words.counted(part.unlabelled, words.things(assay.data))} without a label are in no "
+            "group here."
         )
     said += _undefined(part, target)
     matrix = matrix_at(part, target)
@@ -87,7 +89,7 @@ def partition(assay: Assay, part: Partition, target: float | None) -> Chapter:
             "the table has all."
         )
     folded = [
-        tables.groups(part, at.fmr_target)
+        tables.groups(part, at.fmr_target, words.things(assay.data))
         for at in assay.verification.at
         if at.threshold is not None and not (target is not None and near(at.fmr_target, target))
     ]
@@ -99,17 +101,17 @@ def partition(assay: Assay, part: Partition, target: float | None) -> Chapter:
         f"By {by}",
         tuple(said),
         tuple(one for one in shown if one is not None),
-        _shown(part, target),
+        _shown(part, target, words.things(assay.data)),
         (*folded, *((tables.differentials(part),) if part.differentials else ())),
         map_,
     )
 
 
-def _shown(part: Partition, target: float | None) -> tuple[Table, ...]:
+def _shown(part: Partition, target: float | None, things: str) -> tuple[Table, ...]:
     if target is None:
         return (tables.differentials(part),) if part.differentials else ()
     measures = tables.differentials(part, target)
-    return (tables.groups(part, target), *((measures,) if measures.rows else ()))
+    return (tables.groups(part, target, things), *((measures,) if measures.rows else ()))
 
 
 def _undefined(part: Partition, target: float | None) -> list[str]:
@@ -153,7 +155,7 @@ def _beside(by: str, ordered: list[Group], target: float) -> list[Picture | None
     ]
     found.append(pictures.beside(f"False match rate by {by}", fmr, kind="fmr", target=target))
     fnmr = [
-        Bar(group.name, at.fnmr, bool(group.too_few or at.fnmr.too_few))
+        Bar(group.name, at.fnmr, bool(weak(group, target, "fnmr")))
         for group in chosen
         if (at := point_at(group.at, target)) is not None
     ]
@@ -162,7 +164,7 @@ def _beside(by: str, ordered: list[Group], target: float) -> list[Picture | None
 
 
 def _det(by: str, assay: Assay, ordered: list[Group], target: float | None) -> Picture | None:
-    solid = [group for group in ordered if not group.too_few]
+    solid = [group for group in ordered if not weak(group, target)]
 
     def marked(group: Group) -> tuple[OperatingPoint, ...]:
         at = point_at(group.at, target)
@@ -201,7 +203,7 @@ def _changed(earlier: Partition, part: Partition, target: float) -> Chapter | No
             continue
         little = bool(weak(group, target) or weak(was[group.name], target))
         bars.append(Bar(group.name, now.fmr, little, then.fmr))
-        little = bool(group.too_few or now.fnmr.too_few or then.fnmr.too_few)
+        little = bool(weak(group, target, "fnmr") or weak(was[group.name], target, "fnmr"))
         misses.append(Bar(group.name, now.fnmr, little, then.fnmr))
         rows.append(
             (group.name, *(words.told(rate) for rate in (then.fmr, now.fmr, then.fnmr, now.fnmr)))

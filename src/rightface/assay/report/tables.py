@@ -13,6 +13,7 @@ from rightface.assay.report.headline import near, point_at, weak
 from rightface.assay.result import (
     Assay,
     Differential,
+    Exclusion,
     Identification,
     OperatingPoint,
     Partition,
@@ -29,6 +30,13 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     numbers: frozenset[int] = frozenset()
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What its last column notes, each once: a page has room for it below the table only."""
+        if not self.columns or self.columns[-1] != "note":
+            return ()
+        return tuple(dict.fromkeys(row[-1] for row in self.rows if row[-1]))
+
 
 def table(
     caption: str,
@@ -44,9 +52,10 @@ def table(
 
 
 def _noted(told: Table) -> Table:
-    """Without its last column, the notes, where nothing is noted."""
+    """Its last column, the notes, in sentences; without it where nothing is noted."""
     if any(row[-1] for row in told.rows):
-        return told
+        rows = ((*row[:-1], words.sentence(row[-1])) for row in told.rows)
+        return table(told.caption, told.columns, rows, told.numbers)
     return table(told.caption, told.columns[:-1], (row[:-1] for row in told.rows), told.numbers)
 
 
@@ -83,8 +92,8 @@ def operating_points(points: Sequence[OperatingPoint]) -> Table:
     return _noted(told)
 
 
-def groups(part: Partition, target: float) -> Table:
-    """Every group at everybody's threshold for one target."""
+def groups(part: Partition, target: float, things: str) -> Table:
+    """Every group at everybody's threshold for one target; `things`: what its rows are."""
     rows = []
     for group in part.groups:
         at = point_at(group.at, target)
@@ -94,13 +103,14 @@ def groups(part: Partition, target: float) -> Table:
         if group.failures is not None and group.failures.rate is not None:
             share, _, many = rate_cells(group.failures)
             failures = f"{share} ({many})"
-        note = weak(group, target) or (at.fnmr.too_few if at else "")
+        notes = weak(group, target), at.fnmr.too_few if at else ""
+        note = " ".join(words.sentence(one) for one in dict.fromkeys(notes) if one)
         people = (words.count(group.subjects), words.count(group.images))
         rows.append((group.name, *people, *fmr, *fnmr, failures, note))
     told = table(
         f"By {words.columns(part.columns)}, at the threshold where {words.odds(target)} of all "
         "impostor comparisons match",
-        ("group", "people", "photographs", "FMR", "95 %", "matched", "FNMR", "95 %", "missed",
+        ("group", "people", things, "FMR", "95 %", "matched", "FNMR", "95 %", "missed",
          "no face found", "note"),
         rows,
         range(1, 9),
@@ -160,6 +170,37 @@ def searches(found: Sequence[Identification]) -> Table:
     )  # fmt: skip
 
 
+def searched_groups(found: Sequence[Identification], target: float | None) -> Table:
+    """Searches of each group's people, at one threshold, in the largest gallery that tells them."""
+    rows = [
+        (
+            words.columns(group.columns),
+            group.name,
+            words.told(at.fpir),
+            words.told(at.fnir),
+            words.told(group.rank_one),
+            " ".join(
+                words.sentence(one)
+                for one in dict.fromkeys((at.fpir.too_few, at.fnir.too_few))
+                if one
+            ),
+        )
+        for size in found
+        for group in size.groups
+        for at in group.at
+        if target is not None and at.fmr_target is not None and near(at.fmr_target, target)
+    ]
+    sizes = [size.gallery_size for size in found if size.groups]
+    told = table(
+        f"Searches by group of who is searched for, among {words.count(max(sizes, default=0))} "
+        f"people, at the threshold for {words.odds(target)}",
+        ("by", "group", "FPIR: somebody found who is not there", "FNIR: somebody there not found",
+         "the right person first", "note"),
+        rows,
+    )  # fmt: skip
+    return _noted(told)
+
+
 def ranks(found: Sequence[Identification]) -> Table:
     """How often the right person is among the first candidates."""
     rows = [
@@ -200,7 +241,7 @@ def predictions(assay: Assay, target: float | None = None) -> Table:
     return table(
         "Predicted for larger galleries"
         + ("" if target is None else f", at the threshold for {words.odds(target)}"),
-        ("people enrolled", "threshold's FMR", "FPIR predicted", "95 %", "FPIR measured", "note"),
+        ("people enrolled", "threshold's FMR", "FPIR predicted", "95 %", "FPIR measured", "kind"),
         rows,
         range(5),
     )
@@ -244,20 +285,30 @@ def discards(assay: Assay) -> Table:
 
 
 def exclusions(assay: Assay) -> Table:
-    """Every row of the data set: used, or left out for a reason."""
+    """Every row of the data set, and of its table of pairs: used, or left out for a reason."""
     data = assay.data
-    rows = [("rows in the data set", words.count(data.rows), "")]
-    for one in data.exclusions:
-        which = words.listed(tuple(f"{row:,}" for row in one.rows), 10)
-        rows.append((f"left out: {one.reason}", f"−{one.count:,}", which))
-    rows.append(("photographs used", words.count(data.images), ""))
-    return table("Rows, less what was left out", ("what", "rows", "which (the first)"), rows, (1,))
+    rows = _less("rows in the data set", data.rows, data.exclusions)
+    rows.append((f"{words.things(data)} used", words.count(data.images), ""))
+    if data.pairs is not None:
+        rows += _less("rows in the table of pairs", data.pairs.rows, data.pairs.exclusions)
+        rows.append(("pairs used", words.count(data.pairs.used), ""))
+    return table("Rows, less what was left out", ("what", "rows", "which"), rows, (1,))
+
+
+def _less(what: str, all_: int, left_out: Sequence[Exclusion]) -> list[tuple[str, str, str]]:
+    rows = [(what, words.count(all_), "")]
+    for one in left_out:
+        rows.append((f"left out: {one.reason}", f"−{one.count:,}", words.excluded(one)))
+    return rows
 
 
 def adds_up(assay: Assay) -> bool:
-    """Whether rows less exclusions are the images."""
-    left_out = sum(one.count for one in assay.data.exclusions)
-    return assay.data.rows - left_out == assay.data.images
+    """Whether rows less exclusions are what was used, of images and of pairs."""
+    data, pairs = assay.data, assay.data.pairs
+    left_out = sum(one.count for one in data.exclusions)
+    if pairs is not None and pairs.rows - sum(one.count for one in pairs.exclusions) != pairs.used:
+        return False
+    return data.rows - left_out == data.images
 
 
 def labels(assay: Assay) -> Table:
@@ -267,4 +318,5 @@ def labels(assay: Assay) -> Table:
         for column, values in assay.data.columns.items()
         for value, images in values.items()
     ]
-    return table("Labels of the data set", ("column", "value", "photographs"), rows, (2,))
+    columns = ("column", "value", words.things(assay.data))
+    return table("Labels of the data set", columns, rows, (2,))

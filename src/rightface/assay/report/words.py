@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 
-from rightface.assay.result import Measure, Rate, Value
+from rightface.assay.result import DataSet, Exclusion, Measure, Rate, Suspicion, Value
 
 NOTHING = "–"
+MOST_ROWS = 20
+"""Numbers of rows that are told one by one."""
 EVERYBODY = "Everybody"
 
 MEASURES: dict[Measure, tuple[str, str]] = {
@@ -83,6 +85,11 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
      "data set's, not ours."),
 )  # fmt: skip
 """Words of ISO/IEC 2382-37 and 19795-1, in plain English."""
+
+
+def things(data: DataSet) -> str:
+    """What the rows of the data set are called."""
+    return {"images": "photographs", "comparisons": "comparisons"}[data.rows_are]
 
 
 def count(number: int | None) -> str:
@@ -198,6 +205,27 @@ def times(ratio: float) -> str:
 def columns(names: tuple[str, ...]) -> str:
     """`gender`, `race × gender`."""
     return " × ".join(names)
+
+
+def rows(numbers: tuple[int, ...], all_: int) -> str:
+    """`rows 3, 5 and 8`; `rows 3, 5 and 8, and 12 more`; empty where none is told."""
+    if not numbers:
+        return ""
+    shown = numbers[:MOST_ROWS]
+    told = listed(tuple(f"{row:,}" for row in shown), MOST_ROWS)
+    more = max(all_, len(numbers)) - len(shown)
+    return f"row{'s' if len(shown) > 1 else ''} {told}{f', and {more:,} more' if more else ''}"
+
+
+def excluded(one: Exclusion) -> str:
+    """Which rows were left out."""
+    return rows(one.rows, one.count)
+
+
+def suspected(one: Suspicion) -> str:
+    """What looks wrong, and in which rows."""
+    where = rows(one.rows, len(one.rows))
+    return f"{sentence(one.what)}{f' See {where}.' if where else ''}"
 
 
 def sentence(text: str) -> str:
