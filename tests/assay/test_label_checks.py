@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from instance import TemporaryInstance
+from rightface.assay import comparisons as assay_comparisons
+from rightface.assay.acquire import Look, acquire
+from rightface.assay.counts import Axis, Counts
 from rightface.assay.errors import AssayError
-from rightface.assay.label_checks import MOST, swapped
+from rightface.assay.label_checks import MOST, Looked, look_through, swapped
+from rightface.assay.leads import LOWEST, Leads
+from rightface.assay.manifest import read_manifest
 from rightface.assay.result import Suspicion
 
 THRESHOLD, OWN = 0.7, 0.6
@@ -103,3 +110,84 @@ def test_more_than_are_told_are_counted() -> None:
 def test_leads_that_end_above_the_threshold_are_refused(threshold: float) -> None:
     with pytest.raises(AssayError, match="not complete"):
         checked(people(), of(), threshold=threshold)
+
+
+# ---------------------------------------------------------------- small sets
+def looked(
+    probes: NDArray[np.float32], references: NDArray[np.float32], subjects: NDArray[np.int32]
+) -> Looked:
+    """As in an assay of everybody with everybody."""
+    a, b = (one.astype(np.int32) for one in np.triu_indices(len(probes), 1))
+    scores = np.einsum("ij,ij->i", probes[a], references[b]).astype(np.float32)
+    same = subjects[a] == subjects[b]
+    axis = Axis.between(float(scores.min()), float(scores.max()))
+    impostor = Counts.of(axis, scores[~same])
+    found = assay_comparisons.Comparisons(
+        axis=axis,
+        impostor=impostor.counts.reshape(1, 1, -1),
+        genuine=assay_comparisons.GenuineScores(scores[same], a[same], b[same]),
+        leads=Leads(scores[~same], a[~same], b[~same], LOWEST),
+        trials=np.array([[len(scores)]]),
+    )
+    return look_through(found, impostor, subjects, np.arange(len(probes), dtype=np.int64))
+
+
+def swapped_pairs(subjects: NDArray[np.int32], *pairs: tuple[int, int]) -> NDArray[np.int32]:
+    made = subjects.copy()
+    for one, other in pairs:
+        made[[one, other]] = made[[other, one]]
+    return made
+
+
+@pytest.mark.parametrize(("count", "images"), [(40, 2), (100, 2), (60, 4)])
+def test_small_sets_are_looked_through_too(count: int, images: int) -> None:
+    templates = people(count, images).astype(np.float32)
+    subjects = of(count, images)
+    assert looked(templates, templates, subjects) == Looked()
+    pairs = ((0, 5 * images), (2 * images, 9 * images))
+    told = looked(templates, templates, swapped_pairs(subjects, *pairs))
+    named = {one.rows[0] for one in told.suspicions}
+    wrong = {image for pair in pairs for image in pair}
+    if images > 2:
+        assert named == wrong
+        return
+    # Of two images of one person either may be the wrong one.
+    assert named <= wrong | {image + 1 for image in wrong}
+    assert all(len(named & {one, one + 1, other, other + 1}) >= 2 for one, other in pairs)
+
+
+def test_sets_that_cannot_be_looked_through_say_why() -> None:
+    small = people(30, 2).astype(np.float32)
+    told = looked(small, small, of(30, 2)).not_checked
+    assert "It takes 3,000 comparisons of different people, and there are 1,740." in told[0]
+    alone = people(100, 1).astype(np.float32)
+    assert "Nobody is known" in looked(alone, alone, of(100, 1)).not_checked[0]
+    alike = np.ones((100, 4), np.float32)
+    alike[0] = 0.5
+    assert "Too many scores are alike" in looked(alike, alike, of(50, 2)).not_checked[0]
+
+
+@pytest.mark.faces
+def test_labels_swapped_on_purpose_are_told(licensed: TemporaryInstance, faces_root: Path) -> None:
+    engine, permitted = licensed.instance.engine, licensed.permitted
+    manifest = read_manifest(faces_root / "london" / "manifest.csv")
+    images = np.flatnonzero(manifest.subjects < 45)
+    acquired = acquire(
+        [manifest.path(int(one)).absolute() for one in images],
+        engine=engine,
+        look=Look(which=manifest.statement.which_face, pad=manifest.statement.pad),
+        permitted=lambda: permitted("measure-accuracy"),
+        sealed=None,
+        threads=1,
+    )
+    subjects = manifest.subjects[images[acquired.rows]]
+    with permitted("measure-accuracy") as permit:
+        probes = engine.pack.probe_vectors(acquired.templates, permit=permit)
+        references = engine.pack.reference_vectors(acquired.templates, permit=permit)
+    assert looked(probes, references, subjects) == Looked()
+    first = {who: int(np.flatnonzero(subjects == who)[0]) for who in range(45)}
+    pairs = ((first[3], first[20]), (first[11], first[30]))
+    told = looked(probes, references, swapped_pairs(subjects, *pairs)).suspicions
+    named = {one.rows[0] for one in told}
+    assert len(named & {image for pair in pairs for image in pair}) >= 3
+    assert all(int(subjects[one]) in {3, 20, 11, 30} for one in named)

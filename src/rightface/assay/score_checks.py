@@ -3,22 +3,24 @@
     1. Scores far from all others: they may stand for "no score". Farther from the middle 98 % than
        FAR times their width.
     2. Comparisons of one person that score below the median of two people's, and the other way
-       round, when there are far more of them than the bulk of their own kind lets expect: more than
-       FEWEST, and than four deviations (of a Poisson count) above the greater of
+       round. Told are FEWEST or more, if they are too many in one of two ways:
 
-           - the share of a normal distribution with the kind's median, and its median absolute
-             deviation (which flipped rows hardly move: Huber & Ronchetti 2009, section 5.1);
-           - USUAL of its kind, since real scores have heavier tails than that.
+           - more than four deviations (of a Poisson count) above the greater of USUAL of its kind
+             and twice what a logistic distribution with the kind's median and its median absolute
+             deviation has there (which flipped rows hardly move: Huber & Ronchetti 2009, 5.1);
+           - more of them, by BUMP deviations, in the other kind's middle half than in some range of
+             the same width nearer to their own bulk: a tail only falls, and flipped rows make a
+             bump in it.
 
 Flipped rows score as the other kind does, so half of them are found so; photographs in which
-somebody else's face was taken score alike. Never knows who was compared with whom.
+somebody else's face was taken score alike. How often right labels are suspected, and wrong ones
+found, is in docs/assay-data.md. Never knows who was compared with whom.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,12 +37,13 @@ FEWEST = 3
 LEAST = 30
 """Comparisons of a kind below which its bulk says nothing."""
 USUAL = {True: 2e-3, False: 2e-6}
-"""Of one person's comparisons below the other median, and of two people's above: see
-docs/assay-data.md for how often right labels were suspected."""
+"""Of one person's comparisons below the other median, and of two people's above."""
+BUMP = 3.5
 NAMED = 20
 WHO_IS_WHO = f"{SWAPPED} Scores do not say which photographs they are of."
-_SPREAD = 1.482602218505602
-"""A normal distribution's deviation over its median absolute deviation."""
+TIMES = 2
+_SPREAD = 1 / math.log(3)
+"""A logistic distribution's scale over its median absolute deviation."""
 
 
 def look_through(file: ScoreFile) -> Looked:
@@ -63,10 +66,25 @@ def look_through(file: ScoreFile) -> Looked:
 def expected(own: Scores, other: Scores, *, same: bool) -> float:
     """How many of `own` would lie on the other side of the median of `other`, at the very most."""
     middle, edge = np.median(own), np.median(other)
-    deviation = _SPREAD * float(np.median(np.abs(own / 2 - middle / 2)))
+    scale = _SPREAD * float(np.median(np.abs(own / 2 - middle / 2)))
     away = abs(float(middle / 2 - edge / 2))
-    share = NormalDist().cdf(-away / deviation) if deviation > 0 else 0.0
+    share = TIMES / (1 + math.exp(min(away / scale, 700.0))) if scale > 0 else 0.0
     return len(own) * max(share, USUAL[same])
+
+
+def bump(own: Scores, other: Scores) -> bool:
+    """Whether more of `own` lie in the middle half of `other` than in a range nearer to their own.
+
+    Both ascending.
+    """
+    low, middle, high = np.quantile(other, [0.25, 0.5, 0.75])
+    width, away = high - low, float(np.median(own) - middle)
+    if not (0 < width < abs(away) < np.inf):
+        return False
+    starts = low + np.sign(away) * np.arange(0, abs(away), width / 2)
+    inside = np.searchsorted(own, starts + width) - np.searchsorted(own, starts)
+    here, fewest = int(inside[0]), int(inside.min())
+    return here - fewest > BUMP * math.sqrt(here + fewest)
 
 
 def _crossed(file: ScoreFile, *, same: bool) -> Suspicion | None:
@@ -74,7 +92,8 @@ def _crossed(file: ScoreFile, *, same: bool) -> Suspicion | None:
     edge = float(np.median(other))
     count = int((own < edge).sum() if same else (own > edge).sum())
     usual = expected(own, other, same=same)
-    if count < FEWEST or count <= usual + 4 * math.sqrt(usual):
+    too_many = count > usual + 4 * math.sqrt(usual) or bump(own, other)
+    if count < FEWEST or not too_many:
         return None
     cut = own[min(count, NAMED) - 1] if same else own[-min(count, NAMED)]
     rows = _rows(
@@ -85,8 +104,8 @@ def _crossed(file: ScoreFile, *, same: bool) -> Suspicion | None:
     where = "lower" if same else "higher"
     return Suspicion(
         what=f"{count:,} of {len(own):,} comparisons of {mine} score {where} than half of those of "
-        f"{theirs}; where labels are right at most about {usual:.2g} would. `same` may be flipped "
-        f"there: see {named(rows, count)}.",
+        f"{theirs}, more than their bulk lets expect. `same` may be flipped there: "
+        f"see {named(rows, count)}.",
         rows=rows,
     )
 
