@@ -133,6 +133,33 @@ class SubjectBootstrap:
         near = rates[:, None] + nearness[:, None] * (replicates - rates[:, None])
         return Listed(failed, trials, near.T)
 
+    def among(
+        self, a: Ints, b: Ints, errors: NDArray[np.bool_], groups: Ints, group_count: int
+    ) -> Between:
+        """The same of listed comparisons of two people, between every two groups.
+
+        `groups` (n,): of the rows, UNKNOWN in none. For comparisons that are not everybody's with
+        everybody: pairs that were asked about.
+        """
+        codes = np.asarray(groups, np.int64)
+        low, high = np.minimum(codes[a], codes[b]), np.maximum(codes[a], codes[b])
+        known = low != UNKNOWN
+        cells, place = np.unique(
+            low[known] * group_count + high[known], return_inverse=True
+        )  # only those that there are: a table of all would not fit
+        told = self.listed(a[known], b[known], errors[known], place, len(cells))
+        one, other = np.divmod(cells, group_count)
+        square = (group_count, group_count)
+        made = Between(
+            np.zeros(square, np.int64), np.zeros(square, np.int64), *np.full((3, *square), np.nan)
+        )
+        found = (told.errors, told.trials, *_spread_of(told.replicates.T))
+        for table, figures in zip(
+            (made.errors, made.trials, made.lows, made.highs, made.deviations), found, strict=True
+        ):
+            table[one, other] = table[other, one] = figures
+        return made
+
     def everybody(self, groups: Ints, group_count: int) -> Everybody:
         """All pairs of rows of different people, split by `groups` (n,), UNKNOWN in none."""
         return Everybody(self, groups, group_count)
@@ -300,11 +327,13 @@ def people(subjects: Ints) -> NDArray[np.int64]:
 
 def _spread_of(replicates: Floats) -> Floats:
     """(3, k): the 2.5 % and 97.5 % points and the deviation of (k, B), NaN left out."""
-    told = np.full((3, len(replicates)), np.nan)
-    for row, drawn in enumerate(replicates):
-        known = drawn[np.isfinite(drawn)]
-        if known.size:
-            told[:, row] = *np.quantile(known, (_TAIL, 1 - _TAIL)), known.std()
+    told, known = np.full((3, len(replicates)), np.nan), np.isfinite(replicates)
+    whole = known.all(axis=1)
+    drawn = replicates[whole]
+    told[:, whole] = *np.quantile(drawn, (_TAIL, 1 - _TAIL), axis=1), drawn.std(axis=1)
+    for row in np.flatnonzero(known.any(axis=1) & ~whole):
+        drawn = replicates[row, known[row]]
+        told[:, row] = *np.quantile(drawn, (_TAIL, 1 - _TAIL)), drawn.std()
     return told
 
 
