@@ -17,6 +17,7 @@ from rightface.assay.cells import cells_of, partitions_of, summed
 from rightface.assay.cohorts import UNKNOWN, column
 from rightface.assay.errors import AssayError, ManifestError
 from rightface.assay.from_scores import assay_of_answers, assay_of_file
+from rightface.assay.intervals import wilson
 from rightface.assay.manifest import Manifest, read_manifest
 from rightface.assay.result import Assay
 from rightface.assay.run import Bench, Material, Wanted, assay, gather, sealed_parts
@@ -268,6 +269,7 @@ def test_what_a_service_answered(material: Material) -> None:
     assert made.failures is not None
     assert made.failures.errors == 1
     assert sum(group.images for group in made.partitions[0].groups) == len(manifest)
+    assert not any("independent" in each for each in made.warnings)
     with pytest.raises(AssayError, match="alike"):
         alike = Answers(scores=np.full(len(plan), 5.0), failed=failed, sent=1, seconds=1.0)
         assay_of_answers(manifest, plan, alike, service="a service", fmr=(0.1,))
@@ -349,6 +351,39 @@ def written(folder: Path, *, extra: str = "") -> Manifest:
         rows.append(f"{name}.jpg,{name[0]},{1990 + 3 * number}")
     (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
     return read_manifest(folder / "manifest.csv")
+
+
+def test_people_asked_about_again_and_again_make_wide_intervals(tmp_path: Path) -> None:
+    """Three people are like many others: their matches are three findings, not some hundred."""
+    sides = ["east"] * 20 + ["west"] * 20
+    rows = [f"{who}-{each}.jpg,p{who},{sides[who]}" for who in range(40) for each in range(10)]
+    for row in rows:
+        (tmp_path / row.split(",")[0]).write_bytes(row.encode())
+    (tmp_path / "manifest.csv").write_text("\n".join(["image,subject,side", *rows]) + "\n")
+    manifest = read_manifest(tmp_path / "manifest.csv")
+    plan = plan_pairs(manifest, genuine=300, impostor=6000)
+    wolves = (manifest.subjects[plan.a] < 3) | (manifest.subjects[plan.b] < 3)
+    rng = np.random.default_rng(0)
+    scores = np.where(plan.same, 90.0, np.where(wolves, 30.0, 20.0)) + rng.uniform(0, 9, len(plan))
+    nobody = np.zeros(len(manifest), np.bool_)
+    answers = Answers(scores=scores, failed=nobody, sent=len(plan), seconds=1.0)
+    made = assay_of_answers(manifest, plan, answers, service="a service", fmr=(0.05,))
+    groups = {group.name: group for group in made.partitions[0].groups}
+    at = made.verification.at[0]
+    assert at.threshold is not None
+    assert at.fmr.errors == (scores[~plan.same] >= at.threshold).sum()
+    for told in (at.fmr, groups["east"].at[0].fmr):
+        assert told.method == "subject-bootstrap"
+        assert told.low is not None
+        assert told.high is not None
+        low, high = wilson(told.errors, told.trials)
+        assert told.high - told.low > 3 * (high - low)
+    between = made.partitions[0].cross[0].rates[0][1]
+    one, other = (np.array(sides)[manifest.subjects[each]] for each in (plan.a, plan.b))
+    assert between.trials == (one != other).sum()
+    assert between.errors == ((one != other) & (scores >= at.threshold) & ~plan.same).sum()
+    assert between.method == "subject-bootstrap"
+    assert groups["west"].subjects == 20
 
 
 @pytest.mark.parametrize("pad", [-5, 100_000])

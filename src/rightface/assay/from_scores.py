@@ -1,13 +1,15 @@
 """An assay of scores that came from elsewhere: a file of them, or a service's answers.
 
-Who was compared with whom is not known, or not enough of it, so intervals take comparisons as
-independent; the document says so. Never knows templates, images, a command line or HTTP.
+Of a file nobody says who was compared with whom, so intervals take comparisons as independent; the
+document says so. Of a service's answers it is known: people are drawn again. Never knows templates,
+images, a command line or HTTP.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -17,12 +19,13 @@ from numpy.typing import NDArray
 from rightface import __version__
 from rightface.assay.cells import MOST_CELLS, Cells, cells_of, partitions_of
 from rightface.assay.cohorts import Codes, Column
-from rightface.assay.comparisons import Comparisons
+from rightface.assay.comparisons import Comparisons, GenuineScores
 from rightface.assay.counts import bins_between
 from rightface.assay.errors import AssayError
 from rightface.assay.groups import Judge
 from rightface.assay.intervals import rate
 from rightface.assay.label_checks import SWAPPED
+from rightface.assay.leads import LOWEST, Leads
 from rightface.assay.manifest import Manifest
 from rightface.assay.result import Assay, Measured, Partition, Verification
 from rightface.assay.score_checks import look_through
@@ -115,24 +118,20 @@ def assay_of_answers(
     if scores.min() == scores.max():
         raise AssayError("All similarities are alike.", why="No threshold tells one from another.")
     images = partitions_of(manifest.columns, crosses)
-    by_image = cells_of(images, len(manifest))
-    cells = Cells(
-        tuple(
-            Column(each.names, each.values, groups)
-            for each, groups in zip(images, by_image.groups_of, strict=True)
-        ),
-        np.arange(by_image.count, dtype=np.int16),
-        by_image.count,
-        by_image.groups_of,
-    )
+    rows, sides = np.unique([plan.a[good], plan.b[good]], return_inverse=True)
+    a, b = np.sort(sides.reshape(2, -1).astype(np.int32), axis=0)
+    cells = cells_of(tuple(replace(each, codes=each.codes[rows]) for each in images), len(rows))
     steps = steps_of(np.sort(scores[same]), np.sort(scores[~same]), fmr, bins_between(cells.count))
-    block = (steps.places(scores), same, by_image.codes[plan.a[good]], by_image.codes[plan.b[good]])
-    compared = Comparisons.from_scores(
-        [block],
-        group_count=cells.count,
-        axis=steps.axis,
+    places = steps.places(scores)
+    counted = Comparisons.from_scores(
+        [(places, same, cells.codes[a], cells.codes[b])], group_count=cells.count, axis=steps.axis
     )
-    judge = Judge(compared, None, cells)
+    compared = replace(
+        counted,
+        genuine=GenuineScores(places[same], a[same], b[same]),
+        leads=Leads(places[~same], a[~same], b[~same], LOWEST),
+    )
+    judge = Judge(compared, manifest.subjects[rows], cells, all_pairs=False)
     thresholds = judge.thresholds(fmr)
     nothing: list[bytes | None] = [None] * len(manifest)
     return Assay(

@@ -50,6 +50,9 @@ class Judge:
     """(n,): of the rows that were compared; None where nobody says which rows were (`from_scores`),
     then the cells themselves stand in for rows."""
     cells: Cells
+    all_pairs: bool = True
+    """Whether everybody was compared with everybody; if not, the leads are all there was of two
+    people."""
     warnings: list[str] = field(default_factory=list)
     _bootstrap: SubjectBootstrap | None = None
 
@@ -313,6 +316,8 @@ class _Split:
         if bootstrap is None or at.score < leads.above or int(above.sum()) > MOST_DRAWN:
             self._judge_by_counts(at)
             return self._counted(at)
+        if not self._judge.all_pairs:
+            return bootstrap.among(leads.a, leads.b, above, self._codes, self._count)
         if self._everybody is None:
             self._everybody = bootstrap.everybody(self._codes, self._count)
         return self._everybody.matches(leads.a[above], leads.b[above])
