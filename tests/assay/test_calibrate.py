@@ -18,7 +18,7 @@ from rightface.assay.calibrate import (
     cohort_curve,
     curve,
 )
-from rightface.assay.resampling import Highest, People, Resampled
+from rightface.assay.resampling import Extremes, People, Resampled
 from rightface.faces.rate_table import RateTable
 
 Scores = NDArray[np.float32]
@@ -39,7 +39,7 @@ def table_of(*scores: Scores) -> Curve:
     return curve(counted(*scores))
 
 
-def crowd(people: int = 400, seed: int = 1, sociable: float = 0.0) -> tuple[ScoreCounts, Highest]:
+def crowd(people: int = 400, seed: int = 1, sociable: float = 0.0) -> tuple[ScoreCounts, Extremes]:
     """Everybody with everybody; `sociable`: how much a person's own scores go together."""
     rng = np.random.default_rng(seed)
     one, other = np.triu_indices(people, 1)
@@ -49,7 +49,7 @@ def crowd(people: int = 400, seed: int = 1, sociable: float = 0.0) -> tuple[Scor
     over = scores >= np.quantile(scores, 0.95)
     ones = np.ones(people, np.int64)
     known = People(ones, np.zeros(people, np.int32), np.ones((1, 1), np.bool_))
-    return counts, Highest(
+    return counts, Extremes(
         scores[over], one[over].astype(np.int32), other[over].astype(np.int32), known
     )
 

@@ -16,7 +16,7 @@ from rightface.assay.false_matches import FalseMatches
 from rightface.assay.identification import search_all
 from rightface.assay.operating import Threshold
 from rightface.assay.permits import Renewed, due, require_step
-from rightface.assay.stress import Compared, Unchanged
+from rightface.assay.stress import ComparedAgain, Unchanged
 from rightface.assay.through_api import plan_pairs
 from rightface.errors import PermitError, Refused
 from rightface.permit import Touch
@@ -174,7 +174,7 @@ def test_stress_outlasts_a_permit(slow: SlowMachine, monkeypatch: pytest.MonkeyP
 
     def counted() -> FalseMatches:
         with Renewed(slow.permitted) as permits:
-            return Compared(unchanged, vectors, rows, permit=permits).false_matches
+            return ComparedAgain(unchanged, vectors, rows, permit=permits).false_matches
 
     whole, real = counted().rates(0, 0), FalseMatches.add
 

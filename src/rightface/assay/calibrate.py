@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rightface.assay import tail as tails
-from rightface.assay.resampling import Highest, Resampled
+from rightface.assay.resampling import Extremes, Resampled
 from rightface.assay.tail import Fit, Floats, Peaks
 from rightface.errors import RightfaceError
 from rightface.faces.rate_table import RateTable, Tail
@@ -147,7 +147,7 @@ def rate_rows(impostors: ScoreCounts, smallest: float = 0.0) -> Rows:
     return tuple(rows)
 
 
-def curve(impostors: ScoreCounts, highest: Highest | None = None, *, seed: int = 0) -> Curve:
+def curve(impostors: ScoreCounts, highest: Extremes | None = None, *, seed: int = 0) -> Curve:
     """The table of `impostors`, and its tail.
 
     Where people are known, `highest` gives intervals.

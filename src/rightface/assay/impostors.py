@@ -22,7 +22,7 @@ from rightface.assay.cohorts import UNKNOWN, Column
 from rightface.assay.cross_fit import CrossFit, numbered
 from rightface.assay.equalise_variants import Sides
 from rightface.assay.permits import Permitted, Renewed, Standing, require_step
-from rightface.assay.resampling import Highest, Ints, People
+from rightface.assay.resampling import Extremes, Ints, People
 from rightface.faces.face import Templates
 from rightface.faces.packs import ModelPack, Vectors
 from rightface.permit import Touch
@@ -92,7 +92,7 @@ class Compared:
     """All comparisons of all sets."""
 
     impostors: ScoreCounts
-    highest: Highest
+    highest: Extremes
     genuine: Scores
     """Ascending."""
     cohorts: tuple[CohortScores, ...]
@@ -300,7 +300,7 @@ def _ends(scores: Iterable[Scores]) -> tuple[float, float]:
     return lowest, highest
 
 
-def _highest(everybody: Pairs, counts: ScoreCounts) -> Highest:
+def _highest(everybody: Pairs, counts: ScoreCounts) -> Extremes:
     share = min(tails.HIGHEST_START, MOST_HIGHEST / max(counts.total, 1))
     least = np.float32(counts.score_at(share))
     kept = [block.placed(block.strangers & (block.scores >= least)) for block in everybody.blocks()]
@@ -309,7 +309,7 @@ def _highest(everybody: Pairs, counts: ScoreCounts) -> Highest:
     sets = np.zeros(len(photographs), np.int32)
     sets[everybody.people] = everybody.sets
     people = everybody.people.astype(np.int32)
-    return Highest(
+    return Extremes(
         scores, people[one], people[other], People(photographs, sets, everybody.compared)
     )
 

@@ -61,7 +61,7 @@ class People:
 
 
 @dataclass(frozen=True)
-class Highest:
+class Extremes:
     """The highest-scoring comparisons of different people: all down to the lowest of these."""
 
     scores: NDArray[np.float32]
@@ -75,7 +75,7 @@ class Highest:
 class Resampled:
     """Those comparisons again and again, each time of other people drawn from the same."""
 
-    def __init__(self, highest: Highest, *, seed: int = 0, replicates: int = REPLICATES) -> None:
+    def __init__(self, highest: Extremes, *, seed: int = 0, replicates: int = REPLICATES) -> None:
         order = np.argsort(-highest.scores, kind="stable")
         scores = highest.scores[order].astype(np.float64)
         self.people = highest.people

@@ -60,7 +60,7 @@ class Unchanged:
         return Column((), ("",), np.zeros(len(self.subjects), np.int16))
 
 
-class Compared:
+class ComparedAgain:
     """Changed probes against unchanged references: what matched, and how genuine pairs scored."""
 
     def __init__(
@@ -198,7 +198,7 @@ def stress_of(
     Raises:
         PermitError: it does not.
     """
-    compared = Compared(unchanged, probes, rows, permit=permit)
+    compared = ComparedAgain(unchanged, probes, rows, permit=permit)
     return tuple(
         Stress(
             kind=kind,
