@@ -328,9 +328,10 @@ def people(subjects: Ints) -> NDArray[np.int64]:
 def _spread_of(replicates: Floats) -> Floats:
     """(3, k): the 2.5 % and 97.5 % points and the deviation of (k, B), NaN left out."""
     told, known = np.full((3, len(replicates)), np.nan), np.isfinite(replicates)
-    whole = known.all(axis=1) & known.any(axis=1)  # of no replicates all are numbers
+    whole = known.all(axis=1)
     drawn = replicates[whole]
-    told[:, whole] = *np.quantile(drawn, (_TAIL, 1 - _TAIL), axis=1), drawn.std(axis=1)
+    if drawn.size:
+        told[:, whole] = *np.quantile(drawn, (_TAIL, 1 - _TAIL), axis=1), drawn.std(axis=1)
     for row in np.flatnonzero(known.any(axis=1) & ~whole):
         drawn = replicates[row, known[row]]
         told[:, row] = *np.quantile(drawn, (_TAIL, 1 - _TAIL)), drawn.std()
