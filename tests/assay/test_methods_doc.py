@@ -24,6 +24,8 @@ def test_the_numbers_on_the_page_are_those_of_the_code() -> None:
     assert f"| {intervals.RULE_OF_30} | the rule of 30" in WORDS
     assert f"people of a group | {intervals.FEWEST_SUBJECTS} |" in WORDS
     assert f"genuine comparisons of a group | {intervals.FEWEST_GENUINE} |" in WORDS
+    assert intervals.FEWEST_SUSPECT == 3 and "above it, three matches or more" in WORDS
+    assert intervals.CONFIDENCE == 0.95 and "at the level 0.95^(1/n)" in WORDS
     assert f"{bootstrap.REPLICATES:,} draws" in WORDS
     assert f"each of {identification.DRAWS} draws" in WORDS
     assert identification.KEPT_OUT == 0.3 and "three people in ten" in WORDS
