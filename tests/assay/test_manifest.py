@@ -418,6 +418,21 @@ def test_ages_that_are_no_numbers_are_said_by_row(folder: Path) -> None:
     assert made.columns["age"].values == ("71", "old", "young")
 
 
+def test_pairs_that_are_left_out_are_in_the_document(folder: Path) -> None:
+    text = "image_a,image_b,same\n1.jpg,2.jpg,1\n1.jpg,x.jpg,0\n2.jpg,2.jpg,1\n1.jpg,3.jpg,0\n"
+    made = read_manifest(written(folder, GOOD), pairs=written(folder, text, "pairs.csv"))
+    told = made.data_set("0" * 64).pairs
+    assert told is not None
+    assert (told.rows, told.used) == (4, 2)
+    assert [(one.count, one.rows) for one in told.exclusions] == [(1, (2,)), (1, (3,))]
+    same = [*digests(made)[:2], digests(made)[1], digests(made)[3]]
+    smaller, _ = made.without_same_bytes(same)
+    told = smaller.data_set("0" * 64).pairs
+    assert told is not None
+    assert told.rows == told.used + sum(one.count for one in told.exclusions)
+    assert read_manifest(written(folder, GOOD)).data_set("0" * 64).pairs is None
+
+
 # ---------------------------------------------------------------- the digest
 def test_the_digest_is_of_photographs_and_labels_not_of_names(folder: Path) -> None:
     made = read_manifest(written(folder, GOOD))

@@ -39,6 +39,7 @@ LEAST = 30
 USUAL = {True: 2e-3, False: 2e-6}
 """Of one person's comparisons below the other median, and of two people's above."""
 BUMP = 3.5
+MOST_RANGES = 64
 NAMED = 20
 WHO_IS_WHO = f"{SWAPPED} Scores do not say which photographs they are of."
 TIMES = 2
@@ -81,7 +82,8 @@ def bump(own: Scores, other: Scores) -> bool:
     width, away = high - low, float(np.median(own) - middle)
     if not (0 < width < abs(away) < np.inf):
         return False
-    starts = low + np.sign(away) * np.arange(0, abs(away), width / 2)
+    ranges = int(min(2 * abs(away) / width, MOST_RANGES))
+    starts = low + np.linspace(0, away, ranges, endpoint=False)
     inside = np.searchsorted(own, starts + width) - np.searchsorted(own, starts)
     here, fewest = int(inside[0]), int(inside.min())
     return here - fewest > BUMP * math.sqrt(here + fewest)

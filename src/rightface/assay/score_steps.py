@@ -66,7 +66,7 @@ def steps_of(genuine: Scores, impostor: Scores, rates: Sequence[float], most: in
 
 
 def _distinct(ascending: Scores) -> Scores:
-    return ascending[np.append(True, ascending[1:] != ascending[:-1])]
+    return np.asarray(ascending[np.append(True, ascending[1:] != ascending[:-1])])
 
 
 def _ranks(ascending: Scores, most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -106,5 +106,5 @@ def _crossing(genuine: Scores, impostor: Scores) -> tuple[float, float]:
 
 
 def _first(ascending: Scores, holds: Callable[[float], bool]) -> float:
-    place = bisect_left(range(len(ascending)), True, key=lambda at: holds(ascending[at]))
+    place = bisect_left(range(len(ascending)), True, key=lambda at: holds(float(ascending[at])))
     return float(ascending[place]) if place < len(ascending) else np.inf
