@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 import cedarpy
 import pytest
 
+from rightface.law import policies
 from rightface.law.gate import judge
 from rightface.law.library import InstrumentLibrary
 from rightface.law.operation import Operation
@@ -98,9 +99,39 @@ def test_an_answer_that_is_not_a_clear_yes_is_a_no(
         "is_authorized_batch",
         lambda requests, *_: [cedarpy.AuthzResult(answer) for _ in requests],
     )
-    ruling = judge(world(library))
-    assert ruling.outcome == "deny"
-    assert ruling.reasons[0].instrument == "gate"
+    unasked = library.only(library.instruments)  # of one that was asked, answers are remembered
+    for _ in range(2):
+        ruling = judge(world(unasked))
+        assert ruling.outcome == "deny"
+        assert ruling.reasons[0].instrument == "gate"
+    monkeypatch.undo()
+    assert judge(world(unasked)).outcome == "allow", "no such answer is remembered"
+
+
+def test_the_same_question_is_asked_of_cedar_once(
+    library: InstrumentLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    really = cedarpy.is_authorized_batch
+
+    def counted(requests: list[dict[str, str]], *more: object) -> object:
+        asked.append(len(requests))
+        return really(requests, *more)
+
+    monkeypatch.setattr(cedarpy, "is_authorized_batch", counted)
+    rules = RuleSet([rule for one in library.instruments.values() for rule in one.rules])
+    actors = ["private-entity", "law-enforcement-local", "private-entity"]
+    licensed = dict(world(library).facts(licensed=True))
+    first = rules.ask(actors, "verify-1to1", "US-TX", licensed)
+    assert rules.ask(actors, "verify-1to1", "US-TX", licensed) == first
+    assert asked == [2], "the third actor is the first again"
+    unlicensed = rules.ask(actors, "verify-1to1", "US-TX", {**licensed, "licensed": False})
+    assert [said.permitted for said in unlicensed] == [False] * 3
+    assert rules.ask(actors, "verify-1to1", "US-TX", licensed) == first
+    assert asked == [2, 2]
+    for number in range(policies._KEPT + 10):
+        rules.ask(["private-entity"], "verify-1to1", f"US-{number}", licensed)
+    assert len(rules._known) == policies._KEPT
 
 
 def test_reasons_come_in_a_stable_order(library: InstrumentLibrary) -> None:

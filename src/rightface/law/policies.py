@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +22,10 @@ from rightface.law.schema import entities
 from rightface.law.vocabulary import Fact
 
 _BASE = "gate#licensed"
+_KEPT = 256
+"""Questions whose answers are remembered, of one set of rules."""
+_Asked = tuple[str, str, str, str]
+"""Actor, action, place, and the facts as JSON."""
 
 
 class _Compiled(NamedTuple):
@@ -41,6 +46,11 @@ class Said:
     permitted: bool
     """Whether the base permission holds and nothing forbids."""
 
+    @property
+    def is_clear(self) -> bool:
+        """Whether it is a yes or a no with its rules, and no rule failed."""
+        return not self.broken and (self.permitted or bool(self.fired))
+
 
 class RuleSet:
     """Some rules, evaluated often. Thread-safe.
@@ -55,6 +65,8 @@ class RuleSet:
         text = _policy_set(rules)
         self.digest = hashlib.sha256(text.encode()).hexdigest()
         self._by_action: dict[str, _Compiled] = {}
+        self._known: dict[_Asked, Said] = {}
+        self._lock = threading.Lock()
 
     def ask(
         self, actors: Sequence[str], action: str, place: str, facts: Mapping[str, Fact]
@@ -62,17 +74,25 @@ class RuleSet:
         """What the rules say of `action` in `place` by each of `actors`, given the facts."""
         compiled = self._compiled(action)
         context = json.dumps({name: facts[name] for name in compiled.needed if name in facts})
-        requests = [
-            {
-                "principal": {"type": "Actor", "id": actor},
-                "action": {"type": "Action", "id": action},
-                "resource": {"type": "Place", "id": place},
-                "context": context,
-            }
-            for actor in actors
-        ]
-        answers = cedarpy.is_authorized_batch(requests, compiled.policies, entities())
-        return [_said(compiled.rules, answer) for answer in answers]
+        asked = [(actor, action, place, context) for actor in actors]
+        known = {each: found for each in asked if (found := self._known.get(each)) is not None}
+        new = [each for each in dict.fromkeys(asked) if each not in known]
+        if new:
+            answers = cedarpy.is_authorized_batch(
+                [_request(*each) for each in new], compiled.policies, entities()
+            )
+            for each, answer in zip(new, answers, strict=True):
+                known[each] = _said(compiled.rules, answer)
+            self._remember({each: known[each] for each in new if known[each].is_clear})
+        return [known[each] for each in asked]
+
+    def _remember(self, found: Mapping[_Asked, Said]) -> None:
+        # The rules never change, and look at nothing but the question: the same one has the same
+        # answer. A client's searches of one gallery are mostly the same question.
+        with self._lock:
+            self._known.update(found)
+            while len(self._known) > _KEPT:
+                del self._known[next(iter(self._known))]
 
     def _compiled(self, action: str) -> _Compiled:
         found = self._by_action.get(action)
@@ -92,6 +112,15 @@ def _policy_set(rules: Sequence[Rule]) -> str:
     return json.dumps(
         {"staticPolicies": told, "templates": {}, "templateLinks": []}, sort_keys=True
     )
+
+
+def _request(actor: str, action: str, place: str, context: str) -> dict[str, Any]:
+    return {
+        "principal": {"type": "Actor", "id": actor},
+        "action": {"type": "Action", "id": action},
+        "resource": {"type": "Place", "id": place},
+        "context": context,
+    }
 
 
 def _said(rules: tuple[Rule, ...], answer: Any) -> Said:
