@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Remakes every number that ships with the model pack from the four labelled sets: the score
-# normalisation and its evidence, then both calibrations. `make refit FACES=... OUT=...`
+# normalisation and its evidence with its digest, then both calibrations.
+# `make refit FACES=... OUT=...`
 # A run that was stopped goes on: templates are kept, sealed, in OUT until the end.
 set -euo pipefail
 
@@ -22,6 +23,16 @@ others="LFW is mostly men and mostly light-skinned, and known for wrong labels; 
   --caveat "UTKFace is licensed for non-commercial research. What is kept is statistics, no photograph and no template." \
   --caveat "The method was chosen among those of the table by figures of the same data sets: people of other data sets may fare worse."
 cp "$out/normalisation.json" "$out/evidence.json" "$shipped/"
+.venv/bin/python - "$shipped" <<'PY'
+import hashlib, pathlib, re, sys
+folder = pathlib.Path(sys.argv[1])
+digest = hashlib.sha256((folder / "evidence.json").read_bytes()).hexdigest()
+listed = folder / "evidence_files.py"
+told = f'FILES: Mapping[str, str] = {{\n    "evidence.json": "{digest}",\n}}'
+text, found = re.subn(r"^FILES: Mapping\[str, str\] = \{[^}]*\}", told, listed.read_text(), flags=re.M)
+assert found == 1
+listed.write_text(text)
+PY
 
 calibrate() { # comparison, file
   "$rightface" assay calibrate "${sets[@]}" --apart lfw,congress \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from datetime import date
 
@@ -88,6 +89,22 @@ def test_images_without_a_group_take_no_part(people: Sample, permitted: Permitte
             on=DAY,
         )
     assert one.digest == two.digest
+
+
+def test_a_fit_holds_no_scores_of_all(permitted: Permitted) -> None:
+    """All 16 million scores would be 128 MB."""
+    draw = np.random.default_rng(0)
+    made = draw.standard_normal((4000, 128)).astype(np.float32)
+    templates = made / np.linalg.norm(made, axis=1, keepdims=True)
+    codes = draw.integers(0, 3, len(made)).astype(np.int16)
+    nobodies = np.full(len(made), UNKNOWN, np.int32)
+    with permitted("measure-accuracy") as permit:
+        tracemalloc.start()
+        try:
+            fit(templates, codes, Method(), subjects=nobodies, permit=permit, on=DAY)
+            assert tracemalloc.get_traced_memory()[1] < 60_000_000
+        finally:
+            tracemalloc.stop()
 
 
 def test_too_few_are_refused(people: Sample, permitted: Permitted) -> None:

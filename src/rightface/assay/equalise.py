@@ -162,13 +162,16 @@ def _crowds(
 ) -> Floats:
     """(n, 2): m and log d of each template among other people's."""
     shares = weights / weights.sum()
+    most = int(share / shares.min()) + NEAREST + 1  # so many, at the most, make up the share
     crowds = np.empty((len(templates), 2))
     for rows in _blocks(len(templates)):
         for place, scores in enumerate(templates[rows] @ templates.T, rows.start):
             own = (subjects == subjects[place]) & (subjects != UNKNOWN)
             own[place] = True
             scores[own] = -np.inf
-            order = np.argsort(-scores)[: -int(own.sum())]
+            others = len(scores) - int(own.sum())
+            highest = np.argpartition(-scores, min(most, others) - 1)[: min(most, others)]
+            order = highest[np.argsort(-scores[highest])]
             within = np.cumsum(shares[order]) <= share
             within[:NEAREST] = True
             near = order[within]

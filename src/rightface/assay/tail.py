@@ -67,10 +67,6 @@ class Fit:
     tail: Tail
     """It begins at `start`."""
 
-    def rate_at(self, score: float) -> float:
-        """The rate that the fit gives at a score above `start`."""
-        return float(self.rate * 10 ** self.tail.log_share(score - self.start))
-
     def at(self, score: float) -> Tail:
         """How rates go on from `score`: the same tail, or a straight line in place of an end."""
         return straightened(self.tail.moved(score - self.start), self.tail)

@@ -206,6 +206,8 @@ def _show(made: Calibrated) -> None:
         )
     show_table(("FMR", "score", "95 %", "true matches", "FMR of the worst cohort"), rows)
     say("* extrapolated beyond what was measured.")
+    for name in document["cross_fitted"]:
+        say(f"{name}: cohorts were compared by normalisations fitted without the people compared.")
     if document["too_small"]:
         say(f"Too few comparisons for a table: {', '.join(document['too_small'])}.")
 

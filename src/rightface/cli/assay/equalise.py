@@ -28,7 +28,6 @@ from rightface.cli.assay.bench import (
     manifest_of,
     measuring_in,
     progress,
-    write,
     write_text,
 )
 from rightface.cli.output import Json, emit, reporting, say, show_table
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from rightface.assay.impostors import Sample
     from rightface.assay.manifest import Manifest
     from rightface.assay.result import Value
-    from rightface.assay.run import Bench, Material
+    from rightface.assay.run import Bench
     from rightface.faces.normalisation import Normalisation
 
 FILE, TABLE, EVIDENCE = "normalisation.json", "equalise.json", "evidence.json"
@@ -116,14 +115,18 @@ def equalise(
                         material,
                         made,
                         bench,
-                        Wanted(fmr=EVIDENCE_RATES, threads=threads),
+                        Wanted(
+                            fmr=EVIDENCE_RATES,
+                            crosses=_crosses(material.manifest, cohort or ()),
+                            threads=threads,
+                        ),
                         columns=cohort or None,
                         on=day,
                         directory=out,
                         caveats=tuple(caveat or ()),
                         stage=stage,
                     )
-                    write(evidence, out / EVIDENCE)
+                    write_text(out / EVIDENCE, evidence.model_dump_json() + "\n")
                 room.finished({"images": sum(len(each.templates) for each in samples)})
 
         def human() -> None:
@@ -159,6 +162,12 @@ def _require_groups(read: Sequence[Manifest], fit: str, columns: Sequence[str]) 
             f"The data set '{fit}' has no such groups.",
             mend=f"Its columns are {', '.join(chosen.columns) or 'none'}.",
         )
+
+
+def _crosses(manifest: Manifest, columns: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """The columns of the groups that were balanced, crossed; a column by itself is told anyway."""
+    crossed = tuple(each for each in manifest.columns if not columns or each in columns)
+    return (crossed,) if len(crossed) > 1 else ()
 
 
 def _judged(
