@@ -260,7 +260,11 @@ def test_the_first_screen(assay: Assay, page: Page) -> None:
     told = headline(assay)
     assert told.number == words.percent(at.fnmr.rate)
     assert "1 in 1,000 comparisons of two different people pass" in told.number_means
-    worst = next(one for one in assay.partitions[2].differentials if one.fmr_target == 1e-3)
+    ratios = [
+        next(one for one in part.differentials if one.fmr_target == 1e-3)
+        for part in assay.partitions
+    ]
+    worst = max(ratios, key=lambda one: one.value.low or 0)
     assert worst.measure == "worst-over-best"
     assert f"the group {worst.worst} take two people for one" in told.groups[0]
     assert words.times(worst.value.value or 0) in told.groups[0]
@@ -390,11 +394,35 @@ def test_scores_are_comparisons_and_never_photographs(assay: Assay) -> None:
     made = Page(html(told))
     text = " ".join(made.text.split())
     assert f"<dt>Comparisons used</dt><dd>{pairs}</dd>" in made.source
-    assert "There was none: scores were handed over." in text
+    assert "This page shows no photograph" not in text
     assert text.count("Scores alone cannot tell.") == 2
     card_ = markdown(card(told))
     assert f"Comparisons used: {pairs}" in card_
     assert "Photographs" not in card_
+    assert "Changes made to the photographs" not in card_
+
+
+def test_groups_that_came_out_alike_are_not_called_worst_and_best(assay: Assay) -> None:
+    part = assay.partitions[2]
+    first = next(one for one in part.differentials if one.fmr_target == 1e-3)
+    value = Value(value=1.0, low=1.0, high=40.0)
+    alike = first.model_copy(update={"value": value, "best": first.worst})
+    only = part.model_copy(update={"differentials": (alike,)})
+    (said,) = headline(assay.model_copy(update={"partitions": (only,)})).groups
+    assert "take two people for one as often in one group as in another" in said
+    assert said.endswith(f"Too small to count: {first.left_out[0]}.")
+
+
+def test_the_widest_gap_is_by_the_lower_end(assay: Assay) -> None:
+    def gap(columns: tuple[str, ...], low: float, value: float) -> Partition:
+        first = assay.partitions[2].differentials[0]
+        told = Value(value=value, low=low, high=99.0)
+        one = first.model_copy(update={"value": told, "fmr_target": 1e-3})
+        changed = {"columns": columns, "differentials": (one,)}
+        return assay.partitions[2].model_copy(update=changed)
+
+    both = assay.model_copy(update={"partitions": (gap(("a",), 1.0, 9.0), gap(("b",), 3.0, 5.0))})
+    assert headline(both).groups[0].startswith("By b, ")
 
 
 def test_what_was_left_out_suspected_and_not_looked_for(assay: Assay) -> None:

@@ -105,9 +105,11 @@ def _factors(assay: Assay) -> Section:
         f"By {words.columns(part.columns)}: {words.listed(tuple(g.name for g in part.groups), 60)}"
         for part in assay.partitions
     )
-    kinds = tuple(dict.fromkeys(one.kind for one in assay.stress))
-    changed = words.listed(kinds, 60) if kinds else "none"
-    return Section("Factors", said, (*points, f"Changes made to the photographs: {changed}"))
+    if assay.data.rows_are == "images":
+        kinds = tuple(dict.fromkeys(one.kind for one in assay.stress))
+        changed = words.listed(kinds, 60) if kinds else "none"
+        points = (*points, f"Changes made to the photographs: {changed}")
+    return Section("Factors", said, points)
 
 
 def _metrics(assay: Assay) -> Section:

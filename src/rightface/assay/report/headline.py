@@ -68,9 +68,12 @@ def differential(
 
 
 def most_unequal(assay: Assay, target: float | None, of: str = "fmr") -> Partition | None:
-    """The partition whose worst and best group are furthest apart; else the first one."""
+    """The partition whose worst and best group are furthest apart; else the first one.
+
+    By the lower end of the ratio: of many small groups chance alone makes it large.
+    """
     measured = [
-        (one.value.value or 0.0, part)
+        ((one.value.low or 0.0, one.value.value or 0.0), part)
         for part in assay.partitions
         if (one := differential(part, target, of)) is not None
     ]
@@ -160,6 +163,12 @@ def _worst_and_best(part: Partition, target: float | None, of: str, pass_for: st
     if one is None or one.value.value is None:
         return ""
     worst, best = (_rate(part, name, target, of) for name in (one.worst, one.best))
+    left = f" Too small to count: {words.listed(one.left_out)}." if one.left_out else ""
+    if one.worst == one.best:
+        return (
+            f"By {words.columns(part.columns)}, at that one threshold: comparisons {pass_for} as "
+            f"often in one group as in another ({worst}).{left}"
+        )
     spread, least = "", ""
     if one.value.low is not None:
         spread = f" (95 %: from {words.figure(one.value.low)})"
@@ -174,9 +183,8 @@ def _worst_and_best(part: Partition, target: float | None, of: str, pass_for: st
         return (
             f"By {words.columns(part.columns)}, at that one threshold: which group's comparisons "
             f"{pass_for} more often cannot be told apart from chance ({worst} for {one.worst}, "
-            f"{best} for {one.best})."
+            f"{best} for {one.best}).{left}"
         )
-    left = f" Too small to count: {words.listed(one.left_out)}." if one.left_out else ""
     return (
         f"By {words.columns(part.columns)}, at that one threshold: comparisons within the group "
         f"{one.worst} {pass_for} {least}{words.times(one.value.value)} as often as within "
