@@ -164,6 +164,9 @@ class Database:
         Returns:
             Whether it was done; False while somebody still reads what was there before or copies
             it, and always with PostgreSQL. Then `forgetting` says so, and `tidy` is to be called.
+
+        Raises:
+            StorageError: it cannot be done, for example on a full disk.
         """
         swept = all(sweep() for sweep in self._copies)
         if not self.is_sqlite:
@@ -174,6 +177,8 @@ class Database:
             connection.exec_driver_sql("PRAGMA busy_timeout=0")
             try:
                 row = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+            except DBAPIError as error:
+                raise _told(error) from error
             finally:
                 connection.exec_driver_sql(f"PRAGMA busy_timeout={PATIENCE}")
         self.forgetting = row[0] != 0 or not swept  # the first column: busy
