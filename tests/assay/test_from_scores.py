@@ -142,6 +142,16 @@ def test_few_scores_are_all_steps() -> None:
     assert made.score(7.0) == made.scores[7]
 
 
+@pytest.mark.parametrize("most", [10, 1_000])
+def test_one_kind_alone_has_steps_too(most: int) -> None:
+    scores, _ = drawn(300, 200)
+    nobody = np.zeros(len(scores), np.bool_)
+    for same in (nobody, ~nobody):
+        made = steps(scores, same, most, RATES)
+        assert made.scores[0] == scores.min()
+        assert len(made.scores) <= most
+
+
 def test_many_scores_are_known_to_a_part_of_each_rate() -> None:
     scores, same = drawn(200_000, 50_000)
     made = steps(scores, same, bins_between(0), (1e-5,))

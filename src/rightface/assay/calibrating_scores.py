@@ -117,6 +117,7 @@ def calibrate_scores(
         "band": [list(row) for row in everybody.band],
         "cohorts": cohorts,
         "too_small": too_small,
+        "cross_fitted": [],
     }
     return Calibrated(
         document=document,

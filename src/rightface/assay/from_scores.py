@@ -75,6 +75,7 @@ def assay_of_file(
         ),
         group_count=len(keys),
         axis=steps.axis,
+        leads=0,
     )
     judge = Judge(compared, None, cells)
     thresholds = judge.thresholds(fmr)

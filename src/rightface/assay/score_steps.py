@@ -51,16 +51,19 @@ def steps_of(genuine: Scores, impostor: Scores, rates: Sequence[float], most: in
     """The steps for those scores.
 
     Args:
-        genuine: of one person, ascending, finite; at least one.
-        impostor: of two people, likewise.
+        genuine: of one person, ascending, finite.
+        impostor: of two people, likewise; at least one of either.
         rates: false match rates whose thresholds are to be exact.
         most: so many steps, and a few for the rates.
     """
-    found = [_distinct(genuine), _distinct(impostor)]
-    if len(found[0]) + len(found[1]) > most:
-        found = [scores[ranks] for scores in (genuine, impostor) for ranks in _ranks(scores, most)]
-        exact = [_threshold(genuine, impostor, rate) for rate in rates]
-        exact += [min(genuine[0], impostor[0]), *_crossing(genuine, impostor)]
+    kinds = [each for each in (genuine, impostor) if len(each)]
+    found = [_distinct(each) for each in kinds]
+    if sum(map(len, found)) > most:
+        found = [scores[ranks] for scores in kinds for ranks in _ranks(scores, most)]
+        exact = [float(min(each[0] for each in kinds))]
+        if len(kinds) > 1:
+            exact += [_threshold(genuine, impostor, rate) for rate in rates]
+            exact += _crossing(genuine, impostor)
         found.append(np.array([one for one in exact if np.isfinite(one)]))
     return Steps(np.unique(np.concatenate(found)))
 
