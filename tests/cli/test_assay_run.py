@@ -99,6 +99,33 @@ def test_a_killed_run_goes_on_and_says_what_it_found(photographs: Path, tmp_path
     assert b"no-face" not in (out / "templates" / "part-000000.sealed").read_bytes()
 
 
+FULL_DISK = """
+import resource, sys
+from rightface.cli.main import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+sys.exit(main())
+"""
+
+
+def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(
+    photographs: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    words = ["assay", "run", str(photographs), "--out", str(out), "--fmr", "0.5"]
+    run(*words, "--keep")
+    before = (out / "templates" / "part-000000.sealed").read_bytes()
+    os.utime(photographs.parent / "grace0.jpg")  # so it has to be looked at again, and kept
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "To mend it: " in done.stderr
+    assert (out / "templates" / "part-000000.sealed").read_bytes() == before
+    assert "17 of 17 rows" in run(*words)
+    assert not (out / "templates").exists()
+
+
 def test_an_instance_that_was_there_must_have_licensed_it(
     photographs: Path,
     tmp_path: Path,
