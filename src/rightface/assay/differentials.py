@@ -193,8 +193,8 @@ def differentials(
 
     Ratios take the upper end of Wilson's interval for a group without an error, though no more than
     the lowest rate of the others: the figure is then "at least", has no upper end, and its note
-    says so. Notes tell what chance would make of equal groups: the worst of noisy rates is higher
-    than the truth.
+    says so. `chance` is the median of what equal groups would come to: the worst of noisy rates is
+    higher than the truth.
 
     Raises:
         AssayError: the groups of both are not the same.
@@ -218,6 +218,7 @@ def differentials(
                 fmr_target=fmr_target,
                 threshold=threshold,
                 value=_value(formula, [side.part(counted) for side in rates]),
+                chance=_chance(formula, [side.part(counted) for side in rates]),
                 worst=worst,
                 best=best,
                 groups=tuple(names[counted].tolist()),
@@ -245,9 +246,6 @@ def _value(formula: _Formula, sides: list[GroupRates]) -> Value:
     low, high = formula.ends(*boxes)
     figure = float(formula.figure(*(_rates(side, ratio=formula.ratio) for side in sides)))
     notes = []
-    if formula.equal:
-        chance = formula.figure(*(_equal(side, ratio=formula.ratio) for side in sides))
-        notes.append(f"Chance alone makes {np.median(chance):.3g} of equal groups of these sizes.")
     without = tuple(
         dict.fromkeys(
             name
@@ -264,6 +262,13 @@ def _value(formula: _Formula, sides: list[GroupRates]) -> Value:
     return Value(
         value=figure, low=low, high=high if np.isfinite(high) else None, note=" ".join(notes)
     )
+
+
+def _chance(formula: _Formula, sides: list[GroupRates]) -> float | None:
+    if not formula.equal or len(sides[0].names) < 2:
+        return None
+    drawn = formula.figure(*(_equal(side, ratio=formula.ratio) for side in sides))
+    return float(np.median(drawn))
 
 
 def _rates(side: GroupRates, *, ratio: bool) -> Floats:

@@ -141,6 +141,9 @@ class Differential(_Told):
     fmr_target: float
     threshold: float
     value: Value
+    chance: float | None = None
+    """What it comes to, half the time, between groups of these sizes that are equal in truth: the
+    worst of noisy rates reads too high. None where it does not look at how equal they are."""
     worst: str = ""
     """The group with the highest rate; empty where the measure looks at all alike."""
     best: str = ""

@@ -123,7 +123,7 @@ def differentials(part: Partition, target: float | None = None) -> Table:
     told = table(
         f"By {words.columns(part.columns)}: how unequal"
         + ("" if target is not None else ", at every threshold"),
-        ("measure", "of", "at FMR", "value (95 %)", "highest", "lowest", "note"),
+        ("measure", "of", "at FMR", "value (95 %)", "by chance", "highest", "lowest", "note"),
         (
             _differential(one)
             for one in part.differentials
@@ -143,6 +143,7 @@ def _differential(one: Differential) -> tuple[str, ...]:
         words.ERRORS[one.of],
         words.odds(one.fmr_target),
         words.value(one.value),
+        words.figure(one.chance),
         (apart and one.worst) or words.NOTHING,
         (apart and one.best) or words.NOTHING,
         note,
