@@ -18,7 +18,7 @@ def pairs(folds: NDArray[np.int32] | None, count: int = IMAGES) -> Pairs:
     a = np.arange(count, dtype=np.int32)
     return Pairs(
         rows=count,
-        numbers=a + 1,
+        numbers=np.arange(1, count + 1, dtype=np.int64),
         a=a,
         b=((a + 1) % IMAGES).astype(np.int32),
         same=a % 2 == 0,
