@@ -45,5 +45,6 @@ calibrate() { # comparison, file
 }
 calibrate equalised calibration.json
 calibrate raw calibration-raw.json
+.venv/bin/python .ci/equalise_tables.py "$out/equalise.json" > "$out/equalise.md"
 rm -r "$out/templates"
 echo "Remade: $shipped/{normalisation,evidence,calibration,calibration-raw}.json. Tables: $out."

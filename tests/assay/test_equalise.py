@@ -225,6 +225,17 @@ def test_on_people_not_fitted_the_groups_come_closer_and_matches_stay(
             assert match.high is not None
             assert match.low <= match.value <= match.high
             assert match.value > 0.99
+        gain, shares = (
+            ours.at[place].true_match_gain,
+            [each.at[place].true_match for each in told.variants],
+        )
+        assert raw.at[place].true_match_gain is None
+        assert gain is not None
+        assert gain.low is not None
+        assert gain.high is not None
+        first, last = (each.value for each in shares if each is not None)
+        assert gain.value == pytest.approx((last or 0) - (first or 0))
+        assert gain.low <= (gain.value or 0) <= gain.high
 
 
 def spread(told: AtRate) -> float:

@@ -21,14 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from rightface.assay.bootstrap import Everybody, SubjectBootstrap
+from rightface.assay.bootstrap import Everybody, Listed, SubjectBootstrap
 from rightface.assay.cross_fit import PARTS, cross_fit
 from rightface.assay.differentials import GroupRates, ratio_of
 from rightface.assay.equalise import fit
 from rightface.assay.equalise_variants import VARIANTS, Sides, Variant, raw
 from rightface.assay.errors import AssayError
 from rightface.assay.impostors import Pairs, Sample, in_blocks
-from rightface.assay.intervals import rate
+from rightface.assay.intervals import percentiles, rate
 from rightface.assay.leads import LOWEST, Highest, Leads
 from rightface.assay.permits import Permitted, Renewed
 from rightface.assay.result import Value
@@ -64,6 +64,9 @@ class AtRate(_Told):
     fmr: float
     true_match: Value | None
     """Share of same people's comparisons that match; None where nobody is named twice."""
+    true_match_gain: Value | None = None
+    """How much larger that share is than with the first variant, raw scores; of the same people
+    drawn."""
     worst_over_best: Value | None
     """Of the rates of groups with `LEAST_IMAGES` or more; None where the set has no groups."""
     groups: tuple[GroupRate, ...] = ()
@@ -210,6 +213,7 @@ class _Judge:
         self.sample = sample
         self._people = sample.persons
         self._bootstrap = SubjectBootstrap(sample.subjects, replicates=REPLICATES, seed=seed)
+        self._raw: dict[float, Listed] = {}
         self._everybody: Everybody | None = None
         if sample.cohorts is not None:
             groups = sample.cohorts
@@ -239,17 +243,22 @@ class _Judge:
         threshold = np.partition(leads.scores, len(leads.scores) - kept)[-kept]
         over = leads.scores >= threshold
         groups, ratio = self._groups(leads.a[over], leads.b[over])
+        match, gain = self._true_match(fmr, genuine, threshold)
         return AtRate(
             data_set=self.sample.name,
             fmr=fmr,
-            true_match=self._true_match(genuine, threshold),
+            true_match=match,
+            true_match_gain=gain,
             worst_over_best=ratio,
             groups=groups,
         )
 
-    def _true_match(self, genuine: Leads, threshold: np.float32) -> Value | None:
+    def _true_match(
+        self, fmr: float, genuine: Leads, threshold: np.float32
+    ) -> tuple[Value | None, Value | None]:
+        """The share, and how much more it is than what was judged first, which is raw scores."""
         if not len(genuine.scores):
-            return None
+            return None, None
         found = self._bootstrap.listed(
             genuine.a,
             genuine.b,
@@ -257,8 +266,13 @@ class _Judge:
             np.zeros(len(genuine.scores), np.int64),
             1,
         )
+        first = self._raw.setdefault(fmr, found)
+        shares = [int(each.errors[0]) / int(each.trials[0]) for each in (found, first)]
+        gains = percentiles(found.replicates[:, 0] - first.replicates[:, 0])
+        gain = Value(value=shares[0] - shares[1], low=gains[0], high=gains[1])
         told = rate(int(found.errors[0]), int(found.trials[0]), found.replicates[:, 0])
-        return Value(value=told.rate, low=told.low, high=told.high)
+        share = Value(value=told.rate, low=told.low, high=told.high)
+        return share, None if first is found else gain
 
     def _groups(
         self, a: NDArray[np.int32], b: NDArray[np.int32]
