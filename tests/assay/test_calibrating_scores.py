@@ -59,9 +59,7 @@ def test_the_scale_does_not_matter_and_an_outlier_moves_no_measured_rate(tmp_pat
     assert outlier.score_at(1e-3) == pytest.approx(made(tmp_path).calibration.score_at(1e-3))
 
 
-def test_it_belongs_to_no_pack_and_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_belongs_to_no_pack_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = made(tmp_path).document
     assert told["caveats"] == [*CAVEATS, "Small."]
     assert told["pack_digest"] == ""

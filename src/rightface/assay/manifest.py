@@ -28,7 +28,7 @@ from rightface.assay.data_digest import digest_of_rows
 from rightface.assay.errors import ManifestError, TableError
 from rightface.assay.exclusions import HEADING_AGAIN, UNREADABLE, Excluded, in_words, named
 from rightface.assay.labels import GIVEN_UP, Edges, Labels
-from rightface.assay.pairs import GONE, Pairs, image_name, read_pairs
+from rightface.assay.pairs import GONE, Pairs, contradictions, image_name, read_pairs
 from rightface.assay.result import DataSet, Exclusion, Suspicion
 from rightface.assay.same_bytes import same_bytes
 from rightface.assay.statement import Statement, WhichFace, read_statement, with_said
@@ -203,7 +203,7 @@ def read_manifest(
         stated=manifest_columns.stated((*wanted.cohorts, *wanted.others), kept),
         pairs=read,
         exclusions=raw.excluded.told(),
-        suspicions=_contradictions(read, subjects, numbers),
+        suspicions=contradictions(read, subjects, numbers),
         statement=statement,
         warnings=(*left_out, *manifest_columns.warnings(subjects, columns)),
     )
@@ -361,21 +361,3 @@ def _counts(one: Column) -> dict[str, int]:
     counts = np.bincount(one.codes[one.codes != UNKNOWN], minlength=len(one.values))
     said = dict(zip(one.values, counts.tolist(), strict=True))
     return said | ({"": one.unlabelled} if one.unlabelled else {})
-
-
-def _contradictions(
-    pairs: Pairs | None, subjects: NDArray[np.int32], numbers: NDArray[np.int64]
-) -> tuple[Suspicion, ...]:
-    if pairs is None:
-        return ()
-    a, b = subjects[pairs.a], subjects[pairs.b]
-    wrong = np.flatnonzero((a != UNKNOWN) & (b != UNKNOWN) & ((a == b) != pairs.same))
-    if not len(wrong):
-        return ()
-    rows = numbers[np.stack([pairs.a[wrong], pairs.b[wrong]], axis=1)[:10].ravel()]
-    return (
-        Suspicion(
-            what=f"{len(wrong)} pairs say otherwise than the manifest who is one person.",
-            rows=tuple(rows.tolist()),
-        ),
-    )

@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rightface.assay.cohorts import UNKNOWN
 from rightface.assay.errors import ManifestError
 from rightface.assay.exclusions import HEADING_AGAIN, UNREADABLE, Excluded, in_words, named
 from rightface.assay.labels import is_same
-from rightface.assay.result import Exclusion, StatedPairs
+from rightface.assay.result import Exclusion, StatedPairs, Suspicion
 from rightface.assay.table_file import Block, Cell, open_table, text
 
 NOT_SAID = "`same` or `fold` cannot be read."
@@ -143,3 +144,28 @@ def _whole(cell: Cell) -> int | None:
         return int(text(cell))
     except ValueError:
         return None
+
+
+def contradictions(
+    pairs: Pairs | None, subjects: NDArray[np.int32], numbers: NDArray[np.int64]
+) -> tuple[Suspicion, ...]:
+    """Where pairs and manifest disagree about who is one person.
+
+    Args:
+        pairs: of n images.
+        subjects: (n,), who each is; UNKNOWN where it is not said.
+        numbers: (n,), the images' rows in the manifest.
+    """
+    if pairs is None:
+        return ()
+    a, b = subjects[pairs.a], subjects[pairs.b]
+    wrong = np.flatnonzero((a != UNKNOWN) & (b != UNKNOWN) & ((a == b) != pairs.same))
+    if not len(wrong):
+        return ()
+    rows = numbers[np.stack([pairs.a[wrong], pairs.b[wrong]], axis=1)[:10].ravel()]
+    return (
+        Suspicion(
+            what=f"{len(wrong)} pairs say otherwise than the manifest who is one person.",
+            rows=tuple(rows.tolist()),
+        ),
+    )
