@@ -62,6 +62,8 @@ def print_variants(told: Equalised) -> None:
 def gained(told: Value) -> str:
     """More true matches than with raw scores, in hundredths."""
     value, low, high = ((end or 0) * 100 for end in (told.value, told.low, told.high))
+    if value == low == high == 0:
+        return " (=)"
     return f" ({value:+.2f}; {low:+.2f} to {high:+.2f})"
 
 
