@@ -11,7 +11,6 @@ from rightface.assay.intervals import (
     rate,
     too_few_genuine,
     too_few_impostors,
-    value,
     wilson,
 )
 
@@ -68,7 +67,6 @@ def test_replicates_that_are_no_numbers_do_not_count() -> None:
     assert percentiles(drawn) == pytest.approx((0.025, 0.975))
     with pytest.raises(AssayError):
         percentiles(np.full(3, np.nan))
-    assert value(1.0, np.full(3, np.nan)).low is None
 
 
 def test_ends_that_were_kept_count_like_the_replicates() -> None:
@@ -82,12 +80,6 @@ def test_whether_a_group_counts_does_not_look_at_its_errors(trials: int, share: 
     errors = round(share * trials)
     alike = too_few_impostors(trials, 50, 1e-3), too_few_impostors(trials, 50, 1e-3, errors=errors)
     assert bool(alike[0]) == bool(alike[1])
-
-
-def test_a_figure_that_is_not_defined_has_no_interval() -> None:
-    told = value(float("nan"), np.zeros(3))
-    assert (told.value, told.low, told.high) == (None, None, None)
-    assert told.note
 
 
 def test_what_is_too_few() -> None:

@@ -17,9 +17,6 @@ from rightface.assay.rates import (
     MOST_POINTS,
     curve,
     eer,
-    fnmr_at,
-    operating_points,
-    smallest_fmr,
     ten_fold,
     threshold_at,
     why_no_threshold,
@@ -41,23 +38,19 @@ def drawn(
 
 @pytest.mark.parametrize("fmr", [0.5, 1e-1, 1e-2, 1e-3, 3e-4])
 def test_a_threshold_is_the_least_that_keeps_the_rate(fmr: float) -> None:
-    strangers, same = drawn()
+    strangers, _ = drawn()
     impostor = Counts.of(AXIS, strangers)
     threshold = threshold_at(impostor, fmr)
     assert threshold is not None
     assert (strangers >= threshold).mean() <= fmr
     one_less = AXIS.edges[np.searchsorted(AXIS.edges, np.float32(threshold)) - 1]
     assert (strangers >= one_less).mean() > fmr
-    assert fnmr_at(same, threshold).errors == int((same < threshold).sum())
-    assert fnmr_at(Counts.of(AXIS, same), threshold) == fnmr_at(same, threshold)
 
 
 def test_a_rate_that_takes_more_comparisons_has_no_threshold() -> None:
     impostor = Counts.of(AXIS, drawn()[0])
-    assert smallest_fmr(impostor) == pytest.approx(3e-4)
     assert threshold_at(impostor, 2.9e-4) is None
     assert "300,000 comparisons" in why_no_threshold(impostor, 1e-4)
-    assert smallest_fmr(Counts.of(AXIS, np.empty(0, np.float32))) == 1.0
 
 
 def test_thirty_errors_are_enough_whatever_floats_make_of_it() -> None:
@@ -71,17 +64,6 @@ def test_scores_that_are_all_the_highest_have_no_threshold() -> None:
     assert threshold_at(impostor, 0.1) is None
     assert "highest score" in why_no_threshold(impostor, 0.1)
     assert [point.fmr for point in curve(impostor, np.empty(0, np.float32))] == [1.0]
-
-
-def test_operating_points_say_what_is_too_little() -> None:
-    strangers, same = drawn()
-    points = operating_points(Counts.of(AXIS, strangers), same)
-    assert [point.fmr_target for point in points] == [1e-2, 1e-3, 1e-4, 1e-5, 1e-6]
-    assert [point.threshold is not None for point in points] == [True, True, False, False, False]
-    assert points[0].fmr.errors <= 1000
-    assert points[0].fmr.trials == 100_000
-    assert points[0].fnmr.trials == 5000
-    assert "30 errors" in points[2].fmr.too_few
 
 
 # ---------------------------------------------------------------- curves
@@ -106,7 +88,7 @@ def test_a_thinned_curve_runs_along_the_whole() -> None:
     logs = np.log10([point.fmr for point in points])
     assert np.abs(np.diff(logs)).max() < 0.5, "no decade is skipped"
     for wanted in (1e-1, 1e-2, 1e-3, 1e-4):
-        exact = fnmr_at(same, impostor.score_at(wanted) or 0.0).rate
+        exact = float((same < (impostor.score_at(wanted) or 0.0)).mean())
         fnmr = [point.fnmr or 0.0 for point in points]
         read = float(np.interp(-np.log10(wanted), -logs, fnmr))
         assert read == pytest.approx(exact, rel=0.1, abs=2e-4)

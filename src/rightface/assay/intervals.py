@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rightface.assay.errors import AssayError
-from rightface.assay.result import Rate, Value
+from rightface.assay.result import Rate
 
 CONFIDENCE = 0.95
 RULE_OF_30 = 30
@@ -104,16 +104,6 @@ def rate(
         method="subject-bootstrap" if drawn else "wilson",
         too_few=too_few,
     )
-
-
-def value(figure: float | None, replicates: Replicates | None = None, *, note: str = "") -> Value:
-    """A figure that is no share, with the replicates' 2.5 % to 97.5 % as its interval."""
-    if figure is None or not np.isfinite(figure):
-        return Value(value=None, low=None, high=None, note=note or "It is not defined here.")
-    if replicates is None or not np.isfinite(replicates).any():
-        return Value(value=float(figure), low=None, high=None, note=note)
-    low, high = percentiles(replicates)
-    return Value(value=float(figure), low=low, high=high, note=note)
 
 
 def percentiles(replicates: Replicates) -> tuple[float, float]:

@@ -12,7 +12,6 @@ Wild", UMass Amherst TR 07-49 (2007), View 2 (ten folds).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import sqrt
 from typing import TypeAlias
 
@@ -22,12 +21,9 @@ from numpy.typing import NDArray
 from rightface.assay.comparisons import GenuineScores
 from rightface.assay.counts import Axis, Counts
 from rightface.assay.errors import AssayError
-from rightface.assay.intervals import RULE_OF_30, rate, wilson_at
+from rightface.assay.intervals import RULE_OF_30, wilson_at
 from rightface.assay.result import (
-    FMR_TARGETS,
     CurvePoint,
-    OperatingPoint,
-    Rate,
     TenFold,
     Value,
 )
@@ -36,11 +32,6 @@ ListedOrCounted: TypeAlias = GenuineScores | Counts | NDArray[np.float32]
 """Genuine comparisons, one by one or counted on the impostors' axis."""
 MOST_POINTS = 200
 FOLDS = 10
-
-
-def smallest_fmr(impostor: Counts) -> float:
-    """The least rate that so many comparisons can show: thirty errors (rule of 30); at most 1."""
-    return min(1.0, RULE_OF_30 / impostor.total) if impostor.total else 1.0
 
 
 def threshold_at(impostor: Counts, fmr: float) -> float | None:
@@ -63,46 +54,6 @@ def why_no_threshold(impostor: Counts, fmr: float) -> str:
     if impostor.score_at(fmr) is None:
         return f"More than {fmr:g} of impostor comparisons have the highest score there is."
     return ""
-
-
-def fnmr_at(genuine: ListedOrCounted, threshold: float) -> Rate:
-    """Genuine comparisons that score below a threshold; their interval takes them as independent.
-
-    Of counts exact where the threshold is an edge of their axis.
-    """
-    if isinstance(genuine, Counts):
-        return rate(genuine.below(threshold), genuine.total)
-    scores = _scores(genuine)
-    return rate(int((scores < threshold).sum()), len(scores))
-
-
-def operating_points(
-    impostor: Counts, genuine: ListedOrCounted, targets: Sequence[float] = FMR_TARGETS
-) -> tuple[OperatingPoint, ...]:
-    """What happens at the thresholds that those false match rates set.
-
-    Intervals take comparisons as independent (Wilson), and are too narrow where people are in many.
-    """
-    made = []
-    for target in targets:
-        reason = why_no_threshold(impostor, target)
-        if reason:
-            nothing = rate(0, 0, too_few=reason)
-            made.append(
-                OperatingPoint(fmr_target=target, threshold=None, fmr=nothing, fnmr=nothing)
-            )
-            continue
-        threshold = threshold_at(impostor, target)
-        assert threshold is not None
-        made.append(
-            OperatingPoint(
-                fmr_target=target,
-                threshold=threshold,
-                fmr=rate(impostor.at_least(threshold), impostor.total),
-                fnmr=fnmr_at(genuine, threshold),
-            )
-        )
-    return tuple(made)
 
 
 def curve(
