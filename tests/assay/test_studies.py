@@ -15,7 +15,7 @@ import pytest
 from instance import temporary_instance
 from rightface.assay.cohorts import column
 from rightface.assay.errors import AssayError, ManifestError, TableError
-from rightface.assay.intervals import rate, value
+from rightface.assay.intervals import rate
 from rightface.assay.result import (
     Assay,
     CurvePoint,
@@ -25,6 +25,7 @@ from rightface.assay.result import (
     Measured,
     OperatingPoint,
     Partition,
+    Value,
     Verification,
 )
 from rightface.assay.studies import claims, klare, parliaments, searching
@@ -407,7 +408,7 @@ def partition(name: str, *groups: Group, fmr: float = 5.0, fnmr: float = 2.0) ->
         differentials=tuple(
             Differential(
                 measure="worst-over-best", of=of, fmr_target=1e-3, threshold=0.7,
-                value=value(ratio, np.array([0.9 * ratio, 1.1 * ratio])), groups=names,
+                value=Value(value=ratio, low=0.9 * ratio, high=1.1 * ratio), groups=names,
             )
             for of, ratio in ratios
         ),
