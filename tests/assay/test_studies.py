@@ -391,7 +391,7 @@ def assay_of(*partitions: Partition) -> Assay:
         ),
         failures=None,
         verification=Verification(
-            genuine=0, impostor=0, curve=(), at=(), eer=value(None)
+            genuine=0, impostor=0, curve=(), at=(), eer=Value(value=None, low=None, high=None)
         ),
         partitions=partitions,
     )  # fmt: skip
