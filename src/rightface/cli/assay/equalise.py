@@ -115,11 +115,7 @@ def equalise(
                         material,
                         made,
                         bench,
-                        Wanted(
-                            fmr=EVIDENCE_RATES,
-                            crosses=_crosses(material.manifest, cohort or ()),
-                            threads=threads,
-                        ),
+                        Wanted(fmr=EVIDENCE_RATES, threads=threads),
                         columns=cohort or None,
                         on=day,
                         directory=out,
@@ -162,12 +158,6 @@ def _require_groups(read: Sequence[Manifest], fit: str, columns: Sequence[str]) 
             f"The data set '{fit}' has no such groups.",
             mend=f"Its columns are {', '.join(chosen.columns) or 'none'}.",
         )
-
-
-def _crosses(manifest: Manifest, columns: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """The columns of the groups that were balanced, crossed; a column by itself is told anyway."""
-    crossed = tuple(each for each in manifest.columns if not columns or each in columns)
-    return (crossed,) if len(crossed) > 1 else ()
 
 
 def _judged(
