@@ -38,7 +38,7 @@ def photographs(data_set: str) -> list[Photograph]:
     folder = ROOT / data_set
     with (folder / "manifest.csv").open(newline="") as file:
         return [
-            Photograph(folder / row["image"], row["subject"], data_set)
+            Photograph(folder / row["image"], row.get("subject", ""), data_set)
             for row in csv.DictReader(file)
         ]
 

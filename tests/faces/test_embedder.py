@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import BoundedSemaphore
 
 import dlib
 import numpy as np
@@ -16,18 +17,23 @@ from rightface.faces.engine import Engine
 from rightface.faces.graph import face_network_graph
 from rightface.faces.image import Pixels, decode
 from rightface.faces.packs import DLIB_FACE_NETWORK
-from rightface.faces.sessions import model
+from rightface.faces.sessions import Model, opened
 from tests.conftest import Permitted
 
 Chips = Pixels
 
 
 @pytest.fixture(scope="module")
-def embedder(cache: Path) -> Embedder:
-    def build(data: bytes) -> bytes:
-        return face_network_graph(read_network(data))
+def embedder(engine: Engine) -> Embedder:
+    """As it is in use: in 8 bits."""
+    return engine.embedder
 
-    return Embedder(model(DLIB_FACE_NETWORK, build, cache=cache, threads=1))
+
+@pytest.fixture(scope="module")
+def floating() -> Embedder:
+    """The same network before it was brought to 8 bits."""
+    graph = face_network_graph(read_network(DLIB_FACE_NETWORK.read()))
+    return Embedder(Model(opened(graph, threads=1), BoundedSemaphore()))
 
 
 @pytest.fixture(scope="module")
@@ -61,22 +67,22 @@ def distance(embedder: Embedder, oracle: object, chips: Chips, permitted: Permit
 
 
 def test_descriptors_are_dlib_s(
-    embedder: Embedder, oracle: object, chips: Chips, permitted: Permitted
+    floating: Embedder, oracle: object, chips: Chips, permitted: Permitted
 ) -> None:
-    assert distance(embedder, oracle, chips, permitted) < 1e-5
+    assert distance(floating, oracle, chips, permitted) < 1e-5
 
 
 def test_descriptors_are_dlib_s_on_noise_and_flat_colour(
-    embedder: Embedder, oracle: object, permitted: Permitted
+    floating: Embedder, oracle: object, permitted: Permitted
 ) -> None:
     noise = np.random.default_rng(1).integers(0, 256, (2, 150, 150, 3), np.uint8)
     flat = np.stack([np.full((150, 150, 3), level, np.uint8) for level in (0, 255)])
-    assert distance(embedder, oracle, np.concatenate([noise, flat]), permitted) < 1e-5
+    assert distance(floating, oracle, np.concatenate([noise, flat]), permitted) < 1e-5
 
 
 @pytest.mark.faces
 def test_descriptors_are_dlib_s_on_labelled_photographs(
-    embedder: Embedder, oracle: object, engine: Engine, faces_root: Path, permitted: Permitted
+    floating: Embedder, oracle: object, engine: Engine, faces_root: Path, permitted: Permitted
 ) -> None:
     paths = sorted((faces_root / "lfw" / "images").glob("*/*_0001.jpg"))[:16]
     images = [decode(path.read_bytes()) for path in paths]
@@ -89,7 +95,17 @@ def test_descriptors_are_dlib_s_on_labelled_photographs(
                 for face in faces[:1]
             ]
         )
-    assert distance(embedder, oracle, chips, permitted) < 1e-5
+    assert distance(floating, oracle, chips, permitted) < 1e-5
+
+
+def test_eight_bits_leave_a_template_where_it_was(
+    embedder: Embedder, floating: Embedder, chips: Chips, permitted: Permitted
+) -> None:
+    with permitted("measure-accuracy") as permit:
+        ours = embedder.templates(list(chips), permit=permit)
+        exact = floating.templates(list(chips), permit=permit)
+    assert (ours * exact).sum(axis=1).min() > 0.998
+    assert not np.array_equal(ours, exact)
 
 
 def test_templates_are_of_unit_length_whatever_the_batch(

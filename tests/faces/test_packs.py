@@ -32,7 +32,7 @@ def templates() -> Templates:
 
 
 def test_the_pack_names_its_weights_and_their_licences(pack: ModelPack) -> None:
-    assert pack.id == "centerface-dlib-r29-1"
+    assert pack.id == "centerface-dlib-r29-2"
     assert {weights.licence for weights in pack.weights} == {"MIT", "CC0-1.0"}
     assert all(len(weights.sha256) == 64 for weights in pack.weights)
     assert pack.dimension == 128

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -42,10 +42,14 @@ BATCH_PIXELS = 640 * 640
 """Images go through the network together up to so many pixels; more gains nothing on a CPU."""
 LOOKS = (8, 4, 2, 1)
 """Where the largest face alone is asked for: the fractions of full size to look at, in turn."""
+COARSE = 4
+"""Where all faces are asked for: the fraction of full size at which the largest are looked for."""
 COARSE_SIDE = 60
 """Longest side, in pixels, below which a coarse look is not worth its time."""
 LARGE = 20.0
 """Pixels (root of the box's area) from which a face seen in a coarse look ends the search."""
+MIRRORED = [1, 0, 2, 4, 3]
+"""Which landmark of a face is which of its mirror image."""
 PATCH_SIDE, FACE_SIDE = 96, 64
 """The second look: a square patch around each face, and the face's size in it, in pixels."""
 
@@ -95,7 +99,9 @@ class Detector:
         if max_faces == 1:
             return self._largest(images, permit)
         scaled = [_scaled(image, self._side) for image in images]
-        return self._look_again(images, self._look(scaled, max_faces), permit)
+        found = self._look(scaled, max_faces)
+        self._add_the_largest(scaled, found, max_faces)
+        return self._look_again(images, found, permit)
 
     def _largest(self, images: Sequence[Pixels], permit: Permit) -> list[list[Detection]]:
         """The largest face of each image: what a coarse look sees large, a finer one need not.
@@ -122,6 +128,17 @@ class Detector:
                     found[place] = faces
         return [found[place] for place in range(len(images))]
 
+    def _add_the_largest(
+        self, scaled: Sequence[_Scaled], found: list[list[Detection]], max_faces: int
+    ) -> None:
+        """Adds what fills so much of the image that only a coarse look sees it."""
+        worth = [place for place, image in enumerate(scaled) if _worth(image, COARSE)]
+        seen = self._look([_shrunk(scaled[place], COARSE) for place in worth], max_faces)
+        for place, faces in zip(worth, seen, strict=True):
+            known = found[place]
+            new = [face for face in faces if all(_apart(face.box, one.box) for one in known)]
+            found[place] = sorted([*known, *new], key=lambda face: -face.box.area)[:max_faces]
+
     def _look(self, scaled: Sequence[_Scaled], max_faces: int) -> list[list[Detection]]:
         """All faces of each image, those of equal size together."""
         alike: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
@@ -147,7 +164,9 @@ class Detector:
 
         Templates no longer depend on how large a face happens to be, and a coarse look suffices:
         TAR at FMR 1e-3 over all pairs of 3,811 LFW photographs is 0.941 after a full look and
-        0.938 after a coarse one, against 0.935 for a full look alone. Some 1.4 ms a face.
+        0.938 after a coarse one, against 0.935 for a full look alone (measured in floating point,
+        without mirror images). Landmarks are the mean of those of the patch and of its mirror
+        image. Some 1.5 ms a face.
         """
         patches, windows = [], []
         for image, faces in zip(images, found, strict=True):
@@ -156,9 +175,13 @@ class Detector:
                 windows.append(window)
                 patches.append(align.warp(image, *window, PATCH_SIDE, permit=permit))
         seen: list[Detection | None] = []
-        for some in _batches(patches, PATCH_SIDE * PATCH_SIDE):
-            maps = self._infer(np.stack(some))
-            seen += [_central([outputs[row] for outputs in maps]) for row in range(len(some))]
+        for some in _batches(patches, 2 * PATCH_SIDE * PATCH_SIDE):
+            both = np.stack(some)
+            maps = self._infer(np.concatenate([both, both[:, :, ::-1]]))
+            found_here = [
+                _central([outputs[row] for outputs in maps]) for row in range(2 * len(some))
+            ]
+            seen += map(_agreed, found_here[: len(some)], found_here[len(some) :])
         better = iter(zip(seen, windows, strict=True))
         again = [
             [_confirmed(face, *next(better), limits=image.shape[1::-1]) for face in faces]
@@ -200,6 +223,14 @@ def _central(maps: list[Numbers]) -> Detection | None:
     return Detection(
         box=Box(x1, y1, x2 - x1, y2 - y1), score=float(scores[best]), landmarks=landmarks[best]
     )
+
+
+def _agreed(seen: Detection | None, mirrored: Detection | None) -> Detection | None:
+    """What a patch shows, its landmarks the mean of it and of its mirror image."""
+    if seen is None or mirrored is None:
+        return seen
+    turned = mirrored.landmarks[MIRRORED] * [-1, 1] + [PATCH_SIDE, 0]
+    return replace(seen, landmarks=((seen.landmarks + turned) / 2).astype(np.float32))
 
 
 def _confirmed(
@@ -262,6 +293,14 @@ def _worth(image: _Scaled, coarse: int) -> bool:
 def _large(image: _Scaled, faces: list[Detection]) -> bool:
     """The largest face takes LARGE pixels of the image as the network got it."""
     return bool(faces) and math.sqrt(faces[0].box.area * image.x * image.y) >= LARGE
+
+
+def _apart(one: Box, other: Box) -> bool:
+    """They are two faces: intersection over union is below OVERLAP."""
+    width = min(one.x + one.width, other.x + other.width) - max(one.x, other.x)
+    height = min(one.y + one.height, other.y + other.height) - max(one.y, other.y)
+    shared = max(width, 0.0) * max(height, 0.0)
+    return shared < OVERLAP * (one.area + other.area - shared)
 
 
 def _padded_shape(pixels: Pixels) -> tuple[int, int]:

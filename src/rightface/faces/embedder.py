@@ -1,4 +1,4 @@
-"""Makes templates: dlib's 29-layer face network (King 2017), run by ONNX Runtime.
+"""Makes templates: dlib's 29-layer face network (King 2017), run by ONNX Runtime in 8 bits.
 
 Never knows how a face was found, law or storage.
 """
@@ -46,7 +46,7 @@ class Embedder:
         return made
 
     def describe(self, chips: Pixels, *, permit: Permit) -> Templates:
-        """dlib's own descriptors of (n, 150, 150, 3) chips: (n, 128), not of unit length.
+        """The network's descriptors of (n, 150, 150, 3) chips: (n, 128), not of unit length.
 
         Raises:
             PermitError: `permit` does not cover TEMPLATE.

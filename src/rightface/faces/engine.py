@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rightface.faces import align, quality
+from rightface.faces import align, quality, ranges
 from rightface.faces.detector import Detection, Detector
 from rightface.faces.embedder import Embedder
 from rightface.faces.face import Face, Template
@@ -90,15 +90,18 @@ class Engine:
 
 def _build_detector(data: bytes) -> bytes:
     from rightface.faces.graph import detector_graph  # noqa: PLC0415  # imports onnx: 0.3 s
+    from rightface.faces.quantised import quantised  # noqa: PLC0415
 
-    return detector_graph(data)
+    return quantised(detector_graph(data), ranges.shipped(ranges.DETECTOR))
 
 
 def _build_face_network(data: bytes) -> bytes:
     from rightface.faces.dat import read_network  # noqa: PLC0415
     from rightface.faces.graph import face_network_graph  # noqa: PLC0415  # imports onnx: 0.3 s
+    from rightface.faces.quantised import quantised  # noqa: PLC0415
 
-    return face_network_graph(read_network(data))
+    network = face_network_graph(read_network(data))
+    return quantised(network, ranges.shipped(ranges.FACE_NETWORK))
 
 
 def _face(detection: Detection, chip: Pixels, template: Template | None, permit: Permit) -> Face:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rightface.errors import WeightsError
-from rightface.faces import align, detector
+from rightface.faces import align, detector, ranges
 from rightface.faces.calibration import FILE, RAW_FILE, Calibration
 from rightface.faces.embedder import DIMENSION
 from rightface.faces.face import Template, Templates
@@ -50,10 +50,11 @@ DLIB_FACE_NETWORK = WeightsFile(
 
 INPUT_CONTRACT = (
     f"RGB, upright; faces from {detector.SCORE} confidence on; five landmarks, found anew in a "
-    f"patch of {detector.PATCH_SIDE} pixels with the face {detector.FACE_SIDE} wide, brought by a "
-    f"similarity transform to {align.CHIP_LANDMARKS.tolist()} in {align.CHIP_SIDE} × "
-    f"{align.CHIP_SIDE} pixels, bilinear; descriptors of the chip and of its mirror image "
-    "averaged; unit length"
+    f"patch of {detector.PATCH_SIDE} pixels with the face {detector.FACE_SIDE} wide and in its "
+    "mirror image, averaged, brought by a similarity transform to "
+    f"{align.CHIP_LANDMARKS.tolist()} in {align.CHIP_SIDE} × {align.CHIP_SIDE} pixels, bilinear; "
+    "descriptors of the chip and of its mirror image averaged; unit length; both networks in "
+    f"8 bits by the ranges {ranges.SHA256}"
 )
 """What a template is made of, in words; part of the digest."""
 
@@ -154,7 +155,7 @@ def _digest(
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
-PACK_ID = "centerface-dlib-r29-1"
+PACK_ID = "centerface-dlib-r29-2"
 RAW, EQUALISED = "raw", "equalised"
 COMPARISONS = (EQUALISED, RAW)
 """What the setting `comparison` may be."""
