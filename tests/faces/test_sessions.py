@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib
+import platform
 import sys
 import threading
 import time
@@ -150,3 +151,34 @@ def test_no_more_inferences_run_at_once_than_the_threads_can_serve(
     with ThreadPoolExecutor(12) as pool:
         list(pool.map(lambda _: opened.run([], {}), range(24)))
     assert most == at_once
+
+
+@pytest.mark.parametrize(
+    ("machine", "flags", "exact"),
+    [
+        ("aarch64", "", True),
+        ("x86_64", "flags : fpu avx2 avx512_vnni", True),
+        ("x86_64", "flags : fpu avx2 avx_vnni", True),
+        ("x86_64", "flags : fpu avx2", False),
+        ("x86_64", None, False),
+    ],
+)
+def test_only_a_processor_without_vnni_takes_the_slower_way(
+    machine: str,
+    flags: str | None,
+    exact: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    told = tmp_path / "cpuinfo"
+    if flags is not None:
+        told.write_text(flags, "utf-8")
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(sessions, "CPU", told)
+    session = sessions.opened(detector_graph(CENTERFACE.read()), threads=1)
+    entries = session.get_session_options()
+    if exact:
+        with pytest.raises(RuntimeError):
+            entries.get_session_config_entry("session.x64quantprecision")
+    else:
+        assert entries.get_session_config_entry("session.x64quantprecision") == "1"
