@@ -15,8 +15,9 @@ from PIL import Image
 
 from rightface.errors import PermitError, WeightsError
 from rightface.faces import detector as detector_module
-from rightface.faces.detector import MAPS, Detector
+from rightface.faces.detector import MAPS, Detection, Detector
 from rightface.faces.engine import Engine
+from rightface.faces.face import Box
 from rightface.faces.graph import detector_graph
 from rightface.faces.image import Pixels, decode
 from rightface.faces.packs import CENTERFACE
@@ -165,6 +166,46 @@ def test_images_together_give_what_they_give_alone(
             for face, same in zip(one, other, strict=True):
                 assert face.landmarks == pytest.approx(same.landmarks, abs=0.05)
                 assert face.score == pytest.approx(same.score, abs=1e-4)
+
+
+def test_a_face_that_fills_the_image_is_found_among_all(
+    engine: Engine, astronaut: Pixels, permitted: Permitted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looked for at 2,000 pixels, where a face of 1,500 is beyond the network."""
+    close = resized(astronaut[60:190, 155:285], 2000 / 130)
+    detector = Detector(engine.detector._model, side=2000)
+    with permitted("detect") as permit:
+        [[face]] = detector.detect([close], permit=permit)
+        monkeypatch.setattr(detector_module, "_worth", lambda image, coarse: False)
+        [without] = detector.detect([close], permit=permit)
+    assert face.box.width > 1000
+    assert face.confirmed
+    assert not any(other.box.width > 1000 for other in without)
+
+
+def test_what_a_coarse_look_alone_sees_must_be_seen_again(
+    detector: Detector, blank: Pixels, permitted: Permitted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ghost = Detection(
+        box=Box(100, 100, 80, 90), score=0.9, landmarks=np.full((5, 2), 140, np.float32)
+    )
+    monkeypatch.setattr(detector, "_only_seen_coarsely", lambda *_: [[ghost]])
+    with permitted("detect") as permit:
+        assert detector.detect([blank], permit=permit) == [[]]
+
+
+def test_landmarks_are_the_mean_of_a_patch_and_its_mirror_image() -> None:
+    seen = np.array([[30, 40], [66, 41], [48, 55], [35, 70], [62, 71]], np.float32)
+    mirrored = np.array([[32, 43], [66, 40], [50, 57], [36, 73], [61, 72]], np.float32)
+    one, other = (
+        Detection(box=Box(16, 16, 64, 64), score=0.9, landmarks=points)
+        for points in (seen, mirrored)
+    )
+    agreed = detector_module._agreed(one, other)
+    assert agreed is not None
+    assert agreed.landmarks.tolist() == [[30, 40], [65, 42], [47, 56], [35, 71], [61, 72]]
+    assert detector_module._agreed(one, None) is one
+    assert detector_module._agreed(None, other) is None
 
 
 @pytest.mark.faces

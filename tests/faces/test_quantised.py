@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 
 from rightface.errors import WeightsError
-from rightface.faces import ranges
+from rightface.faces import ranges, sessions
 from rightface.faces.detector import MAPS, MULTIPLE
+from rightface.faces.engine import Engine
 from rightface.faces.graph import detector_graph
-from rightface.faces.packs import CENTERFACE
+from rightface.faces.packs import CENTERFACE, load_pack
 from rightface.faces.quantised import activations, quantised
 from rightface.faces.sessions import opened
 
@@ -61,3 +64,21 @@ def test_the_file_says_what_it_was_taken_from() -> None:
     told = json.loads((files("rightface.faces") / ranges.FILE).read_text("utf-8"))
     assert set(told["photographs"]) == {"congress", "lfw", "london", "utkface"}
     assert all(count > 0 for count in told["photographs"].values())
+
+
+def test_the_networks_are_those_that_were_measured() -> None:
+    """With the pinned ONNX Runtime; with another the engine says so in its log."""
+    assert set(ranges.GRAPHS) == {ranges.DETECTOR, ranges.FACE_NETWORK}
+    made = quantised(detector_graph(CENTERFACE.read()), ranges.shipped(ranges.DETECTOR))
+    assert hashlib.sha256(made).hexdigest() == ranges.GRAPHS[ranges.DETECTOR]
+
+
+def test_another_network_than_the_measured_one_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    Engine(load_pack(), cache=tmp_path / "one", threads=3, detector_side=64)
+    assert "otherwise" not in caplog.text
+    monkeypatch.setattr(ranges, "GRAPHS", dict.fromkeys(ranges.GRAPHS, "0" * 64))
+    monkeypatch.setattr(sessions, "GRAPH_VERSION", "another")
+    Engine(load_pack(), cache=tmp_path / "other", threads=3, detector_side=64)
+    assert caplog.text.count("otherwise") == len(ranges.GRAPHS)

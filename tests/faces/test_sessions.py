@@ -182,3 +182,17 @@ def test_only_a_processor_without_vnni_takes_the_slower_way(
             entries.get_session_config_entry("session.x64quantprecision")
     else:
         assert entries.get_session_config_entry("session.x64quantprecision") == "1"
+
+
+def test_a_graph_of_another_recipe_is_built_anew(tmp_path: Path) -> None:
+    """Of this process and of its cache alike."""
+    built = []
+
+    def build(data: bytes) -> bytes:
+        built.append(len(data))
+        return detector_graph(data)
+
+    for recipe in ("ranges a", "ranges b", "ranges a"):
+        sessions.model(CENTERFACE, build, cache=tmp_path, threads=1, recipe=recipe)
+    assert len(built) == 2
+    assert len(list(tmp_path.iterdir())) == 2

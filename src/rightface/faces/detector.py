@@ -100,8 +100,13 @@ class Detector:
             return self._largest(images, permit)
         scaled = [_scaled(image, self._side) for image in images]
         found = self._look(scaled, max_faces)
-        self._add_the_largest(scaled, found, max_faces)
-        return self._look_again(images, found, permit)
+        missed = self._only_seen_coarsely(scaled, found, max_faces)
+        seen = self._look_again(images, found, permit)
+        large = self._look_again(images, missed, permit)
+        return [
+            _largest_first([*faces, *(face for face in more if face.confirmed)])[:max_faces]
+            for faces, more in zip(seen, large, strict=True)
+        ]
 
     def _largest(self, images: Sequence[Pixels], permit: Permit) -> list[list[Detection]]:
         """The largest face of each image: what a coarse look sees large, a finer one need not.
@@ -128,16 +133,19 @@ class Detector:
                     found[place] = faces
         return [found[place] for place in range(len(images))]
 
-    def _add_the_largest(
-        self, scaled: Sequence[_Scaled], found: list[list[Detection]], max_faces: int
-    ) -> None:
-        """Adds what fills so much of the image that only a coarse look sees it."""
+    def _only_seen_coarsely(
+        self, scaled: Sequence[_Scaled], found: Sequence[list[Detection]], max_faces: int
+    ) -> list[list[Detection]]:
+        """What fills so much of the image that a coarse look alone sees it."""
         worth = [place for place, image in enumerate(scaled) if _worth(image, COARSE)]
         seen = self._look([_shrunk(scaled[place], COARSE) for place in worth], max_faces)
+        missed: list[list[Detection]] = [[] for _ in scaled]
         for place, faces in zip(worth, seen, strict=True):
             known = found[place]
-            new = [face for face in faces if all(_apart(face.box, one.box) for one in known)]
-            found[place] = sorted([*known, *new], key=lambda face: -face.box.area)[:max_faces]
+            missed[place] = [
+                face for face in faces if all(_apart(face.box, one.box) for one in known)
+            ]
+        return missed
 
     def _look(self, scaled: Sequence[_Scaled], max_faces: int) -> list[list[Detection]]:
         """All faces of each image, those of equal size together."""
@@ -187,7 +195,7 @@ class Detector:
             [_confirmed(face, *next(better), limits=image.shape[1::-1]) for face in faces]
             for image, faces in zip(images, found, strict=True)
         ]
-        return [sorted(faces, key=lambda face: -face.box.area) for faces in again]
+        return [_largest_first(faces) for faces in again]
 
     def _infer(self, batch: Pixels) -> list[Numbers]:
         return self._model.run(MAPS, {"images": batch})
@@ -293,6 +301,10 @@ def _worth(image: _Scaled, coarse: int) -> bool:
 def _large(image: _Scaled, faces: list[Detection]) -> bool:
     """The largest face takes LARGE pixels of the image as the network got it."""
     return bool(faces) and math.sqrt(faces[0].box.area * image.x * image.y) >= LARGE
+
+
+def _largest_first(faces: list[Detection]) -> list[Detection]:
+    return sorted(faces, key=lambda face: -face.box.area)
 
 
 def _apart(one: Box, other: Box) -> bool:

@@ -52,36 +52,45 @@ class Model:
         return made
 
 
-_models: dict[tuple[str, int], Model] = {}
+_models: dict[tuple[str, str, int], Model] = {}
 _turns: dict[int, threading.BoundedSemaphore] = {}
 _lock = threading.Lock()
 
 
 def model(
-    weights: WeightsFile, build: Callable[[bytes], bytes], *, cache: Path, threads: int
+    weights: WeightsFile,
+    build: Callable[[bytes], bytes],
+    *,
+    cache: Path,
+    threads: int,
+    recipe: str = "",
 ) -> Model:
     """This process' model of `weights`, whose graph `build` makes from the file's bytes.
 
     Args:
         cache: a directory for converted graphs; it need not exist, and may not be writable.
         threads: how many threads one inference uses.
+        recipe: what the graph follows from beside the weights; a graph of another is built anew.
 
     Raises:
         WeightsError: the weights are missing or not the ones that were measured.
     """
-    key = (weights.sha256, threads)
+    made_by = hashlib.sha256(f"{GRAPH_VERSION} {ort.__version__} {recipe}".encode()).hexdigest()
+    key = (weights.sha256, made_by, threads)
     with _lock:
         if key not in _models:
             at_once = max(1, threads // THREADS_OF_ONE)
             turn = _turns.setdefault(threads, threading.BoundedSemaphore(at_once))
             _models[key] = Model(
-                opened(_cached_graph(weights, build, cache), threads=threads), turn
+                opened(_cached_graph(weights, build, cache, made_by), threads=threads), turn
             )
         return _models[key]
 
 
-def _cached_graph(weights: WeightsFile, build: Callable[[bytes], bytes], cache: Path) -> bytes:
-    path = cache / f"{weights.sha256[:32]}-{GRAPH_VERSION}.onnx"
+def _cached_graph(
+    weights: WeightsFile, build: Callable[[bytes], bytes], cache: Path, made_by: str
+) -> bytes:
+    path = cache / f"{weights.sha256[:32]}-{made_by[:16]}.onnx"
     cached = _read_checked(path)
     if cached is not None:
         return cached
