@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import io
+import socketserver
+import tracemalloc
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
 import pytest
-from botocore.exceptions import ClientError, ConnectTimeoutError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError
+from PIL import Image
 
 from instance import TemporaryInstance, temporary_instance
 from rightface.api.app import create_app
 from rightface.api.server import running
-from rightface.assay.errors import AssayError
+from rightface.assay.errors import AssayError, ManifestError
 from rightface.assay.manifest import Manifest, read_manifest
 from rightface.assay.through_api import (
     Answers,
@@ -27,6 +35,7 @@ from rightface.assay.through_api import (
     require_leave,
 )
 from rightface.errors import PermitError, SettingsError
+from rightface.faces.image import decode
 from rightface.permit import Permit
 from tests.portraits import eileen_collins, grace_hopper, nobody, small
 
@@ -45,12 +54,22 @@ def permitted(room: TemporaryInstance) -> Permitted:
     return lambda: room.permitted("measure-accuracy")
 
 
+def shade(number: int) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (2, 2), (number, number, number)).save(out, "PNG")
+    return out.getvalue()
+
+
+def number_of(content: bytes) -> int:
+    return int(decode(content)[0, 0, 0])
+
+
 def stated(folder: Path, *subjects: str, pairs: str = "") -> Manifest:
-    """A manifest of so many images; the content of each is its number."""
+    """A manifest of so many images; the brightness of each is its number."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = [f"{number}.jpg,{who}" for number, who in enumerate(subjects)]
     for number, _ in enumerate(subjects):
-        (folder / f"{number}.jpg").write_bytes(b"%d" % number)
+        (folder / f"{number}.jpg").write_bytes(shade(number))
     (folder / "manifest.csv").write_text("\n".join(["image,subject", *rows]) + "\n")
     if pairs:
         (folder / "pairs.csv").write_text("image_a,image_b,same\n" + pairs)
@@ -66,7 +85,7 @@ class Alphabetical:
 
     def compare_faces(self, **told: Any) -> dict[str, Any]:
         assert told["SimilarityThreshold"] == 0.0
-        one, other = (int(told[side]["Bytes"]) for side in ("SourceImage", "TargetImage"))
+        one, other = (number_of(told[side]["Bytes"]) for side in ("SourceImage", "TargetImage"))
         if not self._left:
             raise ConnectTimeoutError(endpoint_url="…")
         self._left -= 1
@@ -203,6 +222,97 @@ def test_nothing_is_sent_without_a_permit(tmp_path: Path, room: TemporaryInstanc
     with pytest.raises(PermitError):
         asked(service, manifest, plan, tmp_path, lambda: room.permitted("manage-gallery"))
     assert not service.asked
+
+
+def test_a_file_that_is_no_photograph_is_never_sent(tmp_path: Path, permitted: Permitted) -> None:
+    folder = tmp_path / "set"
+    stated(folder, *"aabb")
+    (folder / "3.jpg").write_bytes(b"aws_secret_access_key = made-up")
+    manifest = read_manifest(folder / "manifest.csv")
+    plan = plan_pairs(manifest, genuine=0, impostor=100)
+    service = Alphabetical()
+    found = asked(service, manifest, plan, tmp_path, permitted)
+    assert {place for pair in service.asked for place in pair} == {0, 1, 2}
+    assert found.failed.tolist() == [False, False, False, True]
+
+
+def test_no_photograph_from_outside_the_folder_is_sent(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    stated(folder, *"aab")
+    private = tmp_path / "private.jpg"
+    private.write_bytes(shade(9))
+    table = folder / "manifest.csv"
+    for named in (str(private), "link.jpg"):
+        table.write_text(f"image,subject\n0.jpg,a\n1.jpg,a\n{named},b\n")
+        if named == "link.jpg":
+            (folder / named).symlink_to(private)
+        with pytest.raises(ManifestError, match="row 3 leads out") as told:
+            plan_pairs(read_manifest(table), genuine=0, impostor=5)
+        assert "private" not in str(told.value)
+        # Somebody who names the folder above has said that all of it may be sent.
+    table.write_text(f"image,subject\nset/0.jpg,a\nset/1.jpg,a\n{private},b\n")
+    assert len(plan_pairs(read_manifest(table, images_root=tmp_path), genuine=0, impostor=5)) == 3
+
+
+def test_to_this_machine_no_proxy_is_used(
+    tmp_path: Path, permitted: Permitted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    got: list[bytes] = []
+
+    class Proxy(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            got.append(self.request.recv(1 << 16))
+
+    keys = {"AWS_ACCESS_KEY_ID": "made-up", "AWS_SECRET_ACCESS_KEY": "made-up"}
+    with socketserver.TCPServer(("127.0.0.1", 0), Proxy) as proxy:
+        Thread(target=proxy.serve_forever, daemon=True).start()
+        through = f"http://127.0.0.1:{proxy.server_address[1]}"
+        for name, value in (keys | {"HTTP_PROXY": through, "http_proxy": through}).items():
+            monkeypatch.setenv(name, value)
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        told = {"SourceImage": {"Bytes": b"1"}, "TargetImage": {"Bytes": b"2"}}
+        for endpoint, reached in (("http://127.0.0.1:9", False), ("http://faces.invalid", True)):
+            with pytest.raises(BotoCoreError):
+                client_of(endpoint, region="us-east-1").compare_faces(**told)
+            assert bool(got) is reached
+        proxy.shutdown()
+
+
+def test_pairs_that_are_not_drawn_take_no_memory(tmp_path: Path) -> None:
+    manifest = stated(tmp_path, *"aab")
+    people = np.zeros(8000, np.int32)
+    people[-1] = 1
+    large = replace(
+        manifest,
+        subjects=people,
+        images=["0.jpg"] * len(people),
+        numbers=np.arange(len(people)),
+    )
+    tracemalloc.start()
+    try:
+        plan = plan_pairs(large, genuine=1000, impostor=3000)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 20e6  # all 32 million pairs take a quarter of a gigabyte
+    assert plan.same.sum() == 1000
+    pairs = {*zip(plan.a.tolist(), plan.b.tolist(), strict=True)}
+    assert len(pairs) == len(plan) == 4000
+    assert np.array_equal(people[plan.a] == people[plan.b], plan.same)
+
+
+def test_every_pair_is_drawn_as_often(tmp_path: Path) -> None:
+    manifest = stated(tmp_path, *"abacab")  # 4 genuine pairs, 11 others
+    times: Counter[tuple[int, int]] = Counter()
+    for seed in range(2000):
+        plan = plan_pairs(manifest, genuine=2, impostor=5, seed=seed)
+        times.update(zip(plan.a.tolist(), plan.b.tolist(), strict=True))
+    same = {(0, 2), (0, 4), (2, 4), (1, 5)}
+    assert set(times) == set(combinations(range(6), 2))
+    for pair, count in times.items():
+        share = 2 / 4 if pair in same else 5 / 11
+        assert abs(count / 2000 - share) < 0.05  # 4.5 standard deviations
 
 
 @pytest.mark.parametrize(

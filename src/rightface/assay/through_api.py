@@ -9,7 +9,8 @@
        say in which of both photographs it found no face.)
 
 The service chooses the face: the largest of the one, each of the other, the best counts.
-Photographs leave this machine: whoever calls has said so (`require_leave`). Records hold numbers of
+Photographs leave this machine: whoever calls has said so (`require_leave`). Nothing else does: a
+file is sent if it lies in the images' folder and decodes as a photograph. Records hold numbers of
 pairs and scores, never a name or an image.
 """
 
@@ -20,7 +21,7 @@ import ipaddress
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -34,10 +35,12 @@ from numpy.typing import NDArray
 
 from rightface.assay.acquire import Progress
 from rightface.assay.cohorts import UNKNOWN
-from rightface.assay.errors import AssayError
+from rightface.assay.errors import AssayError, ManifestError
+from rightface.assay.exclusions import named
 from rightface.assay.manifest import Manifest
 from rightface.assay.permits import Permitted, Renewed
-from rightface.errors import SettingsError, StorageError
+from rightface.errors import ImageError, SettingsError, StorageError
+from rightface.faces.image import decode
 from rightface.permit import Permit, Touch, require
 
 TIMEOUT = 5
@@ -95,15 +98,14 @@ def plan_pairs(manifest: Manifest, *, genuine: int, impostor: int, seed: int = 0
 
     Raises:
         AssayError: there are no genuine pairs, or no impostor pairs.
+        ManifestError: an image of the pairs lies outside the images' folder.
     """
     if manifest.pairs is not None:
         pairs = manifest.pairs
         a, b, same = pairs.a, pairs.b, pairs.same
     else:
         rng = np.random.default_rng(seed)
-        known = np.array(list(_of_one_person(manifest.subjects)), np.int32).reshape(-1, 2)
-        if genuine and len(known) > genuine:
-            known = known[np.sort(rng.choice(len(known), genuine, replace=False))]
+        known = _genuine(manifest.subjects, genuine, rng)
         others = _impostor(manifest.subjects, impostor, rng)
         a, b = np.concatenate([known, others]).T
         same = np.arange(len(a)) < len(known)
@@ -113,12 +115,31 @@ def plan_pairs(manifest: Manifest, *, genuine: int, impostor: int, seed: int = 0
             why="Error rates need both kinds.",
             mend="State who is who: at least one person with two images, and two people.",
         )
+    _require_inside(manifest, np.unique([a, b]))
     told = hashlib.sha256()
     for array in (a, b, same):
         told.update(np.ascontiguousarray(array).tobytes())
     for place in np.unique([a, b]):
         told.update(b"\0" + os.fsencode(manifest.images[place]))
     return Plan(a.astype(np.int32), b.astype(np.int32), same, told.hexdigest())
+
+
+def _require_inside(manifest: Manifest, places: NDArray[np.integer]) -> None:
+    """Links are followed first: what counts is the file that would be sent."""
+    root = manifest.root.resolve()
+    outside = [
+        place
+        for place in places.tolist()
+        if not manifest.path(place).resolve().is_relative_to(root)
+    ]
+    if outside:
+        raise ManifestError(
+            f"The path in {named(manifest.numbers[outside].tolist())} leads out of the images' "
+            "folder; nothing was sent.",
+            why="A manifest that came from elsewhere could have any photograph of this machine "
+            "sent to the service.",
+            mend="Give the folder that holds all of them as --images-root.",
+        )
 
 
 def cost_of(plan: Plan, *, price: float) -> float:
@@ -155,6 +176,9 @@ def require_leave(endpoint: str, *, given: bool) -> None:
 def client_of(endpoint: str, *, region: str) -> Service:
     """A client of the service there; credentials come from where botocore finds them.
 
+    To this very machine no proxy is used: it could be another, and nobody has said that photographs
+    may go there.
+
     Raises:
         SettingsError: the endpoint is no URL, or there are no credentials.
     """
@@ -173,6 +197,7 @@ def client_of(endpoint: str, *, region: str) -> Service:
                 retries={"mode": "standard", "max_attempts": ATTEMPTS},
                 connect_timeout=TIMEOUT,
                 read_timeout=TIMEOUT * 6,
+                proxies={} if is_loopback(endpoint) else None,
             ),
         )
     except (BotoCoreError, ValueError) as error:
@@ -240,9 +265,11 @@ def _asked(service: Service, manifest: Manifest, plan: Plan, place: int, *, perm
     images = []
     for side, at in (("a", int(plan.a[place])), ("b", int(plan.b[place]))):
         try:
-            images.append(manifest.path(at).read_bytes())
-        except OSError:
+            data = manifest.path(at).read_bytes()
+            decode(data)
+        except (OSError, ImageError):
             return side
+        images.append(data)
     try:
         answer = service.compare_faces(
             SourceImage={"Bytes": images[0]},
@@ -368,32 +395,45 @@ def _answers(plan: Plan, known: dict[int, Said], images: int, sent: int, seconds
     return Answers(scores=scores, failed=failed, sent=sent, seconds=seconds)
 
 
-def _of_one_person(subjects: NDArray[np.int32]) -> Iterator[tuple[int, int]]:
-    order = np.argsort(subjects, kind="stable")
-    known = order[subjects[order] != UNKNOWN]
-    cuts = np.flatnonzero(np.diff(subjects[known])) + 1
-    for rows in np.split(known, cuts):
-        for place, one in enumerate(rows):
-            for other in rows[place + 1 :]:
-                yield int(one), int(other)
+def _genuine(subjects: NDArray[np.int32], most: int, rng: np.random.Generator) -> NDArray[np.int32]:
+    """(k, 2): at most so many pairs of one known person, each once; 0: all of them."""
+    order, start = _by_person(subjects)
+    place = np.arange(len(order))
+    return _drawn(order, start, place - start, most or None, rng)
 
 
 def _impostor(
     subjects: NDArray[np.int32], wanted: int, rng: np.random.Generator
 ) -> NDArray[np.int32]:
     """(k, 2): so many pairs of two known people, each once; all of them if there are fewer."""
-    known = np.flatnonzero(subjects != UNKNOWN).astype(np.int32)
-    sizes = np.bincount(subjects[known]) if len(known) else np.zeros(0, np.int64)
-    possible = (len(known) ** 2 - int((sizes**2).sum())) // 2
-    found: dict[tuple[int, int], None] = {}
-    while len(found) < min(wanted, possible):
-        if possible < 4 * wanted:  # nearly all: drawing would rarely find the last ones
-            one, other = np.triu_indices(len(known), 1)
-            differ = subjects[known[one]] != subjects[known[other]]
-            every = np.stack([known[one[differ]], known[other[differ]]], 1)
-            chosen = np.sort(rng.choice(len(every), min(wanted, possible), replace=False))
-            return every[chosen]
-        for a, b in rng.choice(known, (2 * wanted, 2)).tolist():
-            if subjects[a] != subjects[b] and len(found) < wanted:
-                found[min(a, b), max(a, b)] = None
-    return np.array(list(found), np.int32).reshape(-1, 2)
+    order, start = _by_person(subjects)
+    return _drawn(order, np.zeros_like(start), start, wanted, rng)
+
+
+def _by_person(subjects: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The known images, person by person; for each the place where its person's begin."""
+    order = np.argsort(subjects, kind="stable")
+    order = order[subjects[order] != UNKNOWN]
+    return order, np.searchsorted(subjects[order], subjects[order])
+
+
+def _drawn(
+    order: NDArray[np.int64],
+    first: NDArray[np.int64],
+    count: NDArray[np.int64],
+    most: int | None,
+    rng: np.random.Generator,
+) -> NDArray[np.int32]:
+    """(k, 2): pairs drawn by their number, so that those that are not drawn take no memory.
+
+    Image `order[i]` makes a pair with each of the `count[i]` images from `order[first[i]]` on.
+    """
+    ends = np.cumsum(count)
+    possible = int(ends[-1]) if len(ends) else 0
+    if most is None or most >= possible:
+        numbers = np.arange(possible)
+    else:
+        numbers = np.sort(rng.choice(possible, most, replace=False))
+    one = np.searchsorted(ends, numbers, side="right")
+    other = first[one] + numbers - (ends[one] - count[one])
+    return np.sort(np.stack([order[one], order[other]], 1), axis=1).astype(np.int32)

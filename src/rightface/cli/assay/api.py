@@ -47,6 +47,10 @@ def api(
     pairs: Annotated[
         Path | None, typer.Option(help="Ask about these pairs: image_a, image_b, same.")
     ] = None,
+    images_root: Annotated[
+        Path | None,
+        typer.Option(help="The images' folder; the manifest's. Nothing outside is sent."),
+    ] = None,
     genuine: Annotated[
         int, typer.Option(help="At most so many genuine pairs; 0: all.", min=0)
     ] = 1000,
@@ -87,7 +91,9 @@ def api(
             raise SettingsError("--per-second must be above zero.")
         asked_for, crossed = targets(fmr), crosses(cross)
         require_leave(endpoint, given=yes_send_images)
-        read = read_manifest(manifest, pairs=pairs, cohort_columns=cohort or None)
+        read = read_manifest(
+            manifest, pairs=pairs, images_root=images_root, cohort_columns=cohort or None
+        )
         # What the document could not be made of is said before a request is paid for.
         cells_of(partitions_of(read.columns, crossed), len(read))
         plan = plan_pairs(read, genuine=genuine, impostor=impostors, seed=seed)
