@@ -190,6 +190,22 @@ def test_the_worst_of_equal_groups_reads_high_and_it_is_told_by_how_much() -> No
     assert all(one.chance is None for one in alone)
 
 
+@pytest.mark.parametrize("rates", ["fmr", "fnmr"])
+def test_what_chance_makes_of_two_groups_is_one_story(rates: str) -> None:
+    made = told(of([1, 4], [150, 2_000]), of([0, 2], [40, 3_000]))
+    ratio, uneven = find(made, "worst-over-best", rates).chance, find(made, "gini", rates).chance
+    assert ratio is not None
+    assert uneven == pytest.approx((ratio - 1) / (ratio + 1), rel=1e-3)
+
+
+def test_what_is_not_defined_comes_to_nothing_by_chance() -> None:
+    made = told(of([0, 0], [10**4, 10**6]), of([10, 10], 1000))
+    for one in made:
+        if one.value.value is None:
+            assert one.chance is None
+    assert find(made, "gini").chance == 0
+
+
 def test_unequal_groups_do_not_reach_equality() -> None:
     made = told(of([20, 100, 1000], 10**6), of([50, 200, 400], 1000))
     for measure in ("worst-over-best", "max-over-geometric-mean"):

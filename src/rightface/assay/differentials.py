@@ -43,7 +43,7 @@ from rightface.assay.result import Differential, Measure, Value
 ALPHA = 0.5
 """How much false matches weigh in measures of both errors; the papers' own choice in examples."""
 HALF_AN_ERROR = 0.5
-"""What an equal group without an error counts as, where a ratio needs one (Haldane)."""
+"""What a drawn group without an error counts as: a ratio needs one (Haldane)."""
 DRAWN = 1000
 """How often equal groups are drawn, to say what chance makes of them."""
 
@@ -194,7 +194,7 @@ def differentials(
     Ratios take the upper end of Wilson's interval for a group without an error, though no more than
     the lowest rate of the others: the figure is then "at least", has no upper end, and its note
     says so. `chance` is the median of what equal groups would come to: the worst of noisy rates is
-    higher than the truth.
+    higher than the truth. A ratio that is not defined has none.
 
     Raises:
         AssayError: the groups of both are not the same.
@@ -267,8 +267,9 @@ def _value(formula: _Formula, sides: list[GroupRates]) -> Value:
 def _chance(formula: _Formula, sides: list[GroupRates]) -> float | None:
     if not formula.equal or len(sides[0].names) < 2:
         return None
-    drawn = formula.figure(*(_equal(side, ratio=formula.ratio) for side in sides))
-    return float(np.median(drawn))
+    if formula.ratio and any(not side.errors.any() for side in sides):
+        return None
+    return float(np.median(formula.figure(*(_equal(side) for side in sides))))
 
 
 def _rates(side: GroupRates, *, ratio: bool) -> Floats:
@@ -281,9 +282,16 @@ def _rates(side: GroupRates, *, ratio: bool) -> Floats:
     return np.where(none, np.minimum(bounds, rates[~none].min()), rates)
 
 
-def _equal(side: GroupRates, *, ratio: bool) -> Floats:
-    """(DRAWN, G): rates of groups of these sizes that all have the same true one, by chance."""
+def _equal(side: GroupRates) -> Floats:
+    """(DRAWN, G): rates of groups of these sizes that all have the same true one, by chance.
+
+    The same for every measure, so that what one comes to by chance follows from the other. Draws
+    without any error are passed over: nothing is told of inequality where none was seen.
+    """
     trials = np.maximum(effective(side.errors, side.trials, side.deviations), 1).astype(np.int64)
     common = side.errors.sum() / side.trials.sum()
     drawn = np.random.default_rng(0).binomial(trials, common, (DRAWN, len(trials))) / trials
-    return np.maximum(drawn, HALF_AN_ERROR / trials) if ratio else drawn
+    drawn = drawn[drawn.any(axis=1)]
+    if not len(drawn):
+        return np.full((DRAWN, len(trials)), common)
+    return np.maximum(np.resize(drawn, (DRAWN, len(trials))), HALF_AN_ERROR / trials)

@@ -22,7 +22,7 @@ from rightface.assay.cohorts import Codes, Column
 from rightface.assay.comparisons import Comparisons, GenuineScores
 from rightface.assay.counts import bins_between
 from rightface.assay.errors import AssayError
-from rightface.assay.groups import Judge
+from rightface.assay.groups import Images, Judge
 from rightface.assay.intervals import rate
 from rightface.assay.label_checks import SWAPPED
 from rightface.assay.leads import LOWEST, Leads
@@ -146,7 +146,10 @@ def assay_of_answers(
         verification=_in_scores(judge.verification(thresholds, fmr), steps),
         partitions=tuple(
             _in_scores(
-                judge.partition(place, thresholds, images=column, failed=answers.failed), steps
+                judge.partition(
+                    place, thresholds, images=Images(column, manifest.subjects, answers.failed)
+                ),
+                steps,
             )
             for place, column in enumerate(images)
         ),

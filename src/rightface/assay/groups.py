@@ -41,6 +41,25 @@ MOST_DRAWN = 400_000
 _BOOTSTRAP_BYTES = 200_000_000
 
 
+@dataclass(frozen=True)
+class Images:
+    """All images of a data set by one partition, those without a face too."""
+
+    column: Column
+    subjects: NDArray[np.int32]
+    """(n,); UNKNOWN where it is not said."""
+    failed: NDArray[np.bool_]
+    """(n,): which gave no face."""
+
+    @cached_property
+    def people(self) -> Sequence[int | None]:
+        """Of each group; None where nobody says who anybody is."""
+        count = len(self.column.values)
+        if (self.subjects == UNKNOWN).all():
+            return [None] * count
+        return _people_of(self.subjects, self.column.codes, count)
+
+
 @dataclass
 class Judge:
     """Works out rates at thresholds for one set of comparisons."""
@@ -130,31 +149,29 @@ class Judge:
         place: int,
         thresholds: Sequence[Threshold],
         *,
-        images: Column | None = None,
-        failed: NDArray[np.bool_] | None = None,
+        images: Images | None = None,
     ) -> Partition:
         """The partition at `place` of the cells, in the document's form.
 
         Args:
             place: which of `cells.partitions`.
             thresholds: set on everybody.
-            images: the same partition of all images, those without a face included; None where
-                only scores were given: comparisons stand for images then.
-            failed: (all images,): which gave no face.
+            images: all images, in the same partition; None where only scores were given:
+                comparisons stand for images then.
         """
         column = self.cells.partitions[place]
         count = len(column.values)
         split = _Split(self, column, self.cells.groups_of[place])
         people = self._people(column.codes, count)
         groups = tuple(
-            self._group(split, group, thresholds, images, failed, people[group])
+            self._group(split, group, thresholds, images, people[group])
             for group in range(count)
         )
         self._suspect(column, groups)
         return Partition(
             columns=column.names,
             groups=groups,
-            unlabelled=split.unlabelled if images is None else images.unlabelled,
+            unlabelled=split.unlabelled if images is None else images.column.unlabelled,
             cross=tuple(_matrix(column, split, each, people) for each in thresholds),
             differentials=tuple(
                 one
@@ -185,22 +202,20 @@ class Judge:
         split: _Split,
         group: int,
         thresholds: Sequence[Threshold],
-        images: Column | None,
-        failed: NDArray[np.bool_] | None,
+        images: Images | None,
         people: int | None,
     ) -> Group:
         genuine = split.genuine_scores(group)
         counts = Counts(self.comparisons.axis, split.counts[group, group])
-        told, failures = len(genuine) + counts.total, None
+        told, subjects, failures = len(genuine) + counts.total, None, None
         if images is not None:
-            inside = images.codes == group
-            told = int(inside.sum())
-            failures = None if failed is None else rate(int(failed[inside].sum()), told)
-        known = self.subjects is not None and (self.subjects != UNKNOWN).any()
+            inside = images.column.codes == group
+            told, subjects = int(inside.sum()), images.people[group]
+            failures = rate(int(images.failed[inside].sum()), told)
         return Group(
             name=split.column.values[group],
             labels=split.column.labels(group),
-            subjects=people if known else None,
+            subjects=subjects,
             images=told,
             failures=failures,
             genuine=len(genuine),
@@ -238,14 +253,10 @@ class Judge:
         return differentials(fmr, fnmr, fmr_target=at.fmr_target, threshold=at.score)
 
     def _people(self, codes: NDArray[np.int16], count: int) -> list[int | None]:
-        """(count,): how many people each group has; an unknown one counts as one."""
+        """(count,): how many people of each group were compared; see `_people_of`."""
         if self.subjects is None:
             return [None] * count
-        known = (self.subjects != UNKNOWN) & (codes != UNKNOWN)
-        pairs = np.unique(np.stack([codes[known], self.subjects[known]], 1), axis=0)
-        unknown = codes[(self.subjects == UNKNOWN) & (codes != UNKNOWN)]
-        told = np.bincount(pairs[:, 0], minlength=count) + np.bincount(unknown, minlength=count)
-        return [int(each) for each in told]
+        return [*_people_of(self.subjects, codes, count)]
 
     @property
     def bootstrap(self) -> SubjectBootstrap | None:
@@ -380,6 +391,15 @@ def _matching(told: Between, one: int, other: int, too_few: str) -> Rate:
     place = (one, other)
     ends = float(told.lows[place]), float(told.highs[place])
     return rate(int(told.errors[place]), int(told.trials[place]), ends=ends, too_few=too_few)
+
+
+def _people_of(subjects: NDArray[np.int32], codes: NDArray[np.int16], count: int) -> list[int]:
+    """(count,): how many people each group has; an unknown one counts as one."""
+    known = (subjects != UNKNOWN) & (codes != UNKNOWN)
+    pairs = np.unique(np.stack([codes[known], subjects[known]], 1), axis=0)
+    unknown = codes[(subjects == UNKNOWN) & (codes != UNKNOWN)]
+    told = np.bincount(pairs[:, 0], minlength=count) + np.bincount(unknown, minlength=count)
+    return [int(each) for each in told]
 
 
 def _known(deviations: NDArray[np.float64]) -> NDArray[np.float64] | None:

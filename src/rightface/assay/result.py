@@ -100,7 +100,8 @@ class Group(_Told):
     """The values in the order of the partition's columns, joined by " · "."""
     labels: dict[str, str]
     subjects: int | None
-    """None where the data set does not say who is who."""
+    """People of whom there is a photograph, with a face or without, as in `images`; None where the
+    data set does not say who is who."""
     images: int
     failures: Rate | None
     """Failures to acquire; None where only scores were given."""

@@ -40,7 +40,7 @@ from rightface.assay.further import (
     searched,
     usual,
 )
-from rightface.assay.groups import Judge
+from rightface.assay.groups import Images, Judge
 from rightface.assay.intervals import rate
 from rightface.assay.label_checks import look_through
 from rightface.assay.manifest import Manifest
@@ -207,7 +207,8 @@ def assay(
     told = []
     for place, column in enumerate(images):
         stage("rates", place, 1 + len(images))
-        told.append(judge.partition(place, thresholds, images=column, failed=material.failed))
+        all_images = Images(column, manifest.subjects, material.failed)
+        told.append(judge.partition(place, thresholds, images=all_images))
     with bench.permitted() as permit:
         folds, no_folds = in_folds(manifest.pairs, rows, len(manifest), sides, permit=permit)
     verification = judge.verification(thresholds, wanted.fmr, folds)

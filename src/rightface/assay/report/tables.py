@@ -62,7 +62,7 @@ def _noted(told: Table) -> Table:
 def rate_cells(rate: Rate) -> tuple[str, str, str]:
     """The rate, its interval, its counts."""
     if rate.rate is None:
-        return words.NOTHING, words.NOTHING, "0 of 0"
+        return words.NOTHING, words.NOTHING, words.NOTHING
     return (
         words.percent(rate.rate),
         words.interval(rate) or words.NOTHING,

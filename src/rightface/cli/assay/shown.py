@@ -110,10 +110,12 @@ def _show_partition(partition: Partition, shown: float, rows_are: str) -> None:
     rows: list[tuple[str, ...]] = []
     for group in partition.groups:
         at = next(each for each in group.at if each.fmr_target == shown)
+        lost = None if group.failures is None else f"{group.failures.errors:,}"
         rows.append(
             (
                 group.name,
                 f"{group.images if group.subjects is None else group.subjects:,}",
+                *(() if lost is None else (lost,)),
                 *_fmr(at.fmr),
                 *_fnmr(at.fnmr),
                 _too_few(at),
@@ -121,13 +123,19 @@ def _show_partition(partition: Partition, shown: float, rows_are: str) -> None:
         )
     known = any(group.subjects is not None for group in partition.groups)
     counted = "people" if known else rows_are
-    show_table(("group", counted, "FMR", "95 %", "FNMR", "95 %", ""), rows)
+    looked = any(group.failures is not None for group in partition.groups)
+    head = ("group", counted, *(("no face",) if looked else ()))
+    show_table((*head, "FMR", "95 %", "FNMR", "95 %", ""), rows)
+    if partition.unlabelled:
+        things = "photographs" if rows_are == "images" else rows_are
+        _line(f"In no group: {partition.unlabelled:,} {things}")
     for each in partition.differentials:
         if each.measure == "worst-over-best" and each.fmr_target == shown and each.of == "fmr":
             if each.value.value is not None:
                 figure = f"{each.value.value:.1f}{_ends(each.value, '{:.1f}')}"
                 least = "" if each.value.high is not None else "at least "
-                _line(f"Worst over best FMR: {least}{figure}: {each.worst} over {each.best}")
+                who = f"{each.worst} over {each.best}" if each.worst != each.best else "all alike"
+                _line(f"Worst over best FMR: {least}{figure}: {who}")
             if each.left_out:
                 _line(f"Too small to count in it: {', '.join(each.left_out)}")
 
