@@ -180,6 +180,24 @@ def matches_of(
     return a[hit], b[hit]
 
 
+def test_pairs_of_people_are_counted_once_whatever_they_are_pictured_in() -> None:
+    subjects = np.array([0, 0, 1, 1, 2, 3, -1], np.int32)
+    groups = np.array([0, 1, 0, 1, 0, 1, 1])
+    bootstrap = SubjectBootstrap(subjects, replicates=5)
+    told = bootstrap.everybody(groups, 2).matches(np.array([0]), np.array([2]))
+    of_people = {0: {0, 1, 2}, 1: {0, 1, 3, 4}}
+    for one, other in ((0, 0), (0, 1), (1, 1)):
+        pairs = {frozenset((p, q)) for p in of_people[one] for q in of_people[other] if p != q}
+        assert told.pairs[one, other] == told.pairs[other, one] == len(pairs)
+    a, b = np.array([0, 1, 0, 4]), np.array([2, 2, 3, 5])
+    asked = bootstrap.among(a, b, np.zeros(4, np.bool_), groups, 2)
+    assert asked.pairs.tolist() == [[1, 2], [2, 0]]
+    listed = bootstrap.listed(
+        np.array([0, 0, 2]), np.array([1, 0, 3]), np.zeros(3, np.bool_), np.zeros(3, np.int64), 1
+    )
+    assert listed.units.tolist() == [2]
+
+
 @pytest.mark.parametrize("spread", [0.0, 1.0])
 def test_intervals_hold_the_truth_nearly_as_often_as_they_say(spread: float) -> None:
     rng = np.random.default_rng(11)

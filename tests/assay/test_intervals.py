@@ -62,6 +62,14 @@ def test_without_an_error_the_interval_is_wilsons() -> None:
     assert (told.low, told.high) == wilson(0, 1000)
 
 
+def test_without_an_error_as_many_trials_count_as_there_are_people_or_pairs_of_people() -> None:
+    assert (rate(0, 1000, units=45).low, rate(0, 1000, units=45).high) == wilson(0, 45)
+    assert rate(1000, 1000, units=45).low == wilson(45, 45)[0]
+    assert rate(0, 1000, independent=20, units=45) == rate(0, 1000, units=20)
+    assert rate(0, 1000, units=5000) == rate(0, 1000)
+    assert rate(50, 1000, units=45) == rate(50, 1000)
+
+
 def test_replicates_that_are_no_numbers_do_not_count() -> None:
     drawn = np.append(np.linspace(0.0, 1.0, 1001), [np.nan, np.nan])
     assert percentiles(drawn) == pytest.approx((0.025, 0.975))
@@ -85,6 +93,9 @@ def test_whether_a_group_counts_does_not_look_at_its_errors(trials: int, share: 
 def test_what_is_too_few() -> None:
     assert "fewer than 30" in too_few_impostors(29_999, 50, 1e-3)
     assert not too_few_impostors(30_000, 50, 1e-3)
+    assert too_few_impostors(450_000, 10, 1e-3, pairs=45).startswith("45 pairs of people: fewer")
+    assert not too_few_impostors(450_000, 300, 1e-3, pairs=30_000)
+    assert "29,999 comparisons" in too_few_impostors(29_999, 300, 1e-3, pairs=29_999)
     assert "yet 1,417 matched: look at it" in too_few_impostors(14_535, 50, 1e-3, errors=1417)
     assert "yet" not in too_few_impostors(14_535, 50, 1e-3, errors=17)
     assert "yet 900 matched" in too_few_impostors(30_000, 9, 1e-3, errors=900)

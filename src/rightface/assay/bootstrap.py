@@ -53,6 +53,8 @@ class Listed:
     trials: NDArray[np.int64]
     replicates: Floats
     """(B, G): NaN where nobody of a group was drawn."""
+    units: NDArray[np.int64]
+    """How many people they are of; of comparisons of two people, how many pairs of people."""
 
     @property
     def deviations(self) -> Floats:
@@ -74,6 +76,8 @@ class Between:
     highs: Floats
     """The 97.5 % points."""
     deviations: Floats
+    pairs: NDArray[np.int64]
+    """How many pairs of people were compared."""
 
 
 class SubjectBootstrap:
@@ -131,7 +135,18 @@ class SubjectBootstrap:
         # Genuine comparisons were drawn once, not twice.
         nearness[np.bincount(cell[first == second], minlength=cell_count) > 0] = 1.0
         near = rates[:, None] + nearness[:, None] * (replicates - rates[:, None])
-        return Listed(failed, trials, near.T)
+        return Listed(failed, trials, near.T, self.units(a, b, cells, cell_count))
+
+    def units(self, a: Ints, b: Ints, cells: Ints, cell_count: int) -> NDArray[np.int64]:
+        """(cell_count,): how many different pairs of people the rows `a` and `b` (k,) show.
+
+        A person with itself is one too. `cells` (k,): as for `listed`.
+        """
+        known = cells != UNKNOWN
+        first, second = self.person[a[known]], self.person[b[known]]
+        pairs = np.minimum(first, second) * self.count + np.maximum(first, second)
+        different = np.unique(pairs * cell_count + np.asarray(cells[known], np.int64))
+        return np.bincount(different % cell_count, minlength=cell_count)
 
     def among(
         self, a: Ints, b: Ints, errors: NDArray[np.bool_], groups: Ints, group_count: int
@@ -150,15 +165,14 @@ class SubjectBootstrap:
         told = self.listed(a[known], b[known], errors[known], place, len(cells))
         one, other = np.divmod(cells, group_count)
         square = (group_count, group_count)
-        made = Between(
-            np.zeros(square, np.int64), np.zeros(square, np.int64), *np.full((3, *square), np.nan)
-        )
-        found = (told.errors, told.trials, *_spread_of(told.replicates.T))
+        errors, trials, pairs = np.zeros((3, *square), np.int64)
+        lows, highs, deviations = np.full((3, *square), np.nan)
+        found = (told.errors, told.trials, told.units, *_spread_of(told.replicates.T))
         for table, figures in zip(
-            (made.errors, made.trials, made.lows, made.highs, made.deviations), found, strict=True
+            (errors, trials, pairs, lows, highs, deviations), found, strict=True
         ):
             table[one, other] = table[other, one] = figures
-        return made
+        return Between(errors, trials, lows, highs, deviations, pairs)
 
     def everybody(self, groups: Ints, group_count: int) -> Everybody:
         """All pairs of rows of different people, split by `groups` (n,), UNKNOWN in none."""
@@ -217,6 +231,7 @@ class Everybody:
         self._rows: Floats = rows.reshape(bootstrap.count, group_count).astype(np.float64)
         self._total: Floats = self._rows.sum(axis=0)
         self.trials = self._pairs().astype(np.int64)
+        self.pairs = self._pairs_of_people()
         person, group = np.nonzero(self._rows)
         self._total_drawn = bootstrap.sums(
             group, group_count, person, counts=self._rows[person, group]
@@ -254,7 +269,7 @@ class Everybody:
             near = rates[g, g:, None] + nearness[g, g:, None] * (replicates - rates[g, g:, None])
             for told, figure in zip((lows, highs, deviations), _spread_of(near), strict=True):
                 told[g, g:] = told[g:, g] = figure
-        return Between(errors, self.trials, lows, highs, deviations)
+        return Between(errors, self.trials, lows, highs, deviations, self.pairs)
 
     def _trials_drawn(self, g: int) -> Floats:
         """(G, B): the pairs of group `g` with each; the copies of a person make no pair."""
@@ -272,6 +287,14 @@ class Everybody:
         pairs = np.outer(self._total, self._total) - self._rows.T @ self._rows
         np.fill_diagonal(pairs, np.diag(pairs) / 2)
         return np.asarray(pairs)
+
+    def _pairs_of_people(self) -> NDArray[np.int64]:
+        """(G, G): in which one is of the one group, and the other of the other."""
+        there = (self._rows > 0).astype(np.float64)
+        both, people = there.T @ there, there.sum(axis=0)
+        # Two people who are both in both groups are one pair, whoever of them stands for which.
+        pairs = np.outer(people, people) - both - both * (both - 1) / 2
+        return np.asarray(pairs, np.int64)
 
     def _spread(self, first: Ints, second: Ints, cell: Ints, rates: Floats) -> Floats:
         """(G, G): Σ over people of (their matches − rate · their trials)²."""

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rightface.assay.errors import AssayError
-from rightface.assay.intervals import wilson
+from rightface.assay.intervals import wilson_at
 from rightface.assay.regions import (
     Ends,
     Floats,
@@ -93,13 +93,16 @@ class GroupRates:
     """(G,): the standard errors of the rates. None: comparisons are taken as independent."""
     too_few: tuple[str, ...] | None = None
     """Why a group is too small to count; empty where it is not. None: all are large enough."""
+    units: NDArray[np.int64] | None = None
+    """(G,): how many people, or pairs of people, the trials are of. None: not known."""
 
     def __post_init__(self) -> None:
         shapes = {(len(self.names),), self.errors.shape, self.trials.shape}
         if self.too_few is not None:
             shapes.add((len(self.too_few),))
-        if self.deviations is not None:
-            shapes.add(self.deviations.shape)
+        for known in (self.deviations, self.units):
+            if known is not None:
+                shapes.add(known.shape)
         if len(shapes) != 1:
             raise AssayError("The rates of groups are given for different numbers of groups.")
 
@@ -116,6 +119,7 @@ class GroupRates:
             self.errors[counted],
             self.trials[counted],
             None if self.deviations is None else self.deviations[counted],
+            units=None if self.units is None else self.units[counted],
         )
 
 
@@ -240,7 +244,13 @@ def _value(formula: _Formula, sides: list[GroupRates]) -> Value:
     if formula.ratio and any(not side.errors.any() for side in sides):
         return Value(value=None, low=None, high=None, note="No group had an error.")
     boxes = [
-        region(side.errors, side.trials, side.deviations, together=count * len(sides))
+        region(
+            side.errors,
+            side.trials,
+            side.deviations,
+            units=side.units,
+            together=count * len(sides),
+        )
         for side in sides
     ]
     low, high = formula.ends(*boxes)
@@ -278,8 +288,13 @@ def _rates(side: GroupRates, *, ratio: bool) -> Floats:
     none = side.errors == 0
     if not ratio or not none.any():
         return rates
-    bounds = np.array([wilson(0, int(count))[1] for count in side.trials])
+    bounds = np.array([wilson_at(0, float(count))[1] for count in _alike(side)])
     return np.where(none, np.minimum(bounds, rates[~none].min()), rates)
+
+
+def _alike(side: GroupRates) -> Floats:
+    """(G,): as how many independent trials they count."""
+    return effective(side.errors, side.trials, side.deviations, side.units)
 
 
 def _equal(side: GroupRates) -> Floats:
@@ -288,7 +303,7 @@ def _equal(side: GroupRates) -> Floats:
     The same for every measure, so that what one comes to by chance follows from the other. Draws
     without any error are passed over: nothing is told of inequality where none was seen.
     """
-    trials = np.maximum(effective(side.errors, side.trials, side.deviations), 1).astype(np.int64)
+    trials = np.maximum(_alike(side), 1).astype(np.int64)
     common = side.errors.sum() / side.trials.sum()
     drawn = np.random.default_rng(0).binomial(trials, common, (DRAWN, len(trials))) / trials
     drawn = drawn[drawn.any(axis=1)]

@@ -95,6 +95,7 @@ def error_versus_discard(
             int(wrong.sum()),
             len(wrong),
             drawn.replicates[:, 0],
+            units=people,
             too_few=too_few_genuine(len(wrong), people),
         )
         points.append(DiscardPoint(discarded=share, fnmr=told))

@@ -270,7 +270,12 @@ class _Judge:
         shares = [int(each.errors[0]) / int(each.trials[0]) for each in (found, first)]
         gains = percentiles(found.replicates[:, 0] - first.replicates[:, 0])
         gain = Value(value=shares[0] - shares[1], low=gains[0], high=gains[1])
-        told = rate(int(found.errors[0]), int(found.trials[0]), found.replicates[:, 0])
+        told = rate(
+            int(found.errors[0]),
+            int(found.trials[0]),
+            found.replicates[:, 0],
+            units=int(found.units[0]),
+        )
         share = Value(value=told.rate, low=told.low, high=told.high)
         return share, None if first is found else gain
 
@@ -280,7 +285,9 @@ class _Judge:
         if self._everybody is None or self.sample.cohorts is None:
             return (), None
         within = self._everybody.matches(a, b)
-        errors, trials = np.diag(within.errors), np.diag(within.trials)
+        errors, trials, pairs = (
+            np.diag(each) for each in (within.errors, within.trials, within.pairs)
+        )
         lows, highs, deviations = (
             np.diag(each) for each in (within.lows, within.highs, within.deviations)
         )
@@ -291,7 +298,7 @@ class _Judge:
             if not trials[place]:
                 continue
             ends = float(lows[place]), float(highs[place])
-            found = rate(int(errors[place]), int(trials[place]), ends=ends)
+            found = rate(int(errors[place]), int(trials[place]), ends=ends, units=int(pairs[place]))
             told.append(
                 GroupRate(
                     name=name,
@@ -302,7 +309,7 @@ class _Judge:
                 )
             )
         small = tuple("" if each >= LEAST_IMAGES else "too few photographs" for each in images)
-        return tuple(told), ratio_of(GroupRates(names, errors, trials, deviations, small))
+        return tuple(told), ratio_of(GroupRates(names, errors, trials, deviations, small, pairs))
 
 
 def _cost(sides: Sides, templates: Templates) -> float:

@@ -90,13 +90,21 @@ class FalseMatches:
         in_trials = others + references * (all_probes[group] - probes)
         worth = _worth(group, in_errors, in_trials, errors, trials)
         people = np.bincount(group, minlength=count)
+        without = np.bincount(group[probes == 0], minlength=count)
+        # Of two people one at least is a probe.
+        pairs = people * (people - 1) // 2 - without * (without - 1) // 2
         return [
             rate(
                 int(errors[g]),
                 int(trials[g]),
                 independent=int(worth[g]),
+                units=int(pairs[g]),
                 too_few=too_few_impostors(
-                    int(trials[g]), int(people[g]), at.fmr_target, errors=int(errors[g])
+                    int(trials[g]),
+                    int(people[g]),
+                    at.fmr_target,
+                    pairs=int(pairs[g]),
+                    errors=int(errors[g]),
                 ),
             )
             for g in range(count)

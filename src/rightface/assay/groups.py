@@ -38,6 +38,8 @@ from rightface.assay.result import (
 
 MOST_DRAWN = 400_000
 """False matches at one threshold that are drawn again and again; more would take minutes."""
+LEAST_FMR = 1e-2
+"""A group that cannot speak of so many false matches cannot speak of false matches at all."""
 _BOOTSTRAP_BYTES = 200_000_000
 
 
@@ -164,8 +166,7 @@ class Judge:
         split = _Split(self, column, self.cells.groups_of[place])
         people = self._people(column.codes, count)
         groups = tuple(
-            self._group(split, group, thresholds, images, people[group])
-            for group in range(count)
+            self._group(split, group, thresholds, images, people[group]) for group in range(count)
         )
         self._suspect(column, groups)
         return Partition(
@@ -222,7 +223,9 @@ class Judge:
             impostor=counts.total,
             curve=curve(counts, genuine) if counts.total else (),
             at=tuple(split.point(group, each, people) for each in thresholds),
-            too_few=_group_too_few(counts.total, people),
+            too_few=too_few_impostors(
+                counts.total, people, LEAST_FMR, pairs=int(split.pairs[group, group])
+            ),
         )
 
     def _differentials(
@@ -239,9 +242,10 @@ class Judge:
             trials,
             _known(impostor.deviations[own, own]),
             tuple(
-                too_few_impostors(int(n), p, at.fmr_target)
-                for n, p in zip(trials, people, strict=True)
+                too_few_impostors(int(n), p, at.fmr_target, pairs=int(two))
+                for n, p, two in zip(trials, people, split.pairs[own, own], strict=True)
             ),
+            split.pairs[own, own],
         )
         fnmr = GroupRates(
             column.values,
@@ -249,6 +253,7 @@ class Judge:
             genuine.trials,
             _known(genuine.deviations),
             tuple(too_few_genuine(int(n), p) for n, p in zip(genuine.trials, people, strict=True)),
+            genuine.units,
         )
         return differentials(fmr, fnmr, fmr_target=at.fmr_target, threshold=at.score)
 
@@ -273,7 +278,6 @@ class _Split:
         self._judge, self._codes, self._count = judge, codes, count
         compared, known = judge.comparisons, judge.cells.count
         self.counts = summed(compared.impostor[:known, :known], cells, count)
-        self._everybody: Everybody | None = None
         genuine = compared.genuine
         one, other = codes[genuine.a], codes[genuine.b]
         self._group_of_genuine = np.where(one == other, one, UNKNOWN)
@@ -295,21 +299,43 @@ class _Split:
 
     def point(self, group: int, at: Threshold, people: int | None) -> OperatingPoint:
         impostor, genuine = self.impostor(at), self.genuine(at)
-        wrong, missed = impostor.trials[group, group], genuine.trials[group]
-        few = too_few_impostors(
-            int(wrong), people, at.fmr_target, errors=int(impostor.errors[group, group])
-        )
+        missed = genuine.trials[group]
         return OperatingPoint(
             fmr_target=at.fmr_target,
             threshold=at.score,
-            fmr=_matching(impostor, group, group, few),
+            fmr=_matching(impostor, group, group, people, at.fmr_target),
             fnmr=rate(
                 int(genuine.errors[group]),
                 int(missed),
                 genuine.replicates[:, group] if len(genuine.replicates) else None,
+                units=int(genuine.units[group]),
                 too_few=too_few_genuine(int(missed), people),
             ),
         )
+
+    @cached_property
+    def pairs(self) -> NDArray[np.int64]:
+        """(G, G): how many pairs of people were compared; comparisons, if people are not known."""
+        judge, bootstrap = self._judge, self._judge.bootstrap
+        if bootstrap is None:
+            return self._trials
+        if judge.all_pairs:
+            return self._drawn.pairs
+        leads = judge.comparisons.leads
+        none = np.zeros(len(leads.scores), np.bool_)
+        return bootstrap.among(leads.a, leads.b, none, self._codes, self._count).pairs
+
+    @cached_property
+    def _trials(self) -> NDArray[np.int64]:
+        within = self.counts.sum(axis=2)
+        return np.asarray(np.maximum(within, within.T), np.int64)
+
+    @cached_property
+    def _drawn(self) -> Everybody:
+        bootstrap = self._judge.bootstrap
+        if bootstrap is None:
+            raise AssayError("There are too few people to draw.")
+        return bootstrap.everybody(self._codes, self._count)
 
     def impostor(self, at: Threshold) -> Between:
         if at.score not in self._impostor:
@@ -329,9 +355,7 @@ class _Split:
             return self._counted(at)
         if not self._judge.all_pairs:
             return bootstrap.among(leads.a, leads.b, above, self._codes, self._count)
-        if self._everybody is None:
-            self._everybody = bootstrap.everybody(self._codes, self._count)
-        return self._everybody.matches(leads.a[above], leads.b[above])
+        return self._drawn.matches(leads.a[above], leads.b[above])
 
     def _counted(self, at: Threshold) -> Between:
         axis = self._judge.comparisons.axis
@@ -342,7 +366,7 @@ class _Split:
             errors[low, high] = errors[high, low] = counts.at_least(at.score)
             trials[low, high] = trials[high, low] = counts.total
         nothing = np.full(trials.shape, np.nan)
-        return Between(errors, trials, nothing, nothing, nothing)
+        return Between(errors, trials, nothing, nothing, nothing, self.pairs)
 
     def _judge_by_counts(self, at: Threshold) -> None:
         told = (
@@ -362,7 +386,7 @@ class _Split:
         known = self._group_of_genuine != UNKNOWN
         trials = np.bincount(self._group_of_genuine[known], minlength=self._count)
         errors = np.bincount(self._group_of_genuine[known & missed], minlength=self._count)
-        return Listed(errors, trials, np.zeros((0, self._count)))
+        return Listed(errors, trials, np.zeros((0, self._count)), trials)
 
 
 def _matrix(
@@ -375,9 +399,7 @@ def _matrix(
         fewest = min(
             (each for each in (people[one], people[other]) if each is not None), default=None
         )
-        trials, errors = int(impostor.trials[one, other]), int(impostor.errors[one, other])
-        few = too_few_impostors(trials, fewest, at.fmr_target, errors=errors)
-        return _matching(impostor, one, other, few)
+        return _matching(impostor, one, other, fewest, at.fmr_target)
 
     return CrossMatrix(
         fmr_target=at.fmr_target,
@@ -387,10 +409,12 @@ def _matrix(
     )
 
 
-def _matching(told: Between, one: int, other: int, too_few: str) -> Rate:
+def _matching(told: Between, one: int, other: int, people: int | None, fmr: float) -> Rate:
     place = (one, other)
+    errors, trials, pairs = (int(each[place]) for each in (told.errors, told.trials, told.pairs))
+    few = too_few_impostors(trials, people, fmr, pairs=pairs, errors=errors)
     ends = float(told.lows[place]), float(told.highs[place])
-    return rate(int(told.errors[place]), int(told.trials[place]), ends=ends, too_few=too_few)
+    return rate(errors, trials, ends=ends, units=pairs, too_few=few)
 
 
 def _people_of(subjects: NDArray[np.int32], codes: NDArray[np.int16], count: int) -> list[int]:
@@ -405,7 +429,3 @@ def _people_of(subjects: NDArray[np.int32], codes: NDArray[np.int16], count: int
 def _known(deviations: NDArray[np.float64]) -> NDArray[np.float64] | None:
     """None where nobody was drawn."""
     return deviations if np.isfinite(deviations).any() else None
-
-
-def _group_too_few(impostor: int, people: int | None) -> str:
-    return too_few_impostors(impostor, people, 1e-2)

@@ -69,6 +69,7 @@ def rate(
     *,
     ends: tuple[float, float] | None = None,
     independent: int | None = None,
+    units: int | None = None,
     too_few: str = "",
 ) -> Rate:
     """A share with its interval.
@@ -78,6 +79,8 @@ def rate(
     no error (or nothing but errors) was seen, so that replicates are all alike, it is Wilson's.
     `ends`: these two points, where the replicates were not kept; not numbers: there were none.
     `independent`: as how many trials they count for it, if they repeat one another.
+    `units`: how many people (or pairs of people) the trials are of. Where replicates are all alike
+    nothing shows how much trials of the same ones repeat one another: so many count, no more.
     """
     if trials == 0:
         return Rate(
@@ -89,7 +92,10 @@ def rate(
             method="none",
             too_few=too_few or "There was nothing to compare.",
         )
-    low, high = wilson_at(errors / trials, independent or trials)
+    alike = independent or trials
+    if units and errors in (0, trials):
+        alike = min(alike, units)
+    low, high = wilson_at(errors / trials, alike)
     if replicates is not None and 0 < errors < trials:
         ends = percentiles(replicates)
     drawn = ends is not None and isfinite(ends[0]) and 0 < errors < trials
@@ -120,17 +126,28 @@ def percentiles(replicates: Replicates) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def too_few_impostors(trials: int, subjects: int | None, fmr: float, *, errors: int = 0) -> str:
+def too_few_impostors(
+    trials: int,
+    subjects: int | None,
+    fmr: float,
+    *,
+    pairs: int | None = None,
+    errors: int = 0,
+) -> str:
     """Why so many impostor comparisons cannot speak about a false match rate of `fmr`; else empty.
 
-    The rule of 30: 30 errors must be expected of a group that is as others are. What was seen in
-    the group decides nothing: else a small group would count only if it is bad. But where clearly
-    more `errors` were seen than asked for, that is said (`SUSPECT`). `subjects`: the people
-    compared; None where the data does not say who is who.
+    The rule of 30: 30 errors must be expected of a group that is as others are, and of as many
+    `pairs` of people: many photographs of two people who look alike are one error many times. What
+    was seen in the group decides nothing: else a small group would count only if it is bad. But
+    where clearly more `errors` were seen than asked for, that is said (`SUSPECT`); for that warning
+    comparisons count one by one. `subjects`: the people compared. Both None: the data does not say
+    who is who.
     """
     few = "There was nothing to compare." if trials == 0 else _too_few_people(subjects)
-    if not few and trials * fmr < RULE_OF_30 * (1 - 1e-12):
-        few = f"{trials:,} comparisons: fewer than {RULE_OF_30} matches are expected at {fmr:g}."
+    counted = trials if pairs is None else min(trials, pairs)
+    if not few and counted * fmr < RULE_OF_30 * (1 - 1e-12):
+        what = "comparisons" if counted == trials else "pairs of people"
+        few = f"{counted:,} {what}: fewer than {RULE_OF_30} matches are expected at {fmr:g}."
     if few and errors >= FEWEST_SUSPECT and wilson(errors, trials)[0] > fmr:
         return f"{few} {SUSPECT} {errors:,} matched: look at it."
     return few

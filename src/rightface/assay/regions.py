@@ -48,6 +48,7 @@ def region(
     trials: NDArray[np.int64],
     deviations: Floats | None = None,
     *,
+    units: NDArray[np.int64] | None = None,
     together: int | None = None,
 ) -> Region:
     """The box that holds all true rates at once, 95 times in a hundred.
@@ -57,6 +58,7 @@ def region(
         trials: (n,): each at least 1.
         deviations: (n,): the standard errors of the rates; None, or not a number: trials are
             independent.
+        units: (n,): how many people, or pairs of people, the trials are of; see `effective`.
         together: of how many intervals that hold at once these are some; None: of n.
 
     Raises:
@@ -65,7 +67,7 @@ def region(
     if not len(errors) or (trials < 1).any():
         raise AssayError("A region needs rates, and each of them trials.")
     level = CONFIDENCE ** (1 / (together or len(errors)))
-    alike = effective(errors, trials, deviations)
+    alike = effective(errors, trials, deviations, units)
     ends = [
         wilson_at(float(share), float(count), level)
         for share, count in zip(errors / trials, alike, strict=True)
@@ -75,16 +77,22 @@ def region(
 
 
 def effective(
-    errors: NDArray[np.int64], trials: NDArray[np.int64], deviations: Floats | None
+    errors: NDArray[np.int64],
+    trials: NDArray[np.int64],
+    deviations: Floats | None,
+    units: NDArray[np.int64] | None = None,
 ) -> Floats:
     """(n,): as how many independent trials they count: rate · (1 − rate) / deviation².
 
     Never more than there are. Where nothing or everything went wrong, there is no spread to judge
-    by: all of them count.
+    by: as many count as there are `units`, people or pairs of people; all, where these are unknown.
     """
+    rates = errors / trials
+    if units is not None:
+        unseen = (errors == 0) | (errors == trials)
+        trials = np.where(unseen, np.clip(units, 1, trials), trials)
     if deviations is None:
         return trials.astype(np.float64)
-    rates = errors / trials
     alone, spread = rates * (1 - rates), np.square(np.nan_to_num(deviations)) * trials
     fewer = np.divide(alone, spread, out=np.ones(len(rates)), where=(alone > 0) & (spread > 0))
     return np.asarray(np.clip(fewer, 1 / trials, 1.0) * trials)

@@ -129,6 +129,7 @@ class _Gallery:
                     int(drawn.trials[group]),
                     drawn.replicates[:, group],
                     independent=len(own),
+                    units=int(drawn.units[group]),
                     too_few=too_few_genuine(len(own), len(np.unique(bootstrap.person[own]))),
                 )
             )

@@ -159,13 +159,14 @@ def genuine_rates(
     errors = np.bincount(groups[known & missed], minlength=count)
     drawn = None
     if unchanged.bootstrap is not None and len(a):
-        drawn = unchanged.bootstrap.listed(a, b, missed, groups, count).replicates
+        drawn = unchanged.bootstrap.listed(a, b, missed, groups, count)
     members = [len(np.unique(person[a[groups == group]])) for group in range(count)]
     return [
         rate(
             int(errors[group]),
             int(trials[group]),
-            None if drawn is None else drawn[:, group],
+            None if drawn is None else drawn.replicates[:, group],
+            units=members[group],
             too_few=too_few_genuine(int(trials[group]), members[group]),
         )
         for group in range(count)

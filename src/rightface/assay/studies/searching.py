@@ -281,6 +281,7 @@ def _fpirs(
                 int(hit[inside].sum()),
                 trials,
                 None if drawn is None else drawn[:, group],
+                units=people,
                 too_few=too_few_genuine(trials, people),
             )
         )
