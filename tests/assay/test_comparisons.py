@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -499,16 +500,21 @@ def test_a_damaged_checkpoint_is_said(permitted: Permitted, tmp_path: Path, rest
 def test_a_checkpoint_that_cannot_be_written_is_said(
     permitted: Permitted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    checkpoint, new = tmp_path / "comparisons.npz", tmp_path / "comparisons.npz.new"
+    checkpoint = tmp_path / "comparisons.npz"
     data = world(13, 40)
     monkeypatch.setattr(stripes, "SECONDS", 0.0)
     interrupted(data, permitted, checkpoint)
     before = checkpoint.read_bytes()
-    new.symlink_to("/dev/full")
-    with pytest.raises(CheckpointError, match="cannot be written") as said:
-        data.compare(permitted, checkpoint=checkpoint)
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(CheckpointError, match="cannot be written") as said:
+            data.compare(permitted, checkpoint=checkpoint)
     assert said.value.why == "No space left on device"
-    assert not new.is_symlink()
+    assert list(tmp_path.iterdir()) == [checkpoint]
     assert checkpoint.read_bytes() == before
     assert data.compare(permitted, checkpoint=checkpoint).total == 40 * 39 // 2
     assert not list(tmp_path.iterdir())
@@ -517,6 +523,6 @@ def test_a_checkpoint_that_cannot_be_written_is_said(
 def test_what_a_kill_left_half_written_goes_with_the_checkpoint(
     permitted: Permitted, tmp_path: Path
 ) -> None:
-    (tmp_path / "comparisons.npz.new").write_bytes(b"half")
+    (tmp_path / ".comparisons.npz.new").write_bytes(b"half")
     world(14, 8).compare(permitted, checkpoint=tmp_path / "comparisons.npz")
     assert not list(tmp_path.iterdir())

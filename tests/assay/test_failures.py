@@ -68,6 +68,7 @@ def test_the_report_reads_what_is_written(manifest: Manifest, tmp_path: Path) ->
     path = tmp_path / "out" / "failures.csv"
     path.parent.mkdir()
     write_failures(path, manifest, worst(compared(SCORES), ROWS, AT), {2: "no-face"})
+    assert path.stat().st_mode & 0o777 == 0o600  # it names people's photographs
     told = list(csv.reader(path.read_text("utf-8").splitlines()))
     assert tuple(told[0]) == HEADING
     assert told[1] == ["false-match", "2", "6", "0.800000", "0.jpg", "4.jpg", "0"]

@@ -21,6 +21,7 @@ from instance import temporary_instance
 from rightface.api.app import create_app
 from rightface.api.server import running
 from rightface.assay.changes import KINDS
+from rightface.assay.files import LOCK, held
 from rightface.assay.result import Assay
 from rightface.cli.main import complete
 from rightface.instance import Instance
@@ -97,6 +98,17 @@ def test_a_killed_run_goes_on_and_says_what_it_found(photographs: Path, tmp_path
     assert "By mission, at everybody's threshold for an FMR of 0.5:" in said
     assert (out / "templates" / "part-000000.sealed").exists()
     assert b"no-face" not in (out / "templates" / "part-000000.sealed").read_bytes()
+
+
+def test_a_second_run_is_told_that_the_directory_is_held(
+    photographs: Path, tmp_path: Path
+) -> None:
+    with held(tmp_path):
+        words = ("--out", str(tmp_path), "--json")
+        told = run("assay", "run", str(photographs), *words, status=1)
+        assert [each.name for each in tmp_path.iterdir()] == [LOCK]
+    assert "Another assay" in told["message"]
+    assert f"Process {os.getpid()} " in told["why"]
 
 
 FULL_DISK = """

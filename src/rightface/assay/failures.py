@@ -5,12 +5,14 @@
        page of pairs passes them over.
 
 Images are written as in the manifest, each with its row's number. The table names files, and so
-perhaps people: it is made only where it is asked for. Opens no image.
+perhaps people: it is made only where it is asked for, and its owner alone can read it. Opens no
+image.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -20,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rightface.assay.comparisons import Comparisons
+from rightface.assay.files import PRIVATE, written_whole
 from rightface.assay.manifest import Manifest
 from rightface.assay.operating import Threshold
 from rightface.errors import StorageError
@@ -99,10 +102,10 @@ def write_failures(
     for place, reason in sorted(not_acquired.items())[:MOST]:
         kind = f"{NOT_ACQUIRED}: {reason}"
         rows.append((kind, int(manifest.numbers[place]), "", "", manifest.images[place], "", ""))
-    beside = path.with_name(f".{path.name}.new")
+    told = io.StringIO(newline="")
+    csv.writer(told, lineterminator="\n").writerows(rows)
     try:
-        with beside.open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows(rows)
-        beside.replace(path)
+        with written_whole(path, mode=PRIVATE) as file:
+            file.write(told.getvalue().encode())
     except OSError as error:
         raise StorageError(f"'{path}' cannot be written.", why=str(error.strerror)) from error

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rightface.assay.files import PRIVATE, written_whole
 from rightface.errors import KeysError, SettingsError, StorageError
 from rightface.faces.face import Templates
 from rightface.keys import KeyRing, seal, unseal
@@ -196,14 +197,8 @@ class Sealed:
 
 
 def _write(path: Path, content: bytes) -> None:
-    beside = path.with_name(f".{path.name}.new")
-    beside.unlink(missing_ok=True)
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as file:
+    with written_whole(path, mode=PRIVATE) as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
 
 
 def _unwritable(error: OSError) -> StorageError:

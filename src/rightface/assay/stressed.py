@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from rightface.assay.acquire import Acquired, Look, Progress, acquire
 from rightface.assay.changes import KINDS, Kind, change
+from rightface.assay.files import PRIVATE, written_whole
 from rightface.assay.manifest import Manifest
 from rightface.assay.permits import Permitted, Renewed
 from rightface.assay.result import Stress
@@ -153,10 +154,9 @@ class _Done:
     def add(self, name: str, figures: tuple[Stress, ...]) -> None:
         self.figures[name] = figures
         told = _Kept(plan=self._plan, figures=self.figures)
-        beside = self._path.with_name(f".{self._path.name}.new")
         try:
-            beside.write_text(told.model_dump_json(), "utf-8")
-            beside.replace(self._path)
+            with written_whole(self._path, mode=PRIVATE) as file:
+                file.write(told.model_dump_json().encode())
         except OSError as error:
             raise StorageError(
                 "Figures cannot be written down.", why=str(error.strerror)

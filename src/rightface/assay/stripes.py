@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import os
 import time
 import zipfile
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -31,6 +30,7 @@ from rightface.assay import blocks
 from rightface.assay.blocks import Counted, Counter, Sorted
 from rightface.assay.counts import Axis
 from rightface.assay.errors import AssayError
+from rightface.assay.files import PRIVATE, new_name, written_whole
 from rightface.assay.leads import Highest, Rows, Scores
 from rightface.assay.permits import Standing, due, require_step
 from rightface.errors import Refused
@@ -144,7 +144,7 @@ def run(
                 each.cancel()
     if checkpoint:
         checkpoint.unlink(missing_ok=True)
-        _new(checkpoint).unlink(missing_ok=True)
+        new_name(checkpoint).unlink(missing_ok=True)
     return tally
 
 
@@ -175,18 +175,12 @@ def _digest(rows: Sorted, empty: Tally) -> str:
     return told.hexdigest()
 
 
-def _new(path: Path) -> Path:
-    """Where a checkpoint is written at first; a kill may leave it there."""
-    return path.with_name(path.name + ".new")
-
-
 def _write(path: Path, digest: str, tally: Tally) -> None:
     leads = tally.leads.result()
     scores, a, b = tally.genuine_joined()
     upper = np.triu_indices(len(tally.impostor))
-    new = _new(path)
     try:
-        with new.open("wb") as file:
+        with written_whole(path, mode=PRIVATE) as file:
             np.savez(
                 file,
                 header=np.array(HEADER),
@@ -202,12 +196,7 @@ def _write(path: Path, digest: str, tally: Tally) -> None:
                 lead_b=leads.b,
                 above=np.array(leads.above),
             )
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
     except OSError as error:
-        with suppress(OSError):
-            new.unlink()
         raise CheckpointError(
             "The checkpoint cannot be written.",
             why=str(error.strerror),

@@ -66,7 +66,7 @@ Pads = Annotated[
     typer.Option(help="Black pixels to add around a set's images: utkface=40. Repeatable."),
 ]
 Day = Annotated[
-    datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="The day; today.")
+    datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="The day; today, in UTC.")
 ]
 Targets = Annotated[
     list[float] | None,
@@ -100,7 +100,14 @@ STAGES = {
 def measuring_in(
     out: Path, data: Path | None, sector: str, jurisdiction: str, *, quiet: bool
 ) -> Iterator[Measuring]:
-    """The instance to measure in; see `service.measuring`. Says so when one is made."""
+    """The instance to measure in; see `service.measuring`. Says so when one is made.
+
+    `out` is held meanwhile: of two runs, one would destroy the other's templates.
+
+    Raises:
+        StorageError: another run holds `out`, or it cannot be written to.
+    """
+    from rightface.assay.files import held
     from rightface.service.measuring import measuring
 
     made(out)
@@ -110,7 +117,10 @@ def measuring_in(
             f"An instance is made in {where}: its gate permits, its ledger records. It measures as "
             f"{sector} in {jurisdiction}; if you are another, say --sector and --jurisdiction."
         )
-    with measuring(where, sector=sector, jurisdiction=jurisdiction, make=data is None) as room:
+    with (
+        held(out),
+        measuring(where, sector=sector, jurisdiction=jurisdiction, make=data is None) as room,
+    ):
         yield room
 
 
@@ -294,16 +304,15 @@ def write(told: Assay, path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole, or leave it as it was.
+    """Write a file whole, or leave it as it was; when this returns it outlasts a crash.
 
     Raises:
         StorageError: it cannot be written.
     """
-    beside = path.with_name(f".{path.name}.new")
+    from rightface.assay.files import PUBLIC, written_whole
+
     try:
-        beside.write_text(text, "utf-8")
-        beside.replace(path)
+        with written_whole(path, mode=PUBLIC) as file:
+            file.write(text.encode())
     except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
         raise StorageError(f"'{path}' cannot be written.", why=str(error.strerror)) from error
