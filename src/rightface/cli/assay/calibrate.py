@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -106,7 +106,7 @@ def calibrate(
     with reporting(as_json):
         require_target(fpir)
         paths = (out / FILE, *([write] if write else []))
-        day, target = (on or datetime.now()).date(), fpir if show else None
+        day, target = (on or datetime.now(UTC)).date(), fpir if show else None
         if scores is not None:
             photographs = {
                 "a table of photographs": manifests, "--apart": apart, "--central": central,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -102,7 +102,7 @@ def equalise(
                     for each in materials
                     for words in each.manifest.statement.caveats
                 ) + tuple(caveat or ())
-                day = (on or datetime.now()).date()
+                day = (on or datetime.now(UTC)).date()
                 table = _judged(samples, fit, bench, day, seed, told, stage) if compare else None
                 made = _fitted(samples, fit, bench, day, table, told)
                 write_text(
