@@ -92,8 +92,9 @@ def measuring(data: Path, *, sector: str, jurisdiction: str, make: bool) -> Iter
         data: the instance's directory.
         sector: what the operator is (an actor of the vocabulary); for an instance that is made.
         jurisdiction: where the measurement takes place; likewise.
-        make: whether an instance may be made, and its operator be licensed to measure. Without,
-            a licence of `MEASURER` that grants `measure-accuracy` for `research` must stand.
+        make: whether an instance may be made, and the operator of one that is made be licensed to
+            measure. In one that was there a licence of `MEASURER` that grants `measure-accuracy`
+            for `research` must stand: one that was revoked or has run out is not issued anew.
 
     Raises:
         SettingsError, KeysError, StorageError: it cannot be made or opened.
@@ -107,11 +108,12 @@ def measuring(data: Path, *, sector: str, jurisdiction: str, make: bool) -> Iter
     else:
         instance = Instance.open(data)
     with instance:
-        licence = _standing(instance) or (_licensed(instance) if make else None)
+        licence = _standing(instance) or (_licensed(instance) if fresh else None)
         if licence is None:
             raise LicenceError(
                 f"No standing licence of '{MEASURER}' grants {ACTION} for {PURPOSE}.",
-                why="The operator measures as that client, and under nobody else's licence.",
+                why="The operator measures as that client, and under nobody else's licence. One that"
+                " was revoked or has run out is not issued anew by itself.",
                 mend=f"rightface licence issue --client {MEASURER} --sector SECTOR "
                 f"--jurisdiction PLACE --purpose {PURPOSE} --operation {ACTION} --basis {BASIS} "
                 "--until DATE",
