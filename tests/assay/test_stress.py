@@ -13,6 +13,7 @@ from instance import temporary_instance
 from rightface.assay import stress
 from rightface.assay.bootstrap import SubjectBootstrap
 from rightface.assay.cohorts import UNKNOWN, column
+from rightface.assay.intervals import wilson
 from rightface.assay.operating import Threshold
 from rightface.assay.result import StressGroup
 from rightface.assay.stress import Unchanged, stress_of, years_apart
@@ -165,3 +166,25 @@ def test_nothing_is_compared_without_a_permit() -> None:
             unit="",
             permit=nothing,
         )
+
+
+def test_without_an_error_people_count_once_and_not_in_both_directions(permit: Permit) -> None:
+    people = 40
+    vectors = np.repeat(np.eye(people, dtype=np.float32), 2, axis=0)
+    subjects = np.repeat(np.arange(people, dtype=np.int32), 2)
+    unchanged = Unchanged(
+        references=vectors,
+        subjects=subjects,
+        genuine_a=np.arange(0, 2 * people, 2, dtype=np.int32),
+        genuine_b=np.arange(1, 2 * people, 2, dtype=np.int32),
+        partitions=(),
+        thresholds=(AT,),
+        bootstrap=SubjectBootstrap(subjects, replicates=50),
+    )
+    rows, changed = np.arange(2 * people, dtype=np.int32), np.ones(2 * people, np.bool_)
+    (told,) = stress_of(
+        *(unchanged, vectors, rows, changed), kind="mask", level=1, unit="", permit=permit
+    )
+    missed = told.groups[0].fnmr
+    assert (missed.errors, missed.trials) == (0, 2 * people)
+    assert missed.high == pytest.approx(wilson(0, people)[1])

@@ -567,3 +567,29 @@ def test_fpir_by_cohort_and_over_all() -> None:
     assert test.threshold_found is not None
     assert test.perhaps_one_person == 12
     assert any("12 searches" in said for said in test.warnings)
+
+
+@pytest.mark.parametrize(
+    ("hits", "said"),
+    [(83, "More searches"), (20, ""), (2, "Fewer searches"), (0, "Fewer searches")],
+)
+def test_what_was_not_expected_is_said(hits: int, said: str) -> None:
+    calibration = Calibration.shipped()
+    best = np.full(200, 0.2, np.float32)
+    set_at = searching.settings(calibration, 10_000, 1e-2, [1e-5])
+    above = np.repeat((np.arange(200) < hits).astype(np.int64)[:, None], len(set_at), axis=1)
+    test = searching.own_test(
+        searching.Found(best, above),
+        set_at,
+        calibration,
+        subjects=np.arange(200, dtype=np.int32),
+        columns=[],
+        gallery_size=10_000,
+        target_fpir=0.2,
+    )
+    (found,) = (each for each in test.at if each.setting.name == "FMR 1e-05")
+    assert found.expected_fpir == pytest.approx(0.0952, abs=1e-4)
+    assert found.not_as_expected.startswith(said) and bool(found.not_as_expected) == bool(said)
+    (worst,) = (each for each in test.at if each.setting.cohort)
+    assert worst.not_as_expected.startswith("More" if hits > 10 else "")
+    assert not worst.not_as_expected.startswith("Fewer")

@@ -21,12 +21,13 @@ from rightface.assay.bootstrap import SubjectBootstrap
 from rightface.assay.cohorts import UNKNOWN, Column
 from rightface.assay.errors import AssayError
 from rightface.assay.intervals import rate, too_few_genuine
+from rightface.assay.permits import Standing, require_step
 from rightface.assay.result import Rate
 from rightface.assay.thresholds import fmr_needed, require_target
 from rightface.errors import SettingsError
 from rightface.faces.calibration import Calibration, fmr_of_similarity, similarity
 from rightface.faces.packs import Vectors
-from rightface.permit import Permit, Touch, require
+from rightface.permit import Touch
 
 DEFAULT_SIMILARITY = 80.0
 """The default of Rekognition's CompareFaces and SearchFaces, and of the ACLU's test."""
@@ -82,6 +83,8 @@ class SettingFound:
     """Of one comparison, as measured."""
     expected_fpir: float
     """1 − (1 − FMR)^N by the calibration's FMR, if comparisons were independent."""
+    not_as_expected: str
+    """In words, where the interval of `fpir` does not hold `expected_fpir`; else empty."""
     groups: tuple[GroupFound, ...]
 
 
@@ -142,14 +145,16 @@ def settings(
     return tuple(told)
 
 
-def search(probes: Vectors, gallery: Vectors, scores: Sequence[float], *, permit: Permit) -> Found:
+def search(
+    probes: Vectors, gallery: Vectors, scores: Sequence[float], *, permit: Standing
+) -> Found:
     """Search `gallery` (N, d) for each of `probes` (P, d), at the thresholds `scores`.
 
     Raises:
-        PermitError: the permit does not cover SEARCH.
+        PermitError, Refused: `permit` does not cover SEARCH, or not to the end.
         AssayError: there is nothing to search, or for; a template is no number.
     """
-    require(permit, Touch.SEARCH)
+    require_step(permit, Touch.SEARCH)
     if not len(probes) or not len(gallery):
         raise AssayError("A search needs somebody to search for, and a gallery.")
     if not (np.isfinite(probes).all() and np.isfinite(gallery).all()):
@@ -160,6 +165,7 @@ def search(probes: Vectors, gallery: Vectors, scores: Sequence[float], *, permit
     for at in range(0, len(probes), _PROBES_AT_ONCE):
         some = slice(at, at + _PROBES_AT_ONCE)
         for start in range(0, len(gallery), _REFERENCES_AT_ONCE):
+            require_step(permit, Touch.SEARCH)
             block = probes[some] @ gallery[start : start + _REFERENCES_AT_ONCE].T
             np.maximum(best[some], block.max(axis=1), out=best[some])
             for place, cut in enumerate(cuts):
@@ -203,20 +209,23 @@ def own_test(
     for place, each in enumerate(set_at):
         hit = found.above[:, place] > 0
         matches = int(found.above[:, place].sum())
+        fpir = _fpirs(hit, everybody, subjects, bootstrap)[0]
+        expected = -math.expm1(gallery_size * math.log1p(-each.fmr))
         groups = tuple(
-            GroupFound(column=" × ".join(column.names), group=name, fpir=fpir)
+            GroupFound(column=" × ".join(column.names), group=name, fpir=of_group)
             for column in columns
-            for name, fpir in zip(
+            for name, of_group in zip(
                 column.values, _fpirs(hit, column, subjects, bootstrap), strict=True
             )
         )
         told.append(
             SettingFound(
                 setting=each,
-                fpir=_fpirs(hit, everybody, subjects, bootstrap)[0],
+                fpir=fpir,
                 matches=matches,
                 fmr=matches / (len(hit) * gallery_size),
-                expected_fpir=-math.expm1(gallery_size * math.log1p(-each.fmr)),
+                expected_fpir=expected,
+                not_as_expected=_not_as_expected(fpir, expected, each),
                 groups=groups,
             )
         )
@@ -242,6 +251,26 @@ def own_test(
         target_fpir=target_fpir,
         perhaps_one_person=perhaps,
         warnings=tuple(warnings),
+    )
+
+
+def _not_as_expected(fpir: Rate, expected: float, setting: Setting) -> str:
+    """Fewer than expected is no wonder at a threshold that was set for the worst cohort."""
+    if fpir.low is None or fpir.high is None or fpir.low <= expected <= fpir.high:
+        return ""
+    if fpir.low > expected:
+        return (
+            f"More searches matched wrongly ({fpir.low:.2%} or more) than the calibration lets "
+            f"expect ({expected:.2%}). It was measured on other photographs: people who are alike, "
+            "or photographed alike, match more often, and so do those who are in both sets. Trust "
+            "what was found here, not the calibration."
+        )
+    if setting.cohort:
+        return ""
+    return (
+        f"Fewer searches matched wrongly ({fpir.high:.2%} or less) than the calibration lets "
+        f"expect ({expected:.2%}). It was measured on other photographs, and what is expected takes "
+        "comparisons of one probe as independent."
     )
 
 

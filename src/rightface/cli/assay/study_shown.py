@@ -83,6 +83,9 @@ def own_test(told: OwnTest) -> None:
     )
     say("* extrapolated: beyond what the calibration's comparisons can show")
     for each in told.at:
+        if each.not_as_expected:
+            say(f"At {each.setting.name}: {each.not_as_expected}")
+    for each in told.at:
         if each.groups:
             say()
             say(f"At {each.setting.name}:")
