@@ -17,7 +17,7 @@ def images_of(folder: Path) -> list[Path]:
 
 
 def sealed_of(folder: Path, instance: Instance) -> Sealed:
-    plan = plan_of(images_of(folder), pack_digest=instance.pack.digest, look=Look())
+    plan = plan_of(images_of(folder), engine=instance.engine, look=Look())
     return Sealed(folder / "templates", instance.keyring, plan)
 
 

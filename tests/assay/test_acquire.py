@@ -20,6 +20,7 @@ from rightface.assay.acquire import NO_FACE, QUALITIES, Acquired, Look, acquire,
 from rightface.assay.sealed_parts import Sealed
 from rightface.assay.statement import WhichFace
 from rightface.errors import PermitError, Refused
+from rightface.faces.engine import Engine
 from rightface.permit import Permit
 from rightface.service.measuring import measuring
 from tests.assay.acquiring import images_of, sealed_of
@@ -199,10 +200,28 @@ def test_a_killed_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         other = Sealed(
             tmp_path / "templates",
             room.instance.keyring,
-            plan_of(images[:2], pack_digest=room.instance.pack.digest, look=Look()),
+            plan_of(images[:2], engine=room.instance.engine, look=Look()),
         )
         assert other.redone
         assert acquire(images[:2], sealed=other, threads=1, **going).made == 2  # type: ignore[arg-type]
+
+
+def test_templates_of_another_detector_side_are_not_taken_over(
+    tmp_path: Path, room: TemporaryInstance
+) -> None:
+    images = written(tmp_path, small(grace_hopper()))
+    settings = room.instance.settings
+    plans = {
+        plan_of(
+            images,
+            engine=Engine(
+                room.instance.pack, cache=settings.data / "models", threads=1, detector_side=side
+            ),
+            look=Look(),
+        )
+        for side in (640, 48, 640)
+    }
+    assert len(plans) == 2
 
 
 def test_parts_are_sealed_and_the_key_goes(

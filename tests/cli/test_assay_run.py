@@ -100,9 +100,7 @@ def test_a_killed_run_goes_on_and_says_what_it_found(photographs: Path, tmp_path
     assert b"no-face" not in (out / "templates" / "part-000000.sealed").read_bytes()
 
 
-def test_a_second_run_is_told_that_the_directory_is_held(
-    photographs: Path, tmp_path: Path
-) -> None:
+def test_a_second_run_is_told_that_the_directory_is_held(photographs: Path, tmp_path: Path) -> None:
     with held(tmp_path):
         words = ("--out", str(tmp_path), "--json")
         told = run("assay", "run", str(photographs), *words, status=1)

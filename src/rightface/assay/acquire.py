@@ -2,8 +2,9 @@
 
     1. The work is cut into portions of a few images; each has a permit of its own.
     2. A finished portion is kept, sealed (`sealed_parts`).
-    3. A later run with the same plan (images, model pack, way of looking) opens what is there and
-       does the rest. A portion whose files have changed since, or that does not open, is done anew.
+    3. A later run with the same plan (images, model pack, way and fineness of looking) opens what
+       is there and does the rest. A portion whose files have changed since, or that does not open,
+       is done anew.
 
 An image that cannot be read or has no face is a failure to acquire (ISO/IEC 2382-37), counted with
 its reason. Never knows labels, rates, HTTP, or where permits come from.
@@ -90,9 +91,10 @@ class Acquired:
     """Why an earlier run's templates were not used; empty if they were, or there were none."""
 
 
-def plan_of(images: Sequence[Path], *, pack_digest: str, look: Look, name: str = "") -> str:
-    """Hex SHA-256 over what decides what the templates are; `name`: of a change, with its level."""
-    told = hashlib.sha256(f"{pack_digest}\0{look.which}\0{look.pad}\0{name}\0{PORTION}".encode())
+def plan_of(images: Sequence[Path], *, engine: Engine, look: Look) -> str:
+    """Hex SHA-256 over what decides what the templates are."""
+    seen = f"{engine.pack.digest}\0{engine.detector_side}\0{look.which}\0{look.pad}\0{PORTION}"
+    told = hashlib.sha256(seen.encode())
     for image in images:
         told.update(b"\0" + os.fsencode(image))
     return told.hexdigest()

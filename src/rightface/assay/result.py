@@ -315,6 +315,8 @@ class Measured(_Told):
     comparison: str = ""
     """`raw`, or the name of the score normalisation."""
     comparison_digest: str = ""
+    detector_side: int | None = None
+    """Pixels of the longest side at which faces were looked for; None where it was not told."""
 
 
 class Assay(_Told):

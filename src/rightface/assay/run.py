@@ -125,7 +125,7 @@ class Material:
 def sealed_parts(manifest: Manifest, bench: Bench, directory: Path) -> Sealed:
     """Where the templates of an unfinished run of this data set lie, or will."""
     look = _look(manifest)
-    plan = plan_of(_paths(manifest), pack_digest=bench.pack.digest, look=look)
+    plan = plan_of(_paths(manifest), engine=bench.engine, look=look)
     return Sealed(directory, bench.keyring, plan)
 
 
@@ -229,7 +229,7 @@ def assay(
     return Assay(
         software=SOFTWARE,
         made_at=datetime.now(UTC).replace(microsecond=0),
-        measured=measured(bench.pack),
+        measured=measured(bench),
         data=data.model_copy(
             update={
                 "suspicions": data.suspicions + looked.suspicions,
@@ -331,14 +331,16 @@ def _axis(sides: Sides, cells: int) -> Axis:
     return Axis.between(least - room, most + room, cells)
 
 
-def measured(pack: ModelPack) -> Measured:
-    """What the document says of the model pack."""
+def measured(bench: Bench) -> Measured:
+    """What the document says of the model pack, and of how finely it looked."""
+    pack = bench.pack
     return Measured(
         kind="model-pack",
         name=pack.id,
         pack_digest=pack.digest,
         comparison=pack.comparison,
         comparison_digest=pack.comparison_digest,
+        detector_side=bench.engine.detector_side,
     )
 
 

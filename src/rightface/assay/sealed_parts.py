@@ -131,7 +131,7 @@ class Sealed:
         if not there or not key_file.exists():
             return b""
         if there != self._plan:
-            self.redone = "They were of other images, another model pack or another way."
+            self.redone = "They were of other images, another model pack or another way of looking."
             return b""
         with suppress(KeysError):
             return keyring.unseal(_USE, key_file.read_bytes(), self._plan.encode())

@@ -68,7 +68,8 @@ def stressed(
         SettingsError: something else has the name of their file.
     """
     pack_told = f"{pack.digest}\0{pack.comparison_digest}"
-    told = f"{digest}\0{pack_told}\0{look}\0{unchanged.thresholds}".encode()
+    told = f"{digest}\0{pack_told}\0{engine.detector_side}\0{look}".encode()
+    told += f"\0{unchanged.thresholds}".encode()
     for column in unchanged.partitions:
         told += f"\0{column.names}\0{column.values}".encode()
     done = _Done(directory / _FILE, hashlib.sha256(told).hexdigest())
@@ -105,7 +106,7 @@ def _figures(
     with Renewed(permitted) as permits:
         return stress_of(
             unchanged,
-            pack.probe_vectors(acquired.templates, permit=permits.permit),
+            pack.probe_vectors(acquired.templates, permit=permits.renewed()),
             acquired.rows,
             np.ones(len(unchanged.subjects), np.bool_),
             kind=kind.name,

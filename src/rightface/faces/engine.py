@@ -39,6 +39,7 @@ class Engine:
             WeightsError: weights are missing or not those of the pack.
         """
         self.pack = pack
+        self.detector_side = detector_side
         opened = partial(model, cache=cache, threads=threads, recipe=ranges.SHA256)
         self.detector = Detector(opened(CENTERFACE, _build_detector), side=detector_side)
         self.embedder = Embedder(opened(DLIB_FACE_NETWORK, _build_face_network))

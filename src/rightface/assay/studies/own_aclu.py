@@ -79,7 +79,7 @@ def of_materials(
         target_fpir=fpir,
     )
     return OwnAclu(
-        measured=measured(bench.pack),
+        measured=measured(bench),
         probes=probes.manifest.statement.name,
         gallery=gallery.manifest.statement.name,
         probes_digest=probes.digest,
