@@ -93,7 +93,7 @@ def test_no_images_give_nothing(run: Run) -> None:
 def test_the_largest_or_the_central_face(tmp_path: Path, run: Run) -> None:
     grace, eileen = written(tmp_path, grace_hopper(), eileen_collins())
     both = Image.new("RGB", (1200, 400))
-    both.paste(Image.open(grace).resize((200, 240)), (500, 80))
+    both.paste(Image.open(grace).resize((150, 180)), (525, 110))
     both.paste(Image.open(eileen).resize((400, 400)), (0, 0))
     both.save(tmp_path / "both.png")
     images = [grace, eileen, tmp_path / "both.png"]

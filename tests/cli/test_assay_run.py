@@ -23,6 +23,7 @@ from rightface.api.server import running
 from rightface.assay.changes import KINDS
 from rightface.assay.files import LOCK, held
 from rightface.assay.result import Assay
+from rightface.cli import main as cli
 from rightface.cli.main import complete
 from rightface.instance import Instance
 from rightface.ledger import log
@@ -98,6 +99,39 @@ def test_a_killed_run_goes_on_and_says_what_it_found(photographs: Path, tmp_path
     assert "By mission, at everybody's threshold for an FMR of 0.5:" in said
     assert (out / "templates" / "part-000000.sealed").exists()
     assert b"no-face" not in (out / "templates" / "part-000000.sealed").read_bytes()
+
+
+@pytest.mark.parametrize(("option", "word"), [("--sector", "blah"), ("--jurisdiction", "XX")])
+def test_who_is_no_word_of_the_law_is_refused_before_anything_is_made(
+    photographs: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    option: str,
+    word: str,
+) -> None:
+    words = ["assay", "run", str(photographs), "--out", str(tmp_path), option, word]
+    monkeypatch.setattr(sys, "argv", ["rightface", *words])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    told = capsys.readouterr()
+    assert ended.value.code not in (0, None)
+    assert word in told.err
+    assert "instance" not in told.out
+    assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_while_the_commands_are_put_together(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped() -> typer.Typer:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "complete", stopped)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "Stopped.\n"
 
 
 def test_a_second_run_is_told_that_the_directory_is_held(photographs: Path, tmp_path: Path) -> None:

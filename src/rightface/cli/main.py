@@ -20,6 +20,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+STOPPED = 130
+"""What shells take for: ended by Ctrl-C."""
+
 
 def _version(wanted: bool) -> None:
     if wanted:
@@ -40,6 +43,9 @@ def main() -> None:
     """Run the command line of this process."""
     try:
         sys.exit(complete()(standalone_mode=False))
+    except KeyboardInterrupt:  # while the commands are put together; later the library says so
+        typer.echo("Stopped.", err=True)
+        sys.exit(STOPPED)
     except Exception as error:
         tell = getattr(error, "show", None)  # a usage error of the command-line library
         if tell is None:

@@ -112,15 +112,17 @@ def measuring_in(
 
     made(out)
     where = out / INSTANCE if data is None else data
-    if data is None and not quiet and not (where / SETTINGS).exists():
-        say(
-            f"An instance is made in {where}: its gate permits, its ledger records. It measures as "
-            f"{sector} in {jurisdiction}; if you are another, say --sector and --jurisdiction."
-        )
+    fresh = data is None and not (where / SETTINGS).exists()
     with (
         held(out),
         measuring(where, sector=sector, jurisdiction=jurisdiction, make=data is None) as room,
     ):
+        if fresh and not quiet:
+            say(
+                f"An instance was made in {where}: its gate permits, its ledger records. It "
+                f"measures as {sector} in {jurisdiction}; if you are another, say --sector and "
+                "--jurisdiction."
+            )
         yield room
 
 
