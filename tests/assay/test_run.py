@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from rightface.assay.cells import cells_of, partitions_of, summed
 from rightface.assay.cohorts import UNKNOWN, column
 from rightface.assay.errors import AssayError, ManifestError
 from rightface.assay.from_scores import assay_of_answers, assay_of_file
+from rightface.assay.further import Sides
 from rightface.assay.intervals import wilson
 from rightface.assay.manifest import Manifest, read_manifest
 from rightface.assay.result import Assay
@@ -26,7 +29,7 @@ from rightface.assay.stressed import _Done, stressed, years_of
 from rightface.assay.stripes import HEADER
 from rightface.assay.through_api import Answers, plan_pairs
 from rightface.cli.assay.bench import manifest_of
-from rightface.errors import SettingsError
+from rightface.errors import Refused, SettingsError
 from tests.portraits import eileen_collins, grace_hopper, nobody, small
 
 PEOPLE, IMAGES = 60, 150
@@ -103,6 +106,31 @@ def naive(material: Material) -> list[tuple[float, bool, int, int]]:
         who = manifest.subjects[a]
         made.append((float(scores[one, other]), bool(who == manifest.subjects[b] != UNKNOWN), a, b))
     return made
+
+
+class NeverCompared(np.ndarray[Any, Any]):
+    """Vectors that tell when they are compared."""
+
+    def __matmul__(self, other: Any) -> Any:
+        raise AssertionError("it was compared before the gate was asked")
+
+
+def test_nothing_is_compared_before_the_gate_is_asked(
+    material: Material, bench: Bench, tmp_path: Path
+) -> None:
+    vectors = material.acquired.templates.view(NeverCompared)
+
+    def refuses() -> NoReturn:
+        raise Refused("The gate says no.", refusal=None)
+
+    with pytest.raises(Refused):
+        assay(
+            material,
+            replace(bench, permitted=refuses),
+            Wanted(fmr=FMR),
+            directory=tmp_path,
+            sides=Sides(vectors, vectors),
+        )
 
 
 def test_everybody_is_compared_with_everybody(told: Assay, material: Material) -> None:

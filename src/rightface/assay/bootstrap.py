@@ -167,10 +167,11 @@ class SubjectBootstrap:
         square = (group_count, group_count)
         errors, trials, pairs = np.zeros((3, *square), np.int64)
         lows, highs, deviations = np.full((3, *square), np.nan)
-        found = (told.errors, told.trials, told.units, *_spread_of(told.replicates.T))
-        for table, figures in zip(
-            (errors, trials, pairs, lows, highs, deviations), found, strict=True
-        ):
+        counted = (told.errors, told.trials, told.units)
+        for counts, found in zip((errors, trials, pairs), counted, strict=True):
+            counts[one, other] = counts[other, one] = found
+        spread = _spread_of(told.replicates.T)
+        for table, figures in zip((lows, highs, deviations), spread, strict=True):
             table[one, other] = table[other, one] = figures
         return Between(errors, trials, lows, highs, deviations, pairs)
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from rightface.assay.cohorts import UNKNOWN, Codes
 from rightface.assay.equalise import Method, fit
 from rightface.assay.equalise_variants import Form, Vectors, product
-from rightface.assay.permits import Permitted
+from rightface.assay.permits import Permitted, Renewed
 from rightface.faces.face import Templates
 from rightface.faces.normalisation import Normalisation
 from rightface.permit import Permit, Touch, require
@@ -110,13 +110,13 @@ def cross_fit(
     fits = {}
     for done, (one, other) in enumerate(pairs):
         rows = np.flatnonzero((parts != one) & (parts != other))
-        with permitted() as permit:
+        with Renewed(permitted) as permits:
             fits[one, other] = fit(
                 templates[rows],
                 groups[rows],
                 method,
                 subjects=subjects[rows],
-                permit=permit,
+                permit=permits,
                 on=on,
             )
         progress(done + 1, len(pairs))

@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 
 from rightface.assay.cohorts import UNKNOWN, Codes
 from rightface.assay.errors import AssayError
+from rightface.assay.permits import Standing, require_step
 from rightface.faces.face import Templates
 from rightface.faces.normalisation import STEP, Fitted, Floats, Normalisation, features, turns
-from rightface.permit import Permit, Touch, require
+from rightface.permit import Touch
 
 NAME = "equalised-1"
 SCALE = 0.1
@@ -75,7 +76,7 @@ def fit(
     method: Method,
     *,
     subjects: NDArray[np.int32],
-    permit: Permit,
+    permit: Standing,
     data_set: str = "",
     on: date,
     figures: tuple[str, ...] = (),
@@ -87,11 +88,11 @@ def fit(
     images are whose: nobody is crowded by images of themselves. UNKNOWN is a person of its own.
 
     Raises:
-        PermitError: `permit` does not cover TEMPLATE and COMPARE.
+        PermitError, Refused: `permit` does not cover TEMPLATE and COMPARE, or not to the end.
         AssayError: fewer than `FEWEST` templates have a group, or all but a few are of one person.
     """
-    require(permit, Touch.TEMPLATE)
-    require(permit, Touch.COMPARE)
+    require_step(permit, Touch.TEMPLATE)
+    require_step(permit, Touch.COMPARE)
     known = groups != UNKNOWN
     if int(known.sum()) < FEWEST:
         raise AssayError(
@@ -108,14 +109,21 @@ def fit(
             f"All photographs but {NEAREST - 1} or fewer are of one person: nobody crowds it.",
             mend="Use a set of more people.",
         )
-    crowds = _crowds(used, people, _weights(labels, 1.0 if method.balanced else 0.0), method.share)
+    crowds = _crowds(
+        used, people, _weights(labels, 1.0 if method.balanced else 0.0), method.share, permit
+    )
     mean = used.mean(axis=0)
     drawn = np.random.default_rng(method.seed)
     steps = np.rint(drawn.standard_normal((used.shape[1], method.cosines)) / STEP)
     directions = np.clip(steps, -127, 127).astype(np.int8)
     phases = np.round(drawn.uniform(0, 2 * np.pi, method.cosines), 6)
     turned = turns(directions, method.width)
-    told = (features(used[rows] - mean, turned, phases) for rows in _blocks(len(used)))
+
+    def features_of(rows: slice) -> Floats:
+        require_step(permit, Touch.TEMPLATE)
+        return features(used[rows] - mean, turned, phases)
+
+    told = (features_of(rows) for rows in _blocks(len(used)))
     weights = _regression(
         told,
         crowds,
@@ -158,13 +166,18 @@ def _blocks(count: int) -> Iterator[slice]:
 
 
 def _crowds(
-    templates: Floats, subjects: NDArray[np.int32], weights: Floats, share: float
+    templates: Floats,
+    subjects: NDArray[np.int32],
+    weights: Floats,
+    share: float,
+    permit: Standing,
 ) -> Floats:
     """(n, 2): m and log d of each template among other people's."""
     shares = weights / weights.sum()
     most = int(share / shares.min()) + NEAREST + 1  # so many, at the most, make up the share
     crowds = np.empty((len(templates), 2))
     for rows in _blocks(len(templates)):
+        require_step(permit, Touch.COMPARE)
         for place, scores in enumerate(templates[rows] @ templates.T, rows.start):
             own = (subjects == subjects[place]) & (subjects != UNKNOWN)
             own[place] = True

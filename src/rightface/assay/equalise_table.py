@@ -180,7 +180,7 @@ def _fitted(variant: Variant, sample: Sample, on: date, permits: Renewed) -> Sid
         sample.cohorts.codes,
         variant.method,
         subjects=sample.subjects,
-        permit=permits.permit,
+        permit=permits,
         on=on,
     )
     return in_blocks(variant.form(made))
@@ -203,7 +203,7 @@ def _crossed(
         seed=seed,
     )
     everybody = np.arange(len(sample.templates))
-    return lambda all_: made.vectors(all_, everybody, permit=permits.permit, form=variant.form)
+    return lambda all_: made.vectors(all_, everybody, permit=permits.renewed(), form=variant.form)
 
 
 class _Judge:

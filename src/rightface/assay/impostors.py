@@ -265,14 +265,14 @@ def _cohorts(pack: ModelPack, sample: Sample, permits: Renewed) -> Iterator[_Coh
         if sample.crossed is None:
             vectors = _vectors(pack, sample.templates[rows], permits)
         else:
-            vectors = sample.crossed.vectors(sample.templates, rows, permit=permits.permit)
+            vectors = sample.crossed.vectors(sample.templates, rows, permit=permits.renewed())
         pairs = Pairs.within(*vectors, people[rows], permits)
         yield _Cohort(f"{value} ({sample.name})", sample.name, pairs)
 
 
 def _vectors(pack: ModelPack, templates: Templates, permits: Renewed) -> tuple[Vectors, Vectors]:
     def sides(some: Templates) -> tuple[Vectors, Vectors]:
-        permit = permits.permit
+        permit = permits.renewed()
         return (
             pack.probe_vectors(some, permit=permit),
             pack.reference_vectors(some, permit=permit),

@@ -25,7 +25,7 @@ class Renewed:
     """A permit that is open and never old, for as long as its block lasts.
 
     One thread's: the permit before is spent when the next is asked for, so whoever gives steps to
-    other threads waits for these while it is `due`.
+    other threads begins them with `step_beside`.
     """
 
     def __init__(self, permitted: Permitted) -> None:
@@ -42,24 +42,23 @@ class Renewed:
         self._permit = None
         self._open.__exit__(*error)
 
-    @property
-    def due(self) -> bool:
-        """Whether the next step asks the gate anew."""
-        return self._permit is None or time.monotonic() - self._since > RENEWED
+    def held(self) -> Permit | None:
+        """The permit as it is; None where it is time to ask for another."""
+        return None if time.monotonic() - self._since > RENEWED else self._permit
 
-    @property
-    def permit(self) -> Permit:
-        """For the next step.
+    def renewed(self) -> Permit:
+        """For the next step: the permit as it is, or where it is time to, another one.
 
         Raises:
             Refused: the gate says no; the permit before is spent.
         """
-        if self._permit is None or self.due:
+        held = self.held()
+        if held is None:
             self._permit = None
             self._open.close()
-            self._permit = self._open.enter_context(self._permitted())
+            held = self._permit = self._open.enter_context(self._permitted())
             self._since = time.monotonic()
-        return self._permit
+        return held
 
 
 Standing: TypeAlias = Permit | Renewed
@@ -74,9 +73,19 @@ def require_step(standing: Standing, touch: Touch) -> None:
         PermitError: the permit is not open, too old, or does not cover `touch`.
         Refused: the gate says no.
     """
-    require(standing.permit if isinstance(standing, Renewed) else standing, touch)
+    require(standing.renewed() if isinstance(standing, Renewed) else standing, touch)
 
 
-def due(standing: Standing) -> bool:
-    """Whether the next step asks the gate anew: nothing should be under way then."""
-    return isinstance(standing, Renewed) and standing.due
+def step_beside(standing: Standing, touch: Touch) -> bool:
+    """Check likewise before a step while others are under way; the gate is not asked then.
+
+    Returns:
+        Whether the step may begin; if not, the gate must be asked anew, after all others.
+
+    Raises:
+        PermitError: the permit is not open, too old, or does not cover `touch`.
+    """
+    held = standing.held() if isinstance(standing, Renewed) else standing
+    if held is not None:
+        require(held, touch)
+    return held is not None

@@ -45,7 +45,7 @@ from rightface.assay.intervals import rate
 from rightface.assay.label_checks import look_through
 from rightface.assay.manifest import Manifest
 from rightface.assay.operating import Threshold
-from rightface.assay.permits import Permitted, Renewed
+from rightface.assay.permits import Permitted, Renewed, require_step
 from rightface.assay.result import (
     FMR_TARGETS,
     Assay,
@@ -60,6 +60,7 @@ from rightface.faces.engine import Engine
 from rightface.faces.face import Templates
 from rightface.faces.packs import ModelPack
 from rightface.keys import KeyRing
+from rightface.permit import Touch
 
 Stage: TypeAlias = Callable[[str, int, int], None]
 """Told what is being done, and how much of how much."""
@@ -196,7 +197,7 @@ def assay(
             subjects=material.subjects,
             groups=cells.codes,
             group_count=cells.count,
-            axis=_axis(sides, cells.count),
+            axis=_axis(sides, cells.count, permits),
             permit=permits,
             threads=wanted.threads,
             progress=lambda done, total: stage("comparisons", done, total),
@@ -315,13 +316,14 @@ def _stress(
 
 def _sides(pack: ModelPack, templates: Templates, permits: Renewed) -> Sides:
     return Sides(
-        pack.probe_vectors(templates, permit=permits.permit),
-        pack.reference_vectors(templates, permit=permits.permit),
+        pack.probe_vectors(templates, permit=permits.renewed()),
+        pack.reference_vectors(templates, permit=permits.renewed()),
     )
 
 
-def _axis(sides: Sides, cells: int) -> Axis:
+def _axis(sides: Sides, cells: int, permits: Renewed) -> Axis:
     """From the scores of a sample, with room: unit vectors lie within −1 and 1, others anywhere."""
+    require_step(permits, Touch.COMPARE)
     sample = slice(None, None, max(1, len(sides.probes) // SAMPLE))
     scores = sides.probes[sample] @ sides.references[sample].T
     least, most = float(scores.min()), float(scores.max())

@@ -16,8 +16,8 @@ import importlib
 import time
 import zipfile
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +32,7 @@ from rightface.assay.counts import Axis
 from rightface.assay.errors import AssayError
 from rightface.assay.files import PRIVATE, new_name, written_whole
 from rightface.assay.leads import Highest, Rows, Scores
-from rightface.assay.permits import Standing, due, require_step
+from rightface.assay.permits import Standing, require_step, step_beside
 from rightface.errors import Refused
 from rightface.permit import Touch
 
@@ -125,16 +125,18 @@ def run(
         running: deque[Future[Counted]] = deque()
         try:
             while waiting or running:
-                while waiting and len(running) < 2 * threads and not (running and due(permit)):
-                    require_step(permit, Touch.COMPARE)
+                while waiting and len(running) < 2 * threads and _begins(running, threads, permit):
                     running.append(pool.submit(counter.count, waiting.pop(0), tally.leads.above))
-                tally.add(running.popleft().result())
-                done += sizes[tally.stripes - 1]
-                if progress:
-                    progress(done, total)
-                if checkpoint and time.monotonic() - written >= SECONDS:
-                    _write(checkpoint, digest, tally)
-                    written = time.monotonic()
+                if not running[0].done():
+                    wait(_busy(running), return_when=FIRST_COMPLETED)
+                while running and running[0].done():
+                    tally.add(running.popleft().result())
+                    done += sizes[tally.stripes - 1]
+                    if progress:
+                        progress(done, total)
+                    if checkpoint and time.monotonic() - written >= SECONDS:
+                        _write(checkpoint, digest, tally)
+                        written = time.monotonic()
         except Refused:
             if checkpoint:
                 _write(checkpoint, digest, tally)
@@ -146,6 +148,19 @@ def run(
         checkpoint.unlink(missing_ok=True)
         new_name(checkpoint).unlink(missing_ok=True)
     return tally
+
+
+def _busy(running: Iterable[Future[Counted]]) -> list[Future[Counted]]:
+    return [each for each in running if not each.done()]
+
+
+def _begins(running: Iterable[Future[Counted]], threads: int, permit: Standing) -> bool:
+    """Whether another stripe may begin, at once: none waits for a thread while its permit ages."""
+    busy = _busy(running)
+    if busy:
+        return len(busy) < threads and step_beside(permit, Touch.COMPARE)
+    require_step(permit, Touch.COMPARE)
+    return True
 
 
 def single_products() -> AbstractContextManager[Any]:

@@ -245,7 +245,7 @@ def ask(
             ready = began + sent / per_second - time.perf_counter()
             if ready > 0:
                 pause(ready)
-            known[place] = _asked(service, manifest, plan, place, permit=permits.permit)
+            known[place] = _asked(service, manifest, plan, place, permit=permits.renewed())
             records.add(place, known[place])
             sent += 1
             if progress is not None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from rightface.assay.errors import AssayError
 from rightface.assay.intervals import rate
+from rightface.assay.permits import Renewed
 from rightface.assay.result import Measured, Rate
 from rightface.assay.run import Bench, Material, measured
 from rightface.assay.studies.searching import OwnTest, own_test, search, settings
@@ -59,12 +60,12 @@ def of_materials(
             mend="Name other people as the gallery.",
         )
     rows = probes.acquired.rows[other]
-    with bench.permitted() as permit:
+    with Renewed(bench.permitted) as permits:
         found = search(
-            bench.pack.probe_vectors(probes.acquired.templates[other], permit=permit),
-            bench.pack.reference_vectors(gallery.acquired.templates, permit=permit),
+            bench.pack.probe_vectors(probes.acquired.templates[other], permit=permits.renewed()),
+            bench.pack.reference_vectors(gallery.acquired.templates, permit=permits.renewed()),
             [each.score for each in set_at],
-            permit=permit,
+            permit=permits,
         )
     columns = [
         replace(column, codes=column.codes[rows]) for column in probes.manifest.columns.values()

@@ -193,17 +193,18 @@ def _fitted(
 ) -> Normalisation:
     from rightface.assay.equalise import Method, fit
     from rightface.assay.errors import AssayError
+    from rightface.assay.permits import Renewed
 
     chosen = next((each for each in samples if each.name == name), None)
     if chosen is None or chosen.cohorts is None:
         raise AssayError(f"There is no data set '{name}' with groups to fit on.")
-    with bench.permitted() as permit:
+    with Renewed(bench.permitted) as permits:
         return fit(
             chosen.templates,
             chosen.cohorts.codes,
             Method(),
             subjects=chosen.subjects,
-            permit=permit,
+            permit=permits,
             data_set=name,
             on=on,
             figures=() if table is None else figures(table),
