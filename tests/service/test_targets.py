@@ -140,7 +140,9 @@ def test_who_was_found_in_a_small_gallery_is_not_in_a_large_one(
 ) -> None:
     fresh, caller = enrolled
     (lead,) = search(fresh, caller).value.candidates
-    fpir = min(0.9, 20 * lead.fmr)  # enough for one face, not for three hundred
+    fpir = lead.fmr  # grown until it is enough for one face; for three hundred it is not
+    while needed(fresh, fpir, 1) <= lead.fmr:
+        fpir *= 1.5
     assert needed(fresh, fpir, 1) > lead.fmr > needed(fresh, fpir, 301)
     fresh.registrar.galleries.aim(client="acme", gallery=GALLERY, fpir=fpir)
     assert len(search(fresh, caller).value.candidates) == 1
