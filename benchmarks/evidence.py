@@ -18,7 +18,7 @@ import rightface.faces
 from rightface.assay.evidence import EvidenceError, figures_of, read_document
 from rightface.errors import RightfaceError
 from rightface.faces.packs import COMPARISONS, load_pack
-from rightface.law.evidence_records import Figures
+from rightface.law.figures import Figures
 
 HERE = Path(rightface.faces.__file__).parent
 

@@ -42,35 +42,39 @@ def rate(errors: int, trials: int) -> Rate:
     )  # fmt: skip
 
 
-def point(impostor: int, genuine: int, *, false: int, missed: int) -> OperatingPoint:
+def point(
+    impostor: int, genuine: int, *, false: int, missed: int, target: float = TARGET
+) -> OperatingPoint:
     """What happens at the threshold of the target."""
     return OperatingPoint(
-        fmr_target=TARGET, threshold=0.9, fmr=rate(false, impostor), fnmr=rate(missed, genuine)
+        fmr_target=target, threshold=0.9, fmr=rate(false, impostor), fnmr=rate(missed, genuine)
     )
 
 
-def group(number: int, *, false: int, missed: int) -> Group:
+def group(number: int, *, false: int, missed: int, target: float = TARGET) -> Group:
     """One of the groups."""
     return Group(
         name=f"group {number}",
-        labels={"group": f"group {number}"},
+        labels={"sex": f"sex {number % 2}", "race": f"race {number // 2}"},
         subjects=500,
         images=IMAGES // GROUPS,
         failures=None,
         genuine=WITHIN_GENUINE,
         impostor=WITHIN_IMPOSTOR,
         curve=(),
-        at=(point(WITHIN_IMPOSTOR, WITHIN_GENUINE, false=false, missed=missed),),
+        at=(point(WITHIN_IMPOSTOR, WITHIN_GENUINE, false=false, missed=missed, target=target),),
     )
 
 
-def differential(measure: str, of: str, value: float, low: float, high: float) -> Differential:
+def differential(
+    measure: str, of: str, value: float, low: float, high: float, *, target: float = TARGET
+) -> Differential:
     """One measure over all groups."""
     return Differential.model_validate(
         {
             "measure": measure,
             "of": of,
-            "fmr_target": TARGET,
+            "fmr_target": target,
             "threshold": 0.9,
             "value": Value(value=value, low=low, high=high),
             "groups": tuple(f"group {number}" for number in range(GROUPS)),
@@ -84,9 +88,10 @@ def assay(
     comparison_digest: str = "",
     ratio: tuple[float, float, float] = (1.2, 1.5, 1.9),
     lowest_tmr: float = 0.99,
+    target: float = TARGET,
     **changed: Any,
 ) -> Assay:
-    """A whole document; `ratio`: low, value and high of worst over best.
+    """A whole document; `ratio`: low, value and high of worst over best, at the rate `target`.
 
     The first group has the most errors of both kinds, and the others are alike.
     """
@@ -108,7 +113,10 @@ def assay(
             rows=IMAGES + 2,
             images=IMAGES,
             subjects=4_000,
-            columns={"group": {f"group {n}": IMAGES // GROUPS for n in range(GROUPS)}},
+            columns={
+                "sex": {f"sex {n}": IMAGES // 2 for n in range(2)},
+                "race": {f"race {n}": IMAGES // 4 for n in range(4)},
+            },
             exclusions=({"reason": "missing", "count": 2},),  # type: ignore[arg-type]
         ),
         "failures": None,
@@ -116,27 +124,33 @@ def assay(
             genuine=GENUINE,
             impostor=IMPOSTOR,
             curve=(),
-            at=(point(IMPOSTOR, GENUINE, false=40_000, missed=50),),
+            at=(point(IMPOSTOR, GENUINE, false=40_000, missed=50, target=target),),
             eer=Value(value=0.01, low=None, high=None),
         ),
         "partitions": (
             Partition(
-                columns=("group",),
+                columns=("sex", "race"),
                 groups=tuple(
                     group(
                         number,
                         false=FEWEST_FALSE if number else round(FEWEST_FALSE * value),
                         missed=0 if number else missed,
+                        target=target,
                     )
                     for number in range(GROUPS)
                 ),
                 unlabelled=0,
                 cross=(),
                 differentials=(
-                    differential("worst-over-best", "fmr", value, low, high),
-                    differential("worst-over-best", "fnmr", 99.0, 98.0, 100.0),
+                    differential("worst-over-best", "fmr", value, low, high, target=target),
+                    differential("worst-over-best", "fnmr", 99.0, 98.0, 100.0, target=target),
                     differential(
-                        "lowest-true-match-rate", "fnmr", lowest_tmr, lowest_tmr - 0.02, 1.0
+                        "lowest-true-match-rate",
+                        "fnmr",
+                        lowest_tmr,
+                        lowest_tmr - 0.02,
+                        1.0,
+                        target=target,
                     ),
                 ),
             ),

@@ -49,7 +49,7 @@ from rightface.gallery.vault import Vault
 from rightface.keys import KeyRing
 from rightface.law import consents, duties, licences
 from rightface.law.evidence import Evidence
-from rightface.law.evidence_records import Figures, evidence_of
+from rightface.law.figures import Figures, evidence_of
 from rightface.law.findings import SEARCHES
 from rightface.law.gate import Gate, Judged
 from rightface.law.operation import Operation
@@ -438,7 +438,7 @@ class Instance:
             measured_on=measured.measured_on,
             impostor_pairs=measured.impostor_pairs,
             genuine_pairs=measured.genuine_pairs,
-            smallest_fmr=measured.smallest_fmr,
+            people=measured.people,
             comparison_digest=in_use[1],
         )
         more = tuple(

@@ -17,7 +17,8 @@ from rightface.errors import NotOnRecord
 from rightface.instance import OPERATOR, Instance, acting
 from rightface.law import evidence_records
 from rightface.law.evidence import Evidence
-from rightface.law.evidence_records import EvidenceOnRecord, Figures
+from rightface.law.evidence_records import EvidenceOnRecord
+from rightface.law.figures import Figures, evidence_of, is_same, tells_against
 from rightface.law.steps.evidence import Use, uses
 
 State = Literal["stands", "of-another-pack", "ended", "damaged"]
@@ -80,7 +81,7 @@ class EvidenceDesk:
                 by=next(iter(acting()), OPERATOR),
             )
             instance.record_act(session, "evidence-record", records=(found.evidence_id,))
-            if evidence_records.tells_against(figures):  # what a restore must not forget
+            if tells_against(figures):  # what a restore must not forget
                 instance.record_act(session, "evidence-against", records=(found.evidence_id,))
             return found
 
@@ -145,7 +146,7 @@ class EvidenceDesk:
         named = None if known is None else known.evidence_id
         for evidence_id, one in shipped.items():
             gone = evidence_records.is_on_record(session, evidence_id)  # its end
-            if evidence_records.is_same(one, figures) and not gone:
+            if is_same(one, figures) and not gone:
                 named = evidence_id
         if named is not None:
             raise EvidenceError(
@@ -167,7 +168,7 @@ class EvidenceDesk:
             for one in used
         ]
         for evidence_id, figures in self._instance.shipped_figures().items():
-            one = evidence_records.evidence_of(figures, evidence_id, shipped=True)
+            one = evidence_of(figures, evidence_id, shipped=True)
             state = self._state(one)
             told.append(
                 Told(

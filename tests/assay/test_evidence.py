@@ -26,7 +26,7 @@ from rightface.assay.evidence import EvidenceError, figures_of
 from rightface.assay.intervals import rate
 from rightface.assay.result import Group, Measured, OperatingPoint, Partition
 from rightface.law.evidence import Differential
-from rightface.law.evidence_records import from_plain, tells_against, to_plain
+from rightface.law.figures import from_plain, tells_against, to_plain
 
 PACK = "cd" * 32
 
@@ -252,7 +252,7 @@ def test_a_ratio_over_a_group_without_an_error_has_no_upper_end() -> None:
     [
         (("data", "rows"), 1, "are not 1 rows"),
         (("data", "images"), IMAGES - 1, "left out are not"),
-        (("data", "columns", "group", "group 0"), 7, "Column 1"),
+        (("data", "columns", "sex", "sex 0"), 7, "Column 1"),
         (("verification", "impostor"), 0, "No different people"),
         (("verification", "impostor"), 10**9, "more comparisons than pairs"),
         (("verification", "at", 0, "fmr", "trials"), 39_999_999, "40000000 were made"),
@@ -301,7 +301,9 @@ def test_too_few_comparisons_for_a_threshold_tell_nothing_of_groups() -> None:
     told["partitions"][0]["differentials"] = []
     found = figures_of(json.dumps(told).encode(), pack_digest=PACK)
     assert (found.impostor_pairs, found.groups, found.differential) == (IMPOSTOR, (), None)
-    assert found.left_out == ("group: there are too few comparisons to set a threshold at 0.001",)
+    assert found.left_out == (
+        "sex × race: there are too few comparisons to set a threshold at 0.001",
+    )
 
 
 def test_a_rate_that_was_not_measured() -> None:

@@ -88,7 +88,8 @@ def test_the_same_document_counts_once(desk: Desk) -> None:
     again = desk.add(content, status=2)
     assert again["error"] == "evidence"
     assert first in again["message"]
-    assert [each["evidence_id"] for each in desk("list")] == ["shipped", first]
+    own = [each["evidence_id"] for each in desk("list") if not each["shipped"]]
+    assert own == [first]
     desk("end", first, "--reason", "By mistake.")
     assert desk.add(content)["evidence_id"] != first
 
@@ -107,13 +108,13 @@ def test_what_each_record_is_good_for(desk: Desk) -> None:
     [live, *_] = bad["uses"]
     assert "at most 2 times is allowed" in live["lacks"][0]
     assert {use["verdict"] for use in good["uses"]} == {"enough"}
-    assert live["most_faces"] == IMPOSTOR // 100
+    assert live["most_faces"] == 100_000 < IMPOSTOR // 100, "the groups' rate is 1 in 1,000"
     calibration = {use["rule"]: use["verdict"] for use in desk("list")[0]["uses"]}
     assert calibration["large-consented"] == "in-part"
     assert calibration["small-consented"] == "enough"
     data = ("--data", str(desk.data))
     listed = run("evidence", "list", *data).replace("\n", " ")
-    assert "enough for large-consented to 400,000 faces, small-consented, verification" in listed
+    assert "enough for large-consented to 100,000 faces, small-consented, verification" in listed
     assert "; against live," in listed
     shown = run("evidence", "show", bad["evidence_id"], *data)
     assert "at most 2 times is allowed here" in " ".join(shown.split())
@@ -141,7 +142,7 @@ def test_a_ratio_in_words(high: float | None, said: str) -> None:
         measured_on=date(2026, 1, 1),
         impostor_pairs=1,
         genuine_pairs=1,
-        smallest_fmr=1.0,
+        people=2,
         differential=told,
     )
     assert _ratio(one) == f"3 {said}"

@@ -19,6 +19,7 @@ from rightface.law.library import InstrumentLibrary
 from rightface.law.licences import Licence
 from rightface.law.operation import Operation
 from rightface.law.ruling import Refusal, Ruling
+from rightface.law.splits import Split
 from rightface.permit import Permit
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -27,8 +28,9 @@ GOOD = Evidence(
     measured_on=date(2026, 6, 1),
     impostor_pairs=20_000_000,
     genuine_pairs=3_000,
-    smallest_fmr=1.5e-6,
+    people=4_000,
     differential=Differential(value=1.5, low=1.2, high=1.9, fmr_target=1e-3, groups=10),
+    splits=(Split(columns=("gender", "ethnicity"), groups=10),),
 )
 """Enough for every row of the table."""
 NOTICE = "ab" * 32

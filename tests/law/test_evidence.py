@@ -22,8 +22,11 @@ from rightface.law.evidence import (
     measured_facts,
     pairs_needed,
 )
-from rightface.law.evidence_records import EvidenceOnRecord, Figures
+from rightface.law.evidence_records import EvidenceOnRecord
+from rightface.law.figures import Figures, GroupFigures, evidence_of, tells_against
 from rightface.law.licences import Licence
+from rightface.law.splits import Split, answers, attributes_of
+from rightface.law.steps.evidence import uses
 from tests.law.conftest import GOOD, NOW, Instance, keys, operation
 
 NO_LAW = "US-OH"  # no instrument binds a private entity there, but the baseline
@@ -50,6 +53,7 @@ def figures(**changed: Any) -> Figures:
         "fmr_target": 1e-3,
         "differential": Differential(value=1.5, low=1.2, high=1.9, fmr_target=1e-3, groups=8),
         "lowest_tmr": None,
+        "groups": groups(8),
     }
     return Figures(**(told | changed))
 
@@ -57,6 +61,23 @@ def figures(**changed: Any) -> Figures:
 def unequal(low: float, value: float, high: float | None, **changed: Any) -> Differential:
     told: dict[str, Any] = {"fmr_target": 1e-3, "groups": 8}
     return Differential(low=low, value=value, high=high, **(told | changed))
+
+
+def groups(
+    count: int, *, columns: tuple[str, ...] = ("gender", "ethnicity"), **changed: Any
+) -> tuple[GroupFigures, ...]:
+    """So many groups that are large enough; `changed`: the last one."""
+    told: dict[str, Any] = {
+        "columns": columns,
+        "impostor_pairs": 700_000,
+        "genuine_pairs": 600,
+        "fmr": 1e-3,
+        "fmr_low": 8e-4,
+        "fmr_high": 1.2e-3,
+        "tmr": 0.99,
+    }
+    some = [GroupFigures(**told, name=f"group {number}") for number in range(count - 1)]
+    return (*some, GroupFigures(**(told | {"name": "the last"} | changed)))
 
 
 def put(instance: Instance, **changed: Any) -> EvidenceOnRecord:
@@ -118,22 +139,104 @@ def test_the_edges_of_each_row(instance: Instance, row: str) -> None:
         assert said(differential=unequal(150, 182, 200)) == []
         return
     limit = needed.limit
+    asked_of = ("gender", "ethnicity") if "sex" in needed.attributes else ("race",)
+
+    def split(count: int = needed.groups, **changed: Any) -> dict[str, tuple[Split, ...]]:
+        return {"splits": (Split(**({"columns": asked_of, "groups": count} | changed)),)}
+
     assert said(differential=None) == ["evidence#differential"]
-    assert said(differential=unequal(1, 1.5, limit, groups=needed.groups)) == []
-    wrong = [
-        unequal(1, 1.5, limit, groups=needed.groups - 1),
-        unequal(1, 1.5, limit, fmr_target=1e-2),
-        unequal(1, 1.5, limit + 0.1),
-        unequal(limit + 0.1, limit + 1, limit + 2),
-        unequal(1, 1.1, None),
-        unequal(limit + 0.1, limit + 1, None),
+    assert said(differential=unequal(1, 1.5, limit), **split()) == []
+    assert said(differential=unequal(1, 1.5, limit), **split(small_times=limit)) == []
+    wrong: list[dict[str, Any]] = [
+        {"differential": unequal(1, 1.5, limit, fmr_target=1e-2)},
+        {"differential": unequal(1, 1.5, limit + 0.1)},
+        {"differential": unequal(limit + 0.1, limit + 1, limit + 2)},
+        {"differential": unequal(1, 1.1, None)},
+        {"differential": unequal(limit + 0.1, limit + 1, None)},
+        split(needed.groups - 1),
+        split(columns=("batch",)),
+        split(columns=("sex",)),
+        split(columns=(*asked_of, "age")),
+        split(columns=()),
+        split(small_times=limit + 0.1, small_group="a few"),
+        {"splits": ()},
     ]
-    assert [said(differential=one) for one in wrong] == [["evidence#differential"]] * 6
+    assert [said(**one) for one in wrong] == [["evidence#differential"]] * len(wrong)
+    if len(asked_of) == 2:
+        assert said(**split(columns=("race",))) == ["evidence#differential"]
+    assert said(**split(), people=needed.people) == []
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_enough_is_of_people_too_and_says_who_is_missed(instance: Instance, row: str) -> None:
+    needed = ROWS[row]
+    licence, action = by(instance, row)
+    asked = operation(licence, action)
+
+    def said(**changed: Any) -> list[str]:
+        instance.evidence = replace(GOOD, **changed)
+        answer = instance.decide(asked)
+        reasons = [] if hasattr(answer, "permit_id") else keys(answer)
+        return [key for key in reasons if key.startswith("evidence#")]
+
+    assert said(people=needed.people, genuine_pairs=needed.genuine_pairs) == []
+    assert said(people=needed.people - 1) == ["evidence#accuracy"]
+    assert said(impostor_pairs=10**9, people=2) == ["evidence#accuracy"]
+    assert f"{needed.people:,} are needed" in instance.refused(asked).message
+    assert said(genuine_pairs=needed.genuine_pairs - 1) == ["evidence#genuine"]
+    put(instance, genuine_pairs=needed.genuine_pairs)
+    assert said(genuine_pairs=0) == [], "another measurement may say it"
+
+
+def test_eight_batches_of_one_set_are_no_groups(instance: Instance) -> None:
+    licence, _ = by(instance, "not-by-consent")
+    instance.evidence = replace(GOOD, differential=None)
+    batches = unequal(1.0, 1.11, 1.73)
+    put(instance, differential=batches, groups=groups(8, columns=("batch",)))
+    refusal = instance.refused(operation(licence))
+    assert keys(refusal) == ["evidence#differential"]
+    assert "at least 8 groups by sex × race" in refusal.message
+    put(instance, differential=batches, groups=groups(8, columns=("Sex", "skin_type")))
+    instance.allowed(operation(licence))
+
+
+def test_groups_speak_for_galleries_two_decades_over_their_rate(instance: Instance) -> None:
+    licence, _ = by(instance, "large-consented")
+    instance.evidence = replace(GOOD, differential=unequal(1, 1.5, 1.9))
+    instance.faces = 100_000
+    ruling = instance.gate.consider(operation(licence))
+    assert ruling.outcome == "allow"
+    [note] = [step.note for step in ruling.steps if step.step == 5]
+    assert "100,000 faces are searched at a stricter one" in note
+    instance.faces = 100_001
+    assert "says nothing of more than 100,000 faces" in instance.refused(operation(licence)).message
+    instance.evidence = replace(GOOD, differential=unequal(1, 1.5, 1.9, fmr_target=1e-4))
+    instance.allowed(operation(licence))
+
+
+def test_a_small_group_that_matches_far_more_is_told_of(instance: Instance) -> None:
+    licence, _ = by(instance, "large-consented")
+    few: dict[str, Any] = {"too_few": "Only 3,000 comparisons.", "impostor_pairs": 3_000}
+    far = groups(9, fmr=0.02, fmr_low=0.013, fmr_high=0.03, **few)
+    instance.evidence = evidence_of(figures(groups=far), "evd-1")
+    refusal = instance.refused(operation(licence))
+    assert keys(refusal) == ["evidence#differential"]
+    assert "The group the last (gender × ethnicity) is too small to count, yet" in refusal.message
+    assert "20 times" in refusal.message
+    verdicts = {use.rule: use for use in uses(instance.evidence, TODAY)}
+    assert verdicts["large-consented"].verdict == "in-part"
+    assert "the last" in verdicts["large-consented"].lacks[0]
+    for changed in ({"fmr": 0.008}, {"impostor_pairs": 100}, {"fmr_low": 9e-4}, {"too_few": ""}):
+        told: dict[str, Any] = {"fmr": 0.02, "fmr_low": 0.0035, "fmr_high": 0.03} | few | changed
+        instance.evidence = evidence_of(figures(groups=groups(9, **told)), "evd-1")
+        instance.allowed(operation(licence))
 
 
 def test_every_face_of_a_large_gallery_asks_for_pairs(instance: Instance) -> None:
     licence, _ = by(instance, "large-consented")
-    instance.evidence = replace(GOOD, impostor_pairs=20_000_000)
+    instance.evidence = replace(
+        GOOD, impostor_pairs=20_000_000, differential=unequal(1, 1.5, 1.9, fmr_target=1e-4)
+    )
     instance.faces = 200_000
     instance.allowed(operation(licence))
     instance.faces = 200_001
@@ -192,7 +295,7 @@ def test_at_least_so_many_times_is_over_every_limit(instance: Instance) -> None:
     ],
 )
 def test_what_may_tell_against_the_model(differential: Differential | None, against: bool) -> None:
-    assert evidence_records.tells_against(figures(differential=differential)) == against
+    assert tells_against(figures(differential=differential)) == against
 
 
 # ---------------------------------------------------------------- the licence's limit
@@ -394,3 +497,28 @@ def test_instruments_hear_that_there_is_no_upper_end() -> None:
         for told in (unequal(1, 1.5, 2), unequal(90, 520, None), None)
     ]
     assert measured_facts(measured, {}, TODAY) == {WORST_OVER_BEST: NO_UPPER_END}
+
+
+def test_instruments_do_not_hear_of_groups_that_are_none_of_people() -> None:
+    batches = replace(GOOD, lowest_tmr=0.99, splits=(Split(columns=("batch",), groups=8),))
+    assert measured_facts([batches], {}, TODAY) == {}
+    assert measured_facts([batches, GOOD], {}, TODAY) == {
+        LOWEST_TRUE_MATCH: 990,
+        WORST_OVER_BEST: 2,
+    }
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        (("sex",), {"sex"}),
+        (("Gender", "Skin_Tone"), {"sex", "race"}),
+        (("skin-type",), {"race"}),
+        (("Fitzpatrick", "SEX"), {"sex", "race"}),
+        (("age",), None),
+        (("sex", "batch"), None),
+    ],
+)
+def test_what_columns_tell_of(columns: tuple[str, ...], told: set[str] | None) -> None:
+    assert attributes_of(columns) == told
+    assert answers(Split(columns=columns, groups=2), ()) == (told is not None)

@@ -160,7 +160,7 @@ def test_a_bad_measurement_is_not_hidden_by_a_better_one(world: World) -> None:
         measured_on=world.day,
         impostor_pairs=10**9,
         genuine_pairs=1,
-        smallest_fmr=1e-8,
+        people=10**5,
         differential=Differential(value=182, low=150, high=200, fmr_target=1e-3, groups=10),
     )
     with_bad = replace(world.records, evidence=(*world.records.evidence, bad))

@@ -13,6 +13,7 @@ from hypothesis import event, given, settings
 
 from rightface.law.gate import judge
 from rightface.law.library import InstrumentLibrary
+from rightface.law.splits import Split
 from rightface.law.world import World
 from tests.law.fuzz import compare, drawn_world
 from tests.law.synthetic import libraries
@@ -58,6 +59,7 @@ def test_the_age_of_what_an_instrument_hears() -> None:
     # Drawn worlds seldom ask the police of Virginia: three years are the edge.
     rng, heard = Random(20261122), Counter[tuple[int, bool]]()
     measured = date(2022, 9, 1)
+    by_people = (Split(columns=("race",), groups=4),)
     for _ in range(300):
         days = rng.choice([-1, 0, 1_095, 1_096, 1_097])  # the last two: on the edge, and past it
         at = datetime(2022, 9, 1, 12, tzinfo=UTC) + timedelta(days=days)
@@ -71,7 +73,7 @@ def test_the_age_of_what_an_instrument_hears() -> None:
             known_at=None,
         )
         told = records(rng, asked, at)
-        one = replace(evidence(rng, at), measured_on=measured, lowest_tmr=0.97)
+        one = replace(evidence(rng, at), measured_on=measured, lowest_tmr=0.97, splits=by_people)
         world = World(
             operation=replace(asked, conditions={}),
             as_of=at,

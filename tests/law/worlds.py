@@ -20,6 +20,7 @@ from rightface.law.library import InstrumentLibrary
 from rightface.law.licences import Licence
 from rightface.law.operation import Operation, Party
 from rightface.law.provenance import Finding, Provenance
+from rightface.law.splits import Split
 from rightface.law.suppressions import Suppression
 from rightface.law.vocabulary import Vocabulary
 from rightface.law.warrants import Warrant
@@ -255,6 +256,11 @@ def provenance(rng: Random, asked: Operation) -> Provenance:
 
 EDGES_OF_DAYS = [-1, 0, 364, 365, 366, 729, 730, 731, 732, 1094, 1095, 1096, 1097]
 EDGES_OF_PAIRS = [0, 2_999, 3_000, 99_999, 100_000, 999_999, 10**6, 10**7 - 1]
+EDGES_OF_GENUINE = [0, 299, 300, 2_999]
+EDGES_OF_PEOPLE = [2, 79, 80, 449, 450, 999, 1_000, 1_999, 2_000]
+COLUMNS = [("sex", "race")] * 9 + [
+    *(("gender", "ethnicity"), ("race",), ("sex",), ("sex", "race", "age"), ("batch",), ()),
+]
 EDGES_OF_LIMITS = [1.0, 1.9, 2.0, 2.1, 3.0, 3.5, 9.0, 10.0, 10.5, 182.0]
 
 
@@ -265,8 +271,17 @@ def differential(rng: Random) -> Differential:
         value=ends[1],
         low=ends[0],
         high=None if one_in(rng, 6) else ends[2],
-        fmr_target=rng.choice([1e-2, 1e-3, 1e-3, 1e-3, 1e-4]),
+        fmr_target=rng.choice([1e-2, 1e-3, 1e-3, 1e-3, 1e-4, 1e-5]),
         groups=rng.choice([1, 2, 3, 4, 7, 8, 10, 10]),
+    )
+
+
+def split(rng: Random) -> Split:
+    """How the people were split: by what is asked for, or by something else."""
+    return Split(
+        columns=rng.choice(COLUMNS),
+        groups=rng.choice([1, 2, 3, 4, 7, 8, 10, 10]),
+        small_times=rng.choice(EDGES_OF_LIMITS) if one_in(rng, 5) else 0.0,
     )
 
 
@@ -277,8 +292,9 @@ def evidence(rng: Random, at: datetime) -> Evidence:
         pack_digest="",
         measured_on=max(at.date() - timedelta(days=days), date(1990, 1, 1)),
         impostor_pairs=rng.choice([*EDGES_OF_PAIRS, *[10**7] * 12, 10**9]),
-        genuine_pairs=1,
-        smallest_fmr=1e-4,
+        genuine_pairs=rng.choice([*EDGES_OF_GENUINE, *[3_000] * 12]),
+        people=rng.choice([*EDGES_OF_PEOPLE, *[4_000] * 12]),
+        splits=tuple(split(rng) for _ in range(rng.choice([0, 1, 1, 1, 1, 2]))),
         differential=differential(rng) if rng.randrange(3) else None,
         lowest_tmr=rng.choice([None, None, 0.5, 0.9794, 0.98, 0.981, 1.0]),
     )

@@ -19,7 +19,7 @@ from rightface.assay.intervals import wilson
 from rightface.assay.result import FORMAT, Assay, Group, OperatingPoint, Partition, Rate
 from rightface.assay.result import Differential as Told
 from rightface.law.evidence import Differential
-from rightface.law.evidence_records import MOST_GROUPS, Figures, GroupFigures
+from rightface.law.figures import Figures, GroupFigures
 
 RULE_OF_30 = 30
 """Errors that a rate needs to be known to within 30 % at 90 % confidence (Doddington et al. 2000;
@@ -107,7 +107,7 @@ def figures_of(
         fmr_target=fmr_target,
         differential=_differential(assay.partitions, fmr_target),
         lowest_tmr=_lowest_tmr(assay.partitions, fmr_target),
-        groups=tuple(_groups(assay.partitions, fmr_target))[:MOST_GROUPS],
+        groups=tuple(_groups(assay.partitions, fmr_target)),
         left_out=tuple(_left_out(assay.partitions, fmr_target)),
     )
 

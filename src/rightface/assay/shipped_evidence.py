@@ -13,7 +13,7 @@ from types import MappingProxyType
 from rightface.assay.evidence import EvidenceError, figures_of, read_document
 from rightface.errors import WeightsError
 from rightface.faces.evidence_files import documents
-from rightface.law.evidence_records import Figures
+from rightface.law.figures import Figures
 
 
 def shipped_figures() -> Mapping[str, Figures]:

@@ -113,8 +113,11 @@ COLUMNS = (
     "gallery",
     "impostor pairs",
     "and per face",
+    "people",
+    "genuine pairs",
     "oldest",
     "groups",
+    "by",
     "worst/best",
 )
 
@@ -127,8 +130,11 @@ def cells(row: Requirement) -> tuple[str, ...]:
         row.gallery,
         f"{row.impostor_pairs:,}",
         f"{row.pairs_per_face:,}" if row.pairs_per_face else "–",
+        f"{row.people:,}",
+        f"{row.genuine_pairs:,}",
         f"{row.oldest_years} {'year' if row.oldest_years == 1 else 'years'}",
         f"{row.groups}" if row.groups else "–",
+        " × ".join(row.attributes) or "–",
         f"{row.limit:g}" if row.limit is not None else "–",
     )
 

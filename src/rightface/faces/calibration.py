@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
@@ -95,6 +96,12 @@ class Provenance:
     cross_fitted: tuple[str, ...] = ()
     """Data sets that the normalisation was fitted on, and whose cohorts were therefore compared by
     normalisations fitted without the people compared."""
+
+    @property
+    def people(self) -> int:
+        """How many there are, of the data sets that say who is who; of others nobody counts."""
+        told = [re.search(r" of (\d+) people$", one) for one in self.data_sets]
+        return sum(int(one[1]) for one in told if one is not None)
 
 
 class Calibration:

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -25,60 +23,12 @@ from sqlalchemy.orm import Session
 from rightface.errors import LawError, NotOnRecord
 from rightface.keys import KeyRing
 from rightface.law.clocks import holds
-from rightface.law.evidence import REQUIREMENTS, SHIPPED, Differential, Evidence
+from rightface.law.evidence import SHIPPED, Evidence
+from rightface.law.figures import Figures, check, evidence_of, from_plain, is_same, to_plain
 from rightface.law.signed import opened, sealed
 from rightface.law.tables import EvidenceRow, moment, stamp
 
 KIND = "evidence"
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-MOST_GROUPS = 500
-"""Of how many groups the figures are kept."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class GroupFigures:
-    """One group at the threshold that is set on everybody. Rates are shares, 0..1."""
-
-    name: str
-    columns: tuple[str, ...]
-    impostor_pairs: int
-    genuine_pairs: int
-    fmr: float | None
-    fmr_low: float | None
-    fmr_high: float | None
-    tmr: float | None
-    too_few: str = ""
-    """Why nothing can be said of it; empty: it counts."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Figures:
-    """What one measurement found, as it is put on record."""
-
-    pack_digest: str
-    comparison: str
-    """`raw`, or the name of the pack's score normalisation."""
-    comparison_digest: str
-    software: str
-    data_set: str
-    data_digest: str
-    document_digest: str
-    """Hex SHA-256 of the assay's document."""
-    measured_on: date
-    images: int
-    people: int | None
-    """None: the data set does not say who is who."""
-    impostor_pairs: int
-    genuine_pairs: int
-    smallest_fmr: float
-    fmr_target: float
-    """The false match rate over all at whose threshold the groups were compared."""
-    differential: Differential | None
-    lowest_tmr: float | None
-    """As in `Evidence`: the lower end of its interval."""
-    groups: tuple[GroupFigures, ...] = ()
-    left_out: tuple[str, ...] = ()
-    """Ways to split the people that have no differential, and why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,11 +77,6 @@ def is_on_record(session: Session, evidence_id: str) -> bool:
     return session.get(EvidenceRow, evidence_id) is not None
 
 
-def is_same(one: Figures, other: Figures) -> bool:
-    """Whether both say the same: of one document, at one rate."""
-    return (one.document_digest, one.fmr_target) == (other.document_digest, other.fmr_target)
-
-
 class Listed(NamedTuple):
     """One row: its id, the measurement if its signature is good, and whether the row is ended."""
 
@@ -148,7 +93,7 @@ def record(
     Raises:
         LawError: figures that cannot be, a date in the future, or a malformed digest.
     """
-    _check(figures, at)
+    check(figures, at)
     evidence_id = "evd-" + secrets.token_hex(12)
     return _verified(keyring, _put(session, keyring, evidence_id, figures, at=at, by=by))
 
@@ -223,13 +168,6 @@ def put_back(session: Session, evidence_id: str, *, at: datetime) -> None:
         session.flush()
 
 
-def tells_against(figures: Figures) -> bool:
-    """Whether it may refuse something by itself: groups are more unequal than some limit allows."""
-    told = figures.differential
-    strictest = min(row.limit for row in REQUIREMENTS if row.limit is not None)
-    return told is not None and (told.high is None or told.high > strictest)
-
-
 def all_evidence(session: Session, keyring: KeyRing) -> list[Listed]:
     """Every measurement, oldest first, ended and damaged ones included."""
     rows = session.scalars(
@@ -276,53 +214,6 @@ def read_row(
     return _read(body) if signed == columns else None
 
 
-def to_plain(figures: Figures) -> dict[str, Any]:
-    """The figures as plain values, ready for JSON."""
-    return {**asdict(figures), "measured_on": figures.measured_on.isoformat()}
-
-
-def from_plain(told: Mapping[str, Any]) -> Figures:
-    """The inverse of `to_plain`, for JSON's lists too.
-
-    Raises:
-        LawError: fields are missing or unknown, or of the wrong type.
-    """
-    try:
-        differential = told["differential"]
-        return Figures(
-            **{
-                **told,
-                "measured_on": date.fromisoformat(told["measured_on"]),
-                "differential": None if differential is None else Differential(**differential),
-                "groups": tuple(
-                    GroupFigures(**{**one, "columns": tuple(one["columns"])})
-                    for one in told["groups"]
-                ),
-                "left_out": tuple(told.get("left_out", ())),
-            }
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise LawError(
-            "The figures of a measurement cannot be read.", why=type(error).__name__
-        ) from error
-
-
-def evidence_of(figures: Figures, source: str, *, shipped: bool = False) -> Evidence:
-    """What step 5 looks at."""
-    return Evidence(
-        pack_digest=figures.pack_digest,
-        measured_on=figures.measured_on,
-        impostor_pairs=figures.impostor_pairs,
-        genuine_pairs=figures.genuine_pairs,
-        smallest_fmr=figures.smallest_fmr,
-        comparison_digest=figures.comparison_digest,
-        differential=figures.differential,
-        lowest_tmr=figures.lowest_tmr,
-        source=source,
-        shipped=shipped,
-    )
-
-
 def _put(
     session: Session,
     keyring: KeyRing,
@@ -351,24 +242,6 @@ def _put(
     session.add(row)
     session.flush()
     return row
-
-
-def _check(figures: Figures, at: datetime) -> None:
-    for digest in (figures.pack_digest, figures.data_digest, figures.document_digest):
-        if not _DIGEST.fullmatch(digest):
-            raise LawError("A digest of the measurement is not a hexadecimal SHA-256.")
-    if figures.measured_on > at.astimezone(UTC).date():
-        raise LawError("It would be measured in the future.", mend="Look at this machine's clock.")
-    told = figures.differential
-    if told is not None:
-        high = told.value if told.high is None else told.high
-        if not 0 <= told.low <= told.value <= high < math.inf:
-            raise LawError("The differential lies outside its own interval.")
-    if len(figures.groups) > MOST_GROUPS:
-        raise LawError(
-            f"There are more than {MOST_GROUPS} groups.",
-            mend="Cross fewer columns, or fewer values.",
-        )
 
 
 def _of_row(keyring: KeyRing, row: EvidenceRow) -> EvidenceOnRecord | None:

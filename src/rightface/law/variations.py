@@ -21,6 +21,7 @@ from rightface.law.gate import judge
 from rightface.law.library import InstrumentLibrary
 from rightface.law.licences import Licence
 from rightface.law.ruling import Outcome, Ruling
+from rightface.law.splits import ATTRIBUTES, Split
 from rightface.law.status import reaches
 from rightface.law.steps.evidence import needed
 from rightface.law.vocabulary import SETS, Fact
@@ -458,19 +459,21 @@ def _with_evidence(world: World) -> World:
     assert world.records is not None
     row = needed(world)
     pairs = 0 if row is None else pairs_needed(row, world.records.faces)
+    groups = max(2, 0 if row is None else row.groups)
     good = Evidence(
         pack_digest="",
         measured_on=world.day,
         impostor_pairs=pairs,
-        genuine_pairs=pairs,
-        smallest_fmr=1e-4,
+        genuine_pairs=0 if row is None else row.genuine_pairs,
+        people=0 if row is None else row.people,
         differential=Differential(
             value=1.0,
             low=1.0,
             high=1.0,
-            fmr_target=DIFFERENTIAL_FMR,
-            groups=max(2, 0 if row is None else row.groups),
+            fmr_target=min(DIFFERENTIAL_FMR, 1 / max(1, world.records.faces)),
+            groups=groups,
         ),
+        splits=(Split(columns=tuple(ATTRIBUTES), groups=groups),),
     )
     records = replace(world.records, evidence=(good,), evidence_damaged=())
     return replace(world, records=records)

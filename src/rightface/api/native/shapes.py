@@ -561,8 +561,11 @@ class EvidenceRule(Told):
     gallery: str
     impostor_pairs: int
     pairs_per_face: int
+    people: int
+    genuine_pairs: int
     oldest_years: int
     groups: int
+    attributes: list[str] = Field(description="What the groups must be by: sex, race.")
     limit: float | None = Field(description="Worst over best; null: no limit of the table's.")
     why: str
 

@@ -3,11 +3,13 @@
 What is needed stands in one table (`law/evidence.py`); a licence may set a stricter limit on how
 unequal the groups are. Of all evidence that stands for the pack in use:
 
-    1. One is recent and large enough for this operation and this gallery.
-    2. Where the differential has a limit: one recent measurement, over enough groups, lies inside
-       it with its whole interval; and none lies outside it with its whole interval. A better
-       measurement hides no bad one. An interval without an upper end ("at least 520 times") reaches
-       past every limit.
+    1. One is recent and large enough for this operation and this gallery: in pairs and in people.
+    2. One that is recent says how often one person is missed; it may be another.
+    3. Where the differential has a limit: one recent measurement, over enough groups of the kind
+       that is asked for, at a rate near the one that the gallery works at, lies inside it with its
+       whole interval; and none lies outside it with its whole interval. A better measurement hides
+       no bad one. An interval without an upper end ("at least 520 times") reaches past every limit;
+       so does a group that is too small to count, yet was matched so often.
 
 An act on a match rests on findings: one that cannot be traced to its origin counts as none, and
 refuses.
@@ -29,11 +31,13 @@ from rightface.law.evidence import (
     Evidence,
     Requirement,
     is_recent,
+    most_faces,
     pairs_needed,
     requirement,
 )
 from rightface.law.findings import shown
 from rightface.law.ruling import Reason, StepResult
+from rightface.law.splits import ATTRIBUTES, answers
 from rightface.law.steps.reasons import outcome_of, own_reason
 from rightface.law.world import CONSENT, Records, World
 
@@ -57,6 +61,7 @@ def check(world: World) -> StepResult:
         notes.append(f"The findings cited amount to: {records.other_evidence}.")
     if row is not None:
         notes.append(f"The model was measured well enough: {row.name}.")
+        notes += _caveats(row, records)
         reasons += shortfalls(row, records, world.day)
     return outcome_of(5, reasons, " ".join(notes))
 
@@ -98,22 +103,28 @@ def shortfalls(row: Requirement, records: Records, day: date) -> Iterator[Reason
             " --reason damaged.",
         )
     least = pairs_needed(row, records.faces)
-    if not any(
-        is_recent(one, row.oldest_years, day) and one.impostor_pairs >= least
-        for one in records.evidence
-    ):
+    recent = [one for one in records.evidence if is_recent(one, row.oldest_years, day)]
+    if not any(one.impostor_pairs >= least and one.people >= row.people for one in recent):
         yield _reason(
             row,
             "accuracy",
             _too_little(row, records.evidence, least, day),
-            f"Measure the model in use on at least {least:,} impostor pairs, every"
-            f" {row.oldest_years} years, and put it on record: {_ADD}",
+            f"Measure the model in use on at least {least:,} impostor pairs of {row.people:,}"
+            f" people, every {row.oldest_years} years, and put it on record: {_ADD}",
+        )
+    if recent and not any(one.genuine_pairs >= row.genuine_pairs for one in recent):
+        most = max(one.genuine_pairs for one in recent)
+        yield _reason(
+            row,
+            "genuine",
+            f"How often one person is missed rests on {most:,} pairs of one person;"
+            f" {row.genuine_pairs:,} are needed here, in one recent measurement.",
+            f"Measure people of whom there are two photographs, and put it on record: {_ADD}",
         )
     limits = [row.limit, None if records.licence is None else records.licence.differential_limit]
     stated = [limit for limit in limits if limit is not None]
     if stated:
-        recent = [one for one in records.evidence if is_recent(one, row.oldest_years, day)]
-        yield from _differential(row, recent, min(stated))
+        yield from _differential(row, recent, min(stated), records.faces)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +133,7 @@ class Use:
 
     rule: str
     verdict: Literal["enough", "in-part", "too-little", "against"]
-    """`in-part`: large and recent enough, and says nothing of the groups that the row asks about.
+    """`in-part`: large and recent enough, and does not say all of the rest that the row asks.
     `against`: it refuses, whatever else is on record."""
     most_faces: int | None
     """The largest gallery that it is large enough for; None: the row does not ask."""
@@ -157,20 +168,47 @@ def _use(one: Evidence, row: Requirement, day: date) -> Use:
     return Use(
         rule=row.name,
         verdict=verdict,
-        most_faces=one.impostor_pairs // row.pairs_per_face if row.pairs_per_face else None,
+        most_faces=_most_faces(one, row),
         lacks=tuple(reason.text for reason in reasons),
     )
 
 
-def _differential(row: Requirement, recent: list[Evidence], limit: float) -> Iterator[Reason]:
+def _most_faces(one: Evidence, row: Requirement) -> int | None:
+    if not row.pairs_per_face:
+        return None
+    by_pairs = one.impostor_pairs // row.pairs_per_face
+    told = one.differential
+    return by_pairs if told is None else min(by_pairs, most_faces(told.fmr_target))
+
+
+def _caveats(row: Requirement, records: Records) -> Iterator[str]:
+    """What the measurements do not say of a gallery of this size."""
+    rates = [one.differential.fmr_target for one in records.evidence if one.differential]
+    if row.limit is not None and rates and records.faces * min(rates) > 1:
+        yield (
+            f"Its groups were compared at a false match rate of {min(rates):g}; {records.faces:,}"
+            " faces are searched at a stricter one, where groups are further apart."
+        )
+
+
+def _differential(
+    row: Requirement, recent: list[Evidence], limit: float, faces: int
+) -> Iterator[Reason]:
     found = [
-        (one.differential, one.named)
+        (one.differential, one)
         for one in recent
         if one.differential is not None and one.differential.fmr_target <= DIFFERENTIAL_FMR
     ]
     groups = max(row.groups, 2)
-    enough = [each for each, _ in found if each.groups >= groups]
-    bad = [(each, source) for each, source in found if each.low > limit]
+    by = " × ".join(row.attributes) or " or ".join(ATTRIBUTES)
+    of_people = [
+        (each, one)
+        for each, one in found
+        if any(answers(split, row.attributes) and split.groups >= groups for split in one.splits)
+    ]
+    near = [(each, one) for each, one in of_people if faces <= most_faces(each.fmr_target)]
+    enough = [(each, one) for each, one in near if _small_times(one) <= limit]
+    bad = [(each, one.named) for each, one in found if each.low > limit]
     if bad:
         worst, source = max(bad, key=lambda each: each[0].value)
         yield _reason(
@@ -181,17 +219,37 @@ def _differential(row: Requirement, recent: list[Evidence], limit: float) -> Ite
             "Use a pack, a score normalisation or a threshold that treats groups more alike"
             f" (rightface assay equalise), measure it, and put it on record: {_ADD}",
         )
-    elif not enough:
+    elif not of_people:
         yield _reason(
             row,
             "differential",
             f"How unequally the model treats groups is not on record, for at least {groups} groups"
-            f" of enough people; at most {limit:g} times is allowed here.",
-            "Measure people of several groups (rightface assay run --cohort COLUMN), and put it"
-            f" on record: {_ADD}",
+            f" by {by}, each of enough people; at most {limit:g} times is allowed here.",
+            f"Measure people of several groups by {by} ({_command(row)}), and put it on record:"
+            f" {_ADD}",
         )
-    elif all(_high(each) > limit for each in enough):
-        best = min(enough, key=_high)
+    elif not near:
+        rate = min(each.fmr_target for each, _ in of_people)
+        yield _reason(
+            row,
+            "differential",
+            f"Groups were compared at a false match rate of {rate:g}, which says nothing of more"
+            f" than {most_faces(rate):,} faces; this gallery has {faces:,}.",
+            "Put it on record at a stricter rate: rightface evidence add ASSAY.json --fmr RATE.",
+        )
+    elif not enough:
+        _, one = min(near, key=lambda each: _small_times(each[1]))
+        small = max(one.splits, key=lambda split: split.small_times)
+        yield _reason(
+            row,
+            "differential",
+            f"The group {small.small_group} ({' × '.join(small.columns)}) is too small to count,"
+            f" yet matched {small.small_times:.3g} times as often as the best ({one.named}); at"
+            f" most {limit:g} times is allowed here.",
+            f"Measure more people of that group, and put it on record: {_ADD}",
+        )
+    elif all(_high(each) > limit for each, _ in enough):
+        best = min((each for each, _ in enough), key=_high)
         yield _reason(
             row,
             "differential",
@@ -199,6 +257,16 @@ def _differential(row: Requirement, recent: list[Evidence], limit: float) -> Ite
             f" this is at most {limit:g} times, as is allowed here, is not shown.",
             f"Measure more people of each group, and put it on record: {_ADD}",
         )
+
+
+def _small_times(one: Evidence) -> float:
+    """The worst of its groups that are too small to count, over the best that counts."""
+    return max((split.small_times for split in one.splits), default=0.0)
+
+
+def _command(row: Requirement) -> str:
+    crossed = len(row.attributes) > 1
+    return f"rightface assay run {'--cross COLUMN,COLUMN' if crossed else '--cohort COLUMN'}"
 
 
 def _times(told: Differential) -> str:
@@ -217,6 +285,12 @@ def _too_little(row: Requirement, evidence: tuple[Evidence, ...], least: int, da
     recent = [one for one in evidence if is_recent(one, row.oldest_years, day)]
     if recent:
         most = max(one.impostor_pairs for one in recent)
+        if most >= least:
+            people = max(one.people for one in recent if one.impostor_pairs >= least)
+            return (
+                f"The error rates rest on pairs of {people:,} people; that is too few:"
+                f" {row.people:,} are needed here."
+            )
         return (
             f"The error rates rest on {most:,} pairs of different people; that is too few:"
             f" {least:,} are needed here."
