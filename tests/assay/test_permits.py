@@ -19,9 +19,9 @@ from rightface.assay.false_matches import FalseMatches
 from rightface.assay.identification import search_all
 from rightface.assay.operating import Threshold
 from rightface.assay.permits import Renewed, require_step, step_beside
+from rightface.assay.service_pairs import plan_pairs
 from rightface.assay.stress import ComparedAgain, Unchanged
 from rightface.assay.studies import searching
-from rightface.assay.through_api import plan_pairs
 from rightface.errors import PermitError, Refused
 from rightface.permit import Permit, Touch
 from tests.assay import crowds

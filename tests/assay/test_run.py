@@ -25,9 +25,10 @@ from rightface.assay.manifest import Manifest, read_manifest
 from rightface.assay.result import Assay
 from rightface.assay.run import Bench, Material, Wanted, assay, gather, sealed_parts
 from rightface.assay.score_file import read_scores
+from rightface.assay.service_pairs import plan_pairs
 from rightface.assay.stressed import _Done, stressed, years_of
 from rightface.assay.stripes import HEADER
-from rightface.assay.through_api import Answers, plan_pairs
+from rightface.assay.through_api import Answers
 from rightface.cli.assay.bench import manifest_of
 from rightface.errors import Refused, SettingsError
 from tests.portraits import eileen_collins, grace_hopper, nobody, small
@@ -220,6 +221,8 @@ def test_galleries_and_quality(told: Assay) -> None:
     assert sizes
     assert [each.quality for each in told.discards][:2] == ["sharpness", "brightness"]
     assert all(each.fmr_target == 0.01 for each in told.discards)
+    (at,) = (each for each in told.verification.at if each.fmr_target == 0.01)
+    assert all(each.points[0].fnmr == at.fnmr for each in told.discards)
     assert any("predicted" in warning for warning in told.warnings) or told.predictions
 
 

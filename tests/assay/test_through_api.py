@@ -24,16 +24,8 @@ from rightface.api.app import create_app
 from rightface.api.server import running
 from rightface.assay.errors import AssayError, ManifestError
 from rightface.assay.manifest import Manifest, read_manifest
-from rightface.assay.through_api import (
-    Answers,
-    Plan,
-    ask,
-    client_of,
-    cost_of,
-    is_loopback,
-    plan_pairs,
-    require_leave,
-)
+from rightface.assay.service_pairs import Plan, cost_of, plan_pairs
+from rightface.assay.through_api import Answers, ask, client_of, is_loopback, require_leave
 from rightface.errors import PermitError, SettingsError
 from rightface.faces.image import decode
 from rightface.permit import Permit

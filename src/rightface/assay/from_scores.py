@@ -31,7 +31,8 @@ from rightface.assay.result import Assay, Measured, Partition, Verification
 from rightface.assay.score_checks import look_through
 from rightface.assay.score_file import ScoreBlock, ScoreFile
 from rightface.assay.score_steps import Steps, steps_of
-from rightface.assay.through_api import Answers, Plan
+from rightface.assay.service_pairs import Plan
+from rightface.assay.through_api import Answers
 
 Told = TypeVar("Told", Verification, Partition)
 SOFTWARE = f"rightface {__version__}"

@@ -84,7 +84,8 @@ def api(
     from rightface.assay.cells import cells_of, partitions_of
     from rightface.assay.from_scores import assay_of_answers
     from rightface.assay.manifest import read_manifest
-    from rightface.assay.through_api import ask, client_of, cost_of, plan_pairs, require_leave
+    from rightface.assay.service_pairs import cost_of, plan_pairs
+    from rightface.assay.through_api import ask, client_of, require_leave
 
     with reporting(as_json):
         if not per_second > 0:
