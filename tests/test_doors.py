@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import rightface.assay
 import rightface.faces
 import rightface.gallery
 from instance import TemporaryInstance
@@ -30,6 +31,18 @@ SOURCE = Path(rightface.__file__).parent
 # What an annotation looks like that lets a face or a template through a public door.
 TOUCHING = re.compile(r"\b(Template|Templates|Vector|Vectors|Pixels|SealedTemplate|NewFace|Face)\b")
 PIXELS_ONLY = {"decode"}  # makes pixels of bytes; knows of no face
+FIGURES_ONLY = {"searches", "searched_groups"}  # tables of what searches came to
+PERMITS = {"permit", "permits", "permitted"}  # one, one after another, or how to ask for them
+ARITHMETIC = {
+    "crowd": "Normalisation",
+    "probe_vectors": "Normalisation",
+    "reference_vectors": "Normalisation",
+    "raw": "equalise_variants",
+}
+"""Sums over templates that somebody else holds: these ask nobody, so who may call them is told."""
+HOLDERS = {"faces/normalisation.py", "faces/packs.py", "assay/equalise_variants.py"}
+"""`packs` asks first; the variants are called by whoever fits or judges them, under a permit."""
+REQUIRES = {"require", "require_step"}
 FORGETTING = {"remove", "forget", "forget_collection", "clear"}
 
 
@@ -47,9 +60,9 @@ def _public(module: ModuleType) -> Iterator[tuple[str, Any]]:
 
 def _rooms() -> list[ModuleType]:
     found = []
-    for room in (rightface.faces, rightface.gallery):
-        for each in pkgutil.iter_modules(room.__path__):
-            found.append(importlib.import_module(f"{room.__name__}.{each.name}"))
+    for room in (rightface.faces, rightface.gallery, rightface.assay):
+        for each in pkgutil.walk_packages(room.__path__, f"{room.__name__}."):
+            found.append(importlib.import_module(each.name))
     return found
 
 
@@ -58,29 +71,34 @@ def _touches(name: str, function: Any) -> bool:
     told = " ".join(str(p.annotation) for p in signature.parameters.values())
     told += f" {signature.return_annotation}"
     named = name.rsplit(".", maxsplit=1)[-1]
-    if named in FORGETTING or name in PIXELS_ONLY:
+    if named in FORGETTING or name in PIXELS_ONLY | FIGURES_ONLY:
         return False
     return bool(TOUCHING.search(told)) or named.startswith(("erase_", "search"))
+
+
+def _is_arithmetic(module: ModuleType, name: str) -> bool:
+    where, _, what = f"{module.__name__}.{name}".rpartition(".")
+    return ARITHMETIC.get(what) == where.rpartition(".")[2]
 
 
 DOORS = sorted(
     (f"{module.__name__.removeprefix('rightface.')}:{name}", function)
     for module in _rooms()
     for name, function in _public(module)
-    if _touches(name, function)
+    if _touches(name, function) and not _is_arithmetic(module, name)
 )
 
 
 @pytest.mark.parametrize(("name", "door"), DOORS, ids=[name for name, _ in DOORS])
 def test_every_door_that_a_face_goes_through_checks_its_permit(name: str, door: Any) -> None:
     signature = inspect.signature(door)
-    assert "permit" in signature.parameters, "it asks for no permit"
+    assert PERMITS & set(signature.parameters), "it asks for no permit"
     body = ast.parse(textwrap.dedent(inspect.getsource(door))).body[0]
     assert isinstance(body, ast.FunctionDef)
     calls = [node for node in ast.walk(body) if isinstance(node, ast.Call)]
-    required = any(getattr(call.func, "id", "") == "require" for call in calls)
+    required = any(getattr(call.func, "id", "") in REQUIRES for call in calls)
     handed_on = any(
-        keyword.arg == "permit" or getattr(keyword.value, "id", "") == "permit"
+        keyword.arg in PERMITS or getattr(keyword.value, "id", "") in PERMITS
         for call in calls
         for keyword in call.keywords
     )
@@ -104,7 +122,32 @@ def test_the_list_of_doors_is_not_empty() -> None:
         "gallery.store:Store.insert_faces",
         "gallery.exact_index:ExactIndex.search",
         "gallery.erasure:erase_subject",
+        "assay.comparisons:compare_all",
+        "assay.equalise:fit",
+        "assay.studies.searching:search",
     } <= names
+
+
+def test_sums_over_templates_are_done_only_by_those_who_asked() -> None:
+    """`pack.probe_vectors` asks; only `normalisation.probe_vectors` does not."""
+    callers = set()
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                continue
+            unasked = not any(keyword.arg == "permit" for keyword in node.keywords)
+            if ARITHMETIC.get(node.func.attr) == "Normalisation" and unasked:
+                callers.add(str(path.relative_to(SOURCE)))
+    assert callers == HOLDERS
+
+
+@pytest.mark.parametrize("method", ["probe_vectors", "reference_vectors"])
+def test_a_pack_asks_before_it_normalises(licensed: TemporaryInstance, method: str) -> None:
+    templates = np.zeros((1, 128), np.float32)
+    with licensed.permitted("rebuild-index") as permit:
+        getattr(licensed.instance.pack, method)(templates, permit=permit)
+    with pytest.raises(PermitError, match="spent"):
+        getattr(licensed.instance.pack, method)(templates, permit=permit)
 
 
 def test_only_the_gate_takes_the_mint() -> None:

@@ -15,7 +15,8 @@ drawn at random (Rahimi and Recht 2007, "Random features for large-scale kernel 
 
 Nobody's group is asked or inferred in use, and no person's template is kept: the file holds the
 numbers of a regression. Fitting is done by `rightface.assay.equalise`. Never knows images, models,
-groups, law or storage; whoever holds templates asks for a permit (`packs.py`).
+groups, law or storage. It takes no permit: whoever holds templates has asked for one (`packs.py`,
+`rightface.assay.equalise_variants`; a test holds that nobody else calls this).
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rightface.errors import WeightsError
+from rightface.faces.face import Templates
 
 Floats = NDArray[np.float64]
 FILE = "normalisation.json"
@@ -89,26 +91,26 @@ class Normalisation:
     def _turns(self) -> Floats:
         return turns(self.directions, self.width)
 
-    def crowd(self, templates: NDArray[np.float32]) -> tuple[Floats, Floats]:
+    def crowd(self, templates: Templates) -> tuple[Floats, Floats]:
         """Of templates (n, dimension): m and d, (n,) each."""
         centred = templates.astype(np.float64) - self.mean
         told = features(centred, self._turns, self.phases) @ self.weights
         told = np.clip(told, self.lowest, self.highest)
         return told[:, 0], np.exp(told[:, 1])
 
-    def probe_vectors(self, templates: NDArray[np.float32]) -> NDArray[np.float32]:
+    def probe_vectors(self, templates: Templates) -> NDArray[np.float32]:
         """(n, dimension + 2): the asking side."""
         centred, offset, gain = self._parts(templates)
         ones = np.ones_like(offset)
         return np.asarray(gain * np.hstack([centred, ones, -offset]), np.float32)
 
-    def reference_vectors(self, templates: NDArray[np.float32]) -> NDArray[np.float32]:
+    def reference_vectors(self, templates: Templates) -> NDArray[np.float32]:
         """(n, dimension + 2): the stored side."""
         centred, offset, gain = self._parts(templates)
         ones = np.ones_like(offset)
         return np.asarray(gain * np.hstack([centred, -offset, ones]), np.float32)
 
-    def _parts(self, templates: NDArray[np.float32]) -> tuple[Floats, Floats, Floats]:
+    def _parts(self, templates: Templates) -> tuple[Floats, Floats, Floats]:
         mean, deviation = self.crowd(templates)
         centred = templates.astype(np.float64) - self.mean
         # p·μ − ½μ·μ, in terms of what is left after the mean was taken out.
