@@ -3,7 +3,8 @@
     python benchmarks/intervals.py [--worlds N] [--json FILE]
 
 In each world everybody is compared with everybody once; some people match more readily than
-others: the log of the chance of a match is normal over people, with the given deviation.
+others: the log of the chance of a match is normal over people, with the given deviation. Where
+people have many photographs each, two of them match in all or in none: the hardest case there is.
 
 The first table is of one group's false match rate. Three intervals of 95 %: rightface's (people
 drawn anew, shrunk to the variance of comparisons that share members), the same without shrinking,
@@ -35,13 +36,17 @@ from rightface.assay.intervals import percentiles, rate, wilson
 from rightface.assay.regions import gini
 
 CASES = (
-    (10, 0.7, 0.1),
-    (30, 0.7, 0.03),
-    (100, 0.7, 0.01),
-    (200, 0.0, 0.001),
-    (200, 1.0, 0.001),
-    (200, 1.0, 0.01),
-    (300, 0.7, 0.0001),
+    (10, 1, 0.7, 0.1),
+    (30, 1, 0.7, 0.03),
+    (100, 1, 0.7, 0.01),
+    (200, 1, 0.0, 0.001),
+    (200, 1, 1.0, 0.001),
+    (200, 1, 1.0, 0.01),
+    (300, 1, 0.7, 0.0001),
+    (10, 20, 0.0, 0.01),
+    (10, 20, 0.0, 0.1),
+    (50, 20, 0.0, 0.001),
+    (50, 20, 0.0, 0.01),
 )
 REPLICATES = 300
 TIED = (1e-3,) * 5 + (2e-3,) * 5
@@ -70,9 +75,13 @@ class Row:
     """Shares of worlds in which the interval held the true rate; widths as multiples of it."""
 
     people: int
+    photographs: int
+    """Of each; two people match in all of theirs, or in none."""
     deviation: float
     fmr: float
     worlds: int = 0
+    without: int = 0
+    """In so many no match was seen."""
     ours: float = 0.0
     unshrunk: float = 0.0
     wilson: float = 0.0
@@ -112,23 +121,26 @@ def matches(
     return a[hit], b[hit]
 
 
-def measured(people: int, deviation: float, fmr: float, worlds: int) -> Row:
-    rng, row = np.random.default_rng(1), Row(people, deviation, fmr)
-    together = np.zeros(people, np.int64)
+def measured(people: int, photographs: int, deviation: float, fmr: float, worlds: int) -> Row:
+    rng, row = np.random.default_rng(1), Row(people, photographs, deviation, fmr)
+    subjects = np.repeat(np.arange(people, dtype=np.int32), photographs)
+    together = np.zeros(len(subjects), np.int64)
+    one, other = np.divmod(np.arange(photographs**2), photographs)
     for seed in range(worlds):
-        a, b = matches(rng, people, deviation, fmr)
-        if not len(a):
-            continue
-        subjects = np.arange(people, dtype=np.int32)
+        first, second = matches(rng, people, deviation, fmr)
+        a = (first[:, None] * photographs + one).ravel()
+        b = (second[:, None] * photographs + other).ravel()
         bootstrap = SubjectBootstrap(subjects, replicates=REPLICATES, seed=seed)
         told = bootstrap.everybody(together, 1).matches(a, b)
         errors, trials = int(told.errors[0, 0]), int(told.trials[0, 0])
-        ours = rate(errors, trials, ends=(float(told.lows[0, 0]), float(told.highs[0, 0])))
+        ends = float(told.lows[0, 0]), float(told.highs[0, 0])
+        ours = rate(errors, trials, ends=ends, units=int(told.pairs[0, 0]))
         assert ours.low is not None and ours.high is not None
         weight = bootstrap.weights.astype(np.float64)
         pairs = (weight.sum(axis=0) ** 2 - (weight**2).sum(axis=0)) / 2
-        unshrunk = percentiles((weight[a] * weight[b]).sum(axis=0) / pairs)
+        unshrunk = percentiles((weight[first] * weight[second]).sum(axis=0) / pairs)
         row.worlds += 1
+        row.without += not errors
         for name, width, (low, high) in (
             ("ours", "our_width", (ours.low, ours.high)),
             ("unshrunk", "unshrunk_width", unshrunk),
@@ -184,19 +196,22 @@ def main() -> None:
     asked = parser.parse_args()
     rows = [measured(*case, asked.worlds) for case in CASES]
     table = Table(title="Worlds whose true FMR the interval of 95 % holds (width, in units of it)")
-    for heading in ("people", "deviation", "FMR", "matches", "rightface", "unshrunk", "Wilson"):
+    for heading in ("people", "photographs of each", "deviation", "FMR", "pairs that match",
+                    "worlds without", "rightface", "unshrunk", "Wilson"):  # fmt: skip
         table.add_column(heading, justify="right")
     for r in rows:
         table.add_row(
             str(r.people),
+            str(r.photographs),
             f"{r.deviation:g}",
             f"{r.fmr:g}",
-            f"{r.people * (r.people - 1) / 2 * r.fmr:.0f}",
+            f"{r.people * (r.people - 1) / 2 * r.fmr:.3g}",
+            str(r.without),
             f"{r.ours:.1%} ({r.our_width:.2f})",
             f"{r.unshrunk:.1%} ({r.unshrunk_width:.2f})",
             f"{r.wilson:.1%} ({r.wilson_width:.2f})",
         )
-    Console(width=110).print(table)
+    Console(width=130).print(table)
     ratios = [unequal(*design, asked.worlds) for design in DESIGNS]
     table = Table(title="Worlds whose true inequality the interval of 95 % holds")
     for heading in ("groups", "people each", "deviation", "true ratio", "median found (95 %)",
