@@ -411,8 +411,14 @@ def test_ages_that_are_no_numbers_are_said_by_row(folder: Path) -> None:
     assert made.columns["age"].values == ("30-44", "60+")
     assert made.columns["age"].unlabelled == 1
     assert made.warnings[0] == (
-        "Column 'age' is in bins; what is no number counts as not known: row 3."
+        "Column 'age' is in bins; what is no age from 0 to 130 counts as not known: row 3."
     )
+    for none in ("-5", "1e308", "131"):
+        made = read_manifest(written(folder, GOOD.replace(",59", f",{none}")))
+        assert made.columns["age"].unlabelled == 1
+        assert made.warnings[0].endswith("not known: row 3.")
+        with pytest.raises(ManifestError, match="holds no age from 0 to 130 in row 3"):
+            read_manifest(written(folder, GOOD.replace(",59", f",{none}")), bins={"age": (18, 60)})
     words = GOOD.replace(",59", ",old").replace(",30", ",young").replace(",31", ",young")
     made = read_manifest(written(folder, words))
     assert made.columns["age"].values == ("71", "old", "young")

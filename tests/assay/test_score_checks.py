@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,8 @@ def looked(folder: Path, genuine: Scores, impostor: Scores, flipped: int = 0) ->
 @pytest.mark.parametrize("seed", range(3))
 def test_right_labels_are_not_suspected(tmp_path: Path, apart: float, seed: int) -> None:
     told = looked(tmp_path, *drawn(1_000, 20_000, apart, seed))
-    assert told == Looked((), (WHO_IS_WHO,))
+    assert told.suspicions == ()
+    assert told.not_checked[0] == WHO_IS_WHO
 
 
 def test_flipped_rows_are_named_on_both_sides(tmp_path: Path) -> None:
@@ -77,4 +79,19 @@ def test_what_is_not_looked_at_is_said(tmp_path: Path) -> None:
 def test_scores_of_two_values_are_looked_at_without_a_fault(tmp_path: Path) -> None:
     genuine, impostor = np.ones(400), np.zeros(900)
     genuine[:2] = 0.0
-    assert looked(tmp_path, genuine, impostor) == Looked((), (WHO_IS_WHO,))
+    told = looked(tmp_path, genuine, impostor)
+    assert told.suspicions == ()
+    assert told.not_checked[0] == WHO_IS_WHO
+
+
+def test_it_is_said_how_many_flipped_rows_the_check_could_have_seen(tmp_path: Path) -> None:
+    genuine, impostor = drawn(1_000, 20_000, 4.0)
+    told = looked(tmp_path, genuine, impostor)
+    assert told.suspicions == ()
+    found = re.search(r"where ([\d,]+) comparisons of one person", told.not_checked[1])
+    assert found is not None
+    least = int(found[1].replace(",", ""))
+    lowest = np.argsort(genuine)[:least]
+    genuine[lowest] = np.median(impostor) - 0.001
+    (flipped,) = looked(tmp_path, genuine, impostor).suspicions
+    assert flipped.what.startswith(f"{least:,} of 1,000 comparisons of one person score lower")

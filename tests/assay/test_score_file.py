@@ -18,7 +18,7 @@ from rightface.assay import score_file
 from rightface.assay.cohorts import JOINT
 from rightface.assay.errors import ScoreFileError, TableError
 from rightface.assay.exclusions import HEADING_AGAIN, UNREADABLE
-from rightface.assay.score_file import ScoreBlock, read_scores
+from rightface.assay.score_file import NEGATED, ScoreBlock, read_scores
 from rightface.errors import StorageError
 
 GOOD = "score,same\n0.9,1\n0.2,0\n0.8,1\n0.3,0\n"
@@ -55,6 +55,9 @@ def test_distances_are_negated(tmp_path: Path) -> None:
     path = written(tmp_path, "score,same\n0.1,1\n0.9,0\n")
     with read_scores(path, distances=True) as scores:
         assert whole(list(scores.blocks()))[0] == [-0.1, -0.9]
+        assert scores.warnings == (NEGATED,)
+    with read_scores(written(tmp_path, GOOD)) as scores:
+        assert NEGATED not in scores.warnings
 
 
 def test_what_cannot_be_read_is_left_out_with_its_reason(tmp_path: Path) -> None:

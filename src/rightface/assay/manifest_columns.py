@@ -24,6 +24,8 @@ from rightface.assay.labels import (
 )
 
 AGE = "age"
+OLDEST = 130
+"""Years; nobody has been known to be older than 122."""
 MOST_NAMED = 6
 """Rows, more than are shown."""
 
@@ -88,20 +90,28 @@ def _column(
     if one.given_up:
         return None, []
     codes, values = one.codes()[kept], one.values
-    wrong = np.array([number is None for number in numbers_of(values)] + [False])[codes]
+    is_age = one.name.casefold() == AGE
+    fit = [number is not None and not (is_age and _no_age(number)) for number in numbers_of(values)]
+    wrong = ~np.array([*fit, True])[codes]
+    what = f"no age from 0 to {OLDEST}" if is_age else "no number"
     which = named(numbers[wrong][:MOST_NAMED], int(wrong.sum()))
     if edges is not None:
         if wrong.any():
             raise ManifestError(
-                f"Column '{one.name}' was asked in bins, but holds no number in {which}.",
+                f"Column '{one.name}' was asked in bins, but holds {what} in {which}.",
                 mend="Ask for it without bins, or mend the values; an empty cell is not known.",
             )
         return binned_column(one.name, values, codes, edges), []
     labelled = int((codes != UNKNOWN).sum())
-    if one.name.casefold() != AGE or wrong.sum() * 2 > labelled or not labelled:
+    if not is_age or wrong.sum() * 2 > labelled or not labelled:
         return sorted_column(one.name, values, codes), []
-    told = f"Column '{one.name}' is in bins; what is no number counts as not known: {which}."
-    return binned_column(one.name, values, codes, AGE_EDGES), [told] if wrong.any() else []
+    told = f"Column '{one.name}' is in bins; what is {what} counts as not known: {which}."
+    ages = np.where(wrong, np.int32(UNKNOWN), codes)
+    return binned_column(one.name, values, ages, AGE_EDGES), [told] if wrong.any() else []
+
+
+def _no_age(number: float) -> bool:
+    return not 0 <= number <= OLDEST
 
 
 def _problem(made: Column | None, may: str, least: int, most: int) -> str:

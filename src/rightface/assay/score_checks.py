@@ -61,7 +61,19 @@ def look_through(file: ScoreFile) -> Looked:
         crossed = _crossed(file, same=same)
         if crossed is not None:
             found.append(crossed)
-    return Looked(tuple(found), (WHO_IS_WHO,))
+    return Looked(tuple(found), (WHO_IS_WHO, _could_see(genuine, impostor)))
+
+
+def _could_see(genuine: Scores, impostor: Scores) -> str:
+    """How many crossed scores it takes: fewer flipped rows may not be told."""
+    one = max(FEWEST, _most_usual(expected(genuine, impostor, same=True)) + 1)
+    two = max(FEWEST, _most_usual(expected(impostor, genuine, same=False)) + 1)
+    return (
+        "a few rows whose `same` is flipped. They are told where "
+        f"{one:,} comparisons of one person score lower than half of those of two people, or "
+        f"{two:,} of two people higher than half of those of one person. Half of the flipped rows "
+        f"do: fewer than {2 * one:,} and {2 * two:,} of them may go untold."
+    )
 
 
 def expected(own: Scores, other: Scores, *, same: bool) -> float:
@@ -71,6 +83,11 @@ def expected(own: Scores, other: Scores, *, same: bool) -> float:
     away = abs(float(middle / 2 - edge / 2))
     share = TIMES / (1 + math.exp(min(away / scale, 700.0))) if scale > 0 else 0.0
     return len(own) * max(share, USUAL[same])
+
+
+def _most_usual(usual: float) -> int:
+    """Four deviations of a Poisson count above what is expected."""
+    return math.floor(usual + 4 * math.sqrt(usual))
 
 
 def bump(own: Scores, other: Scores) -> bool:
@@ -94,7 +111,7 @@ def _crossed(file: ScoreFile, *, same: bool) -> Suspicion | None:
     edge = float(np.median(other))
     count = int((own < edge).sum() if same else (own > edge).sum())
     usual = expected(own, other, same=same)
-    too_many = count > usual + 4 * math.sqrt(usual) or bump(own, other)
+    too_many = count > _most_usual(usual) or bump(own, other)
     if count < FEWEST or not too_many:
         return None
     cut = own[min(count, NAMED) - 1] if same else own[-min(count, NAMED)]

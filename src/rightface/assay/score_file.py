@@ -29,6 +29,10 @@ from rightface.assay.score_columns import Cohort, codes_of, cohorts_of, settled
 from rightface.assay.table_file import BLOCK_ROWS, Cell, TableFile, open_table
 from rightface.errors import StorageError
 
+NEGATED = (
+    "Scores are distances, and are told negated, so that the higher is the more alike: a threshold "
+    "of −0.4 stands for a distance of 0.4 or less."
+)
 NO_SCORE = "The score is missing, or is no number."
 INFINITE = "The score is infinite."
 NOT_SAID = "`same` cannot be read."
@@ -137,7 +141,7 @@ def read_scores(
             columns={one.name: one.values for one in cohorts if not one.left_out},
             counts=_counts(spool, cohorts),
             exclusions=read.excluded.told(),
-            warnings=left_out,
+            warnings=(*((NEGATED,) if distances else ()), *left_out),
             digest=digest,
             _spool=spool,
         )

@@ -269,8 +269,8 @@ def _not_as_expected(fpir: Rate, expected: float, setting: Setting) -> str:
         return ""
     return (
         f"Fewer searches matched wrongly ({fpir.high:.2%} or less) than the calibration lets "
-        f"expect ({expected:.2%}). It was measured on other photographs, and what is expected takes "
-        "comparisons of one probe as independent."
+        f"expect ({expected:.2%}). It was measured on other photographs, and what is expected "
+        "takes comparisons of one probe as independent."
     )
 
 

@@ -176,7 +176,8 @@ def run(
         def human() -> None:
             show(told)
             if made and seconds:
-                say(f"{made} photographs in {seconds:.0f} s: {made / seconds:.1f} a second.")
+                speed = f"{made / seconds:.1f} a second"
+                say(f"{made} photographs looked at in {seconds:.0f} s: {speed}.")
             if failures:
                 say(f"Written: {out / FAILURES}, which names photographs. See assay report --help.")
             say(f"Written: {out / FILE}. As a page: rightface assay report {out / FILE}")

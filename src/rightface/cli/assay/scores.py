@@ -43,6 +43,8 @@ def scores(
 
     with reporting(as_json):
         made(out)
+        if not as_json:
+            say(f"Reads {file}. The next line comes when all is counted.")
         with read_scores(
             file,
             score=score,

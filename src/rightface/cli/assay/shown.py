@@ -55,7 +55,9 @@ def show(told: Assay) -> None:
     _show_searches(told, shown)
     _show_stress(told, shown)
     for suspicion in data.suspicions[:MOST_SUSPICIONS]:
-        _line(f"Look at this: {suspicion.what}")
+        named_there = "row" in suspicion.what or not suspicion.rows
+        where = "" if named_there else f" See {named(suspicion.rows)}."
+        _line(f"Look at this: {suspicion.what}{where}")
     if len(data.suspicions) > MOST_SUSPICIONS:
         _line(f"… and {len(data.suspicions) - MOST_SUSPICIONS} more in the document.")
     for each in data.not_checked:
