@@ -14,7 +14,7 @@ from sqlalchemy import text
 from made_up_evidence import GROUPS, IMPOSTOR, document, impostors_only, of_pack
 from rightface.acts import require_agreement
 from rightface.api.native.shapes import Unequal
-from rightface.cli.evidence import COLUMNS, _ratio, cells
+from rightface.cli.evidence import COLUMNS, _ratio, _worth, cells
 from rightface.errors import LedgerError
 from rightface.faces.packs import load_pack
 from rightface.instance import Instance
@@ -113,7 +113,8 @@ def test_what_each_record_is_good_for(desk: Desk) -> None:
     assert calibration["large-consented"] == "in-part"
     assert calibration["small-consented"] == "enough"
     data = ("--data", str(desk.data))
-    listed = run("evidence", "list", *data).replace("\n", " ")
+    with Registrar.open(desk.data) as registrar:
+        listed = _worth(registrar.evidence.find(bad["evidence_id"]))  # a table would wrap it
     assert "enough for large-consented to 100,000 faces, small-consented, verification" in listed
     assert "; against live," in listed
     shown = run("evidence", "show", bad["evidence_id"], *data)
