@@ -12,8 +12,7 @@ import pytest
 from rightface.assay import cross_fit as crossing
 from rightface.assay import equalise
 from rightface.assay.calibrating import crossed, uncalibrated
-from rightface.assay.cohorts import UNKNOWN
-from rightface.assay.cross_fit import PARTS, CrossFit, cross_fit, numbered
+from rightface.assay.cross_fit import PARTS, CrossFit, cross_fit
 from rightface.assay.equalise import Method, fit
 from rightface.assay.errors import AssayError
 from rightface.assay.impostors import Sample, compare
@@ -89,10 +88,6 @@ def test_nobody_is_in_two_parts(people: Sample, permitted: Permitted) -> None:
         assert len(set(made.parts[people.subjects == who].tolist())) == 1
     sizes = np.bincount(made.parts)
     assert sizes.min() > 0.8 * sizes.max()
-
-
-def test_whoever_is_not_known_is_a_person_of_their_own() -> None:
-    assert numbered(np.array([5, UNKNOWN, 2, 5, UNKNOWN], np.int32)).tolist() == [1, 2, 0, 1, 3]
 
 
 def test_vectors_need_a_permit(people: Sample, permitted: Permitted) -> None:

@@ -93,7 +93,7 @@ def of_few(people: int, photographs: int, seed: int, *, all_pairs: bool = True) 
 
 def _with_nobody_seen(subjects: NDArray[np.int32]) -> Images:
     """Those photographs, and two of somebody of whom no photograph gave a face."""
-    everybody = np.append(subjects, np.int32([subjects.max() + 1] * 2))
+    everybody = np.append(subjects, np.repeat(subjects.max() + 1, 2)).astype(np.int32)
     column = Column(("kind",), ("all",), np.zeros(len(everybody), np.int16))
     return Images(column, everybody, np.arange(len(everybody)) >= len(subjects))
 

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from rightface.assay.cohorts import UNKNOWN
 from rightface.assay.counts import Axis
 from rightface.assay.leads import LOWEST, Highest
+from rightface.faces.packs import Vectors
 
-Vectors = NDArray[np.float32]
 ROWS, COLUMNS = 512, 512
 """Of a block: of those tried the fastest where a core's second cache has 1 MiB."""
 _BEYOND = 16

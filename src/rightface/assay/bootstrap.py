@@ -9,7 +9,7 @@ two people w_a · w_b times, and
 The copies of one person are never compared with one another: that would put the replicates beside
 the rate (Conti and Clémençon). And drawing both people of a pair overstates the spread, threefold
 where matches have nothing to do with one another, so the replicates of impostor rates are drawn
-together to the variance that comparisons with a shared member have (`_nearness`). Only labels,
+together to the variance that comparisons with a shared member have (`nearness`). Only labels,
 matches and misses come in; never a template.
 
 Sources: R. M. Bolle, N. K. Ratha and S. Pankanti, "Error analysis of pattern recognition systems:
@@ -128,13 +128,13 @@ class SubjectBootstrap:
         touching = np.bincount(place, np.tile(wrong, 2))
         of_cell = keys % cell_count
         spread = _squares(of_cell, touching - rates[of_cell] * touched, cell_count)
-        nearness = _nearness(
+        near_by = nearness(
             spread,
             _repeats(first[wrong], second[wrong], cell[wrong], cell_count) * (1 - rates),
         )
         # Genuine comparisons were drawn once, not twice.
-        nearness[np.bincount(cell[first == second], minlength=cell_count) > 0] = 1.0
-        near = rates[:, None] + nearness[:, None] * (replicates - rates[:, None])
+        near_by[np.bincount(cell[first == second], minlength=cell_count) > 0] = 1.0
+        near = rates[:, None] + near_by[:, None] * (replicates - rates[:, None])
         return Listed(failed, trials, near.T, self.units(a, b, cells, cell_count))
 
     def units(self, a: Ints, b: Ints, cells: Ints, cell_count: int) -> NDArray[np.int64]:
@@ -165,15 +165,15 @@ class SubjectBootstrap:
         told = self.listed(a[known], b[known], errors[known], place, len(cells))
         one, other = np.divmod(cells, group_count)
         square = (group_count, group_count)
-        errors, trials, pairs = np.zeros((3, *square), np.int64)
+        wrong, trials, pairs = np.zeros((3, *square), np.int64)
         lows, highs, deviations = np.full((3, *square), np.nan)
         counted = (told.errors, told.trials, told.units)
-        for counts, found in zip((errors, trials, pairs), counted, strict=True):
+        for counts, found in zip((wrong, trials, pairs), counted, strict=True):
             counts[one, other] = counts[other, one] = found
         spread = _spread_of(told.replicates.T)
         for table, figures in zip((lows, highs, deviations), spread, strict=True):
             table[one, other] = table[other, one] = figures
-        return Between(errors, trials, lows, highs, deviations, pairs)
+        return Between(wrong, trials, lows, highs, deviations, pairs)
 
     def everybody(self, groups: Ints, group_count: int) -> Everybody:
         """All pairs of rows of different people, split by `groups` (n,), UNKNOWN in none."""
@@ -260,14 +260,14 @@ class Everybody:
         errors = self._square(np.bincount(cell, minlength=cells)).astype(np.int64)
         rates = _divide(errors, self.trials)
         repeats = self._square(_repeats(first, second, cell, cells)) * (1 - rates)
-        nearness = _nearness(self._spread(first, second, cell, rates), repeats)
+        near_by = nearness(self._spread(first, second, cell, rates), repeats)
         lows, highs, deviations = np.full((3, self._count, self._count), np.nan)
         inside, beside = np.divmod(cell, self._count)
         for g in range(self._count):
             here = inside == g
             drawn = self._bootstrap.sums(beside[here], self._count, first[here], second[here])
             replicates = _divide(drawn, self._trials_drawn(g))[g:]
-            near = rates[g, g:, None] + nearness[g, g:, None] * (replicates - rates[g, g:, None])
+            near = rates[g, g:, None] + near_by[g, g:, None] * (replicates - rates[g, g:, None])
             for told, figure in zip((lows, highs, deviations), _spread_of(near), strict=True):
                 told[g, g:] = told[g:, g] = figure
         return Between(errors, self.trials, lows, highs, deviations, self.pairs)
@@ -375,7 +375,7 @@ def _repeats(first: Ints, second: Ints, cells: Ints, cell_count: int) -> Floats:
     return _squares(unique[2], counts, cell_count)
 
 
-def _nearness(spread: Floats, repeats: Floats) -> Floats:
+def nearness(spread: Floats, repeats: Floats) -> Floats:
     """What the distances of replicates from the rate are multiplied with, √(true / drawn variance).
 
     With A = Σ_people (matches − rate · trials)² and K = Σ_pairs of people (matches²): comparisons

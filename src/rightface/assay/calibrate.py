@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rightface.assay import tail as tails
+from rightface.assay.intervals import RULE_OF_30
 from rightface.assay.resampling import Extremes, Resampled
 from rightface.assay.tail import Fit, Floats, Peaks
 from rightface.errors import RightfaceError
@@ -27,8 +28,6 @@ Scores = NDArray[np.float32]
 Rows = tuple[tuple[float, float], ...]
 Band = tuple[tuple[float, float, float], ...]
 BINS = 40_000
-RULE_OF_30 = 30
-"""Errors that must have been seen before a rate counts as measured."""
 ROWS_PER_DECADE = 12
 BEYOND_DECADES = 4
 """The interval is told so far beyond the smallest rate that was measured."""

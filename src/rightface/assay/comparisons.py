@@ -17,13 +17,14 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rightface.assay.blocks import Sorted, Vectors
+from rightface.assay.blocks import Sorted
 from rightface.assay.cohorts import UNKNOWN, Codes
 from rightface.assay.counts import Axis, Counts
 from rightface.assay.errors import AssayError
 from rightface.assay.leads import LOWEST, Leads, by_rows
 from rightface.assay.permits import Standing, require_step
 from rightface.assay.stripes import Progress, Tally, run
+from rightface.faces.packs import Vectors
 from rightface.permit import Touch
 
 LEADS = 2_000_000

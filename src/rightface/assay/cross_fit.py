@@ -22,12 +22,14 @@ from itertools import product as product_of
 import numpy as np
 from numpy.typing import NDArray
 
-from rightface.assay.cohorts import UNKNOWN, Codes
+from rightface.assay.bootstrap import people
+from rightface.assay.cohorts import Codes
 from rightface.assay.equalise import Method, fit
-from rightface.assay.equalise_variants import Form, Vectors, product
+from rightface.assay.equalise_variants import Form, product
 from rightface.assay.permits import Permitted, Renewed
 from rightface.faces.face import Templates
 from rightface.faces.normalisation import Normalisation
+from rightface.faces.packs import Vectors
 from rightface.permit import Permit, Touch, require
 
 PARTS = 4
@@ -123,17 +125,8 @@ def cross_fit(
     return CrossFit(parts, fits)
 
 
-def numbered(subjects: NDArray[np.int32]) -> NDArray[np.int64]:
-    """(n,): people as 0, 1, …; rows of UNKNOWN are people of their own, after the others."""
-    known = subjects != UNKNOWN
-    found = np.empty(len(subjects), np.int64)
-    values, found[known] = np.unique(subjects[known], return_inverse=True)
-    found[~known] = len(values) + np.arange(int((~known).sum()))
-    return found
-
-
 def _parts(subjects: NDArray[np.int32], seed: int) -> NDArray[np.int64]:
-    people = numbered(subjects)
-    count = int(people.max(initial=-1)) + 1
+    person = people(subjects)
+    count = int(person.max(initial=-1)) + 1
     drawn = np.random.default_rng(seed).permutation(count) % PARTS
-    return np.asarray(drawn[people], np.int64)
+    return np.asarray(drawn[person], np.int64)

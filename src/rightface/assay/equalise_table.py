@@ -25,7 +25,7 @@ from rightface.assay.bootstrap import Everybody, Listed, SubjectBootstrap
 from rightface.assay.cross_fit import PARTS, cross_fit
 from rightface.assay.differentials import GroupRates, ratio_of
 from rightface.assay.equalise import fit
-from rightface.assay.equalise_variants import VARIANTS, Sides, Variant, raw
+from rightface.assay.equalise_variants import VARIANTS, Variant, VectorsOf, raw
 from rightface.assay.errors import AssayError
 from rightface.assay.impostors import Pairs, Sample, in_blocks
 from rightface.assay.intervals import percentiles, rate
@@ -171,7 +171,7 @@ def judge(
     )
 
 
-def _fitted(variant: Variant, sample: Sample, on: date, permits: Renewed) -> Sides:
+def _fitted(variant: Variant, sample: Sample, on: date, permits: Renewed) -> VectorsOf:
     if variant.method is None:
         return raw
     assert sample.cohorts is not None  # asked for before
@@ -188,7 +188,7 @@ def _fitted(variant: Variant, sample: Sample, on: date, permits: Renewed) -> Sid
 
 def _crossed(
     variant: Variant, sample: Sample, on: date, seed: int, permitted: Permitted, permits: Renewed
-) -> Sides | None:
+) -> VectorsOf | None:
     """For all templates of the set that is fitted on; None: nothing is fitted."""
     if variant.method is None:
         return None
@@ -219,7 +219,7 @@ class _Judge:
             groups = sample.cohorts
             self._everybody = self._bootstrap.everybody(groups.codes, len(groups.values))
 
-    def told(self, sides: Sides, permits: Renewed) -> list[AtRate]:
+    def told(self, sides: VectorsOf, permits: Renewed) -> list[AtRate]:
         """What is found at each of RATES."""
         images = np.bincount(self._people).astype(np.int64)
         count = len(self._people)
@@ -312,7 +312,7 @@ class _Judge:
         return tuple(told), ratio_of(GroupRates(names, errors, trials, deviations, small, pairs))
 
 
-def _cost(sides: Sides, templates: Templates) -> float:
+def _cost(sides: VectorsOf, templates: Templates) -> float:
     """Microseconds for one template by itself: the median of some."""
     taken = []
     for place in range(len(templates)):

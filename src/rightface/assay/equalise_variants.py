@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from rightface.assay.equalise import Method
 from rightface.faces.face import Templates
 from rightface.faces.normalisation import Normalisation
+from rightface.faces.packs import Vectors
 
-Vectors: TypeAlias = NDArray[np.float32]
-Sides: TypeAlias = Callable[[Templates], tuple[Vectors, Vectors]]
+VectorsOf: TypeAlias = Callable[[Templates], tuple[Vectors, Vectors]]
 """Templates → probe and reference vectors."""
-Form: TypeAlias = Callable[[Normalisation], Sides]
+Form: TypeAlias = Callable[[Normalisation], VectorsOf]
 
 
 def raw(templates: Templates) -> tuple[Vectors, Vectors]:
@@ -27,12 +27,12 @@ def raw(templates: Templates) -> tuple[Vectors, Vectors]:
     return templates, templates
 
 
-def product(made: Normalisation) -> Sides:
+def product(made: Normalisation) -> VectorsOf:
     """As the model pack does: two numbers more than a template."""
     return lambda some: (made.probe_vectors(some), made.reference_vectors(some))
 
 
-def additive(made: Normalisation) -> Sides:
+def additive(made: Normalisation) -> VectorsOf:
     """p·r − b_p − b_r with b = ½(m + 2d): no deviation in the denominator."""
 
     def sides(some: Templates) -> tuple[Vectors, Vectors]:
@@ -43,7 +43,7 @@ def additive(made: Normalisation) -> Sides:
     return sides
 
 
-def symmetric(made: Normalisation) -> Sides:
+def symmetric(made: Normalisation) -> VectorsOf:
     """The s-norm as it was published: ½(s − m_p)/d_p + ½(s − m_r)/d_r, in 2·128 + 2 numbers."""
 
     def sides(some: Templates) -> tuple[Vectors, Vectors]:
@@ -57,7 +57,7 @@ def symmetric(made: Normalisation) -> Sides:
     return sides
 
 
-def one_sided(made: Normalisation) -> Sides:
+def one_sided(made: Normalisation) -> VectorsOf:
     """The reference's crowd only (t-norm): (s − m_r)/d_r."""
 
     def sides(some: Templates) -> tuple[Vectors, Vectors]:
@@ -75,7 +75,7 @@ def weaker(offset: float, power: float) -> Form:
     """As `product`, less of it: m goes only so far from what it is at the mean template, and d
     enters with a power below 1."""
 
-    def form(made: Normalisation) -> Sides:
+    def form(made: Normalisation) -> VectorsOf:
         (usual,), _ = made.crowd(made.mean[None].astype(np.float32))
 
         def sides(some: Templates) -> tuple[Vectors, Vectors]:

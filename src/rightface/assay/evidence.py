@@ -15,15 +15,12 @@ from datetime import UTC
 from pydantic import ValidationError
 
 from rightface.assay.errors import AssayError
-from rightface.assay.intervals import wilson
+from rightface.assay.intervals import RULE_OF_30
 from rightface.assay.result import FORMAT, Assay, Group, OperatingPoint, Partition, Rate
 from rightface.assay.result import Differential as Told
 from rightface.law.evidence import Differential
 from rightface.law.figures import Figures, GroupFigures
 
-RULE_OF_30 = 30
-"""Errors that a rate needs to be known to within 30 % at 90 % confidence (Doddington et al. 2000;
-ISO/IEC 19795-1): so many over the pairs is the smallest rate that they show."""
 _CLOSE = 1e-9
 _SAME = 1e-6
 """How far, as a share, a figure may lie from what the rates of its groups give."""
@@ -241,7 +238,7 @@ def _worst_over_best(counted: list[Rate]) -> float | None:
     shares = [rate.errors / rate.trials for rate in counted if rate.errors]
     if len(counted) < 2 or not shares:
         return None
-    bounds = [wilson(0, rate.trials)[1] for rate in counted if not rate.errors]
+    bounds = [rate.high for rate in counted if not rate.errors and rate.high is not None]
     return max(shares) / min([*shares, *bounds])
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from rightface.assay.bootstrap import NOBODY
 from rightface.assay.errors import AssayError
 from rightface.assay.permits import Standing, require_step
+from rightface.faces.packs import Vectors
 from rightface.permit import Touch
 
 DRAWS = 5
@@ -31,8 +32,6 @@ CANDIDATES = 10
 _PROBES_AT_ONCE = 1024
 _REFERENCES_AT_ONCE = 4096
 
-Vectors: TypeAlias = NDArray[np.float32]
-"""(n, d): the inner product of a probe's and a reference's vector is their score."""
 Enrol = Literal["one", "all-but-one"]
 """How many images of a person are enrolled: one, the others are probes; or all but one probe."""
 

@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rightface.assay import tail as tails
+from rightface.assay.bootstrap import people
 from rightface.assay.calibrate import CalibrationError, ScoreCounts
 from rightface.assay.cohorts import UNKNOWN, Column
-from rightface.assay.cross_fit import CrossFit, numbered
-from rightface.assay.equalise_variants import Sides
+from rightface.assay.cross_fit import CrossFit
+from rightface.assay.equalise_variants import VectorsOf
 from rightface.assay.permits import Permitted, Renewed, Standing, require_step
 from rightface.assay.resampling import Extremes, Ints, People
 from rightface.faces.face import Templates
@@ -62,7 +63,7 @@ class Sample:
     @property
     def persons(self) -> Numbers:
         """(n,): people as 0, 1, …; who is not known is a person of their own."""
-        return numbered(self.subjects)
+        return people(self.subjects)
 
     def part(self, rows: Rows) -> Sample:
         """Some of its photographs; by the pack's own comparison."""
@@ -240,16 +241,16 @@ def _everybody(
     compared = np.array(
         [[one == two or frozenset({one, two}) not in apart for one in names] for two in names]
     )
-    people, first = [], 0
+    numbered, first = [], 0
     for one in samples:
         own = one.persons
-        people.append(own + first)
+        numbered.append(own + first)
         first += int(own.max(initial=-1)) + 1
-    sets = [np.full(len(each), place) for place, each in enumerate(people)]
+    sets = [np.full(len(each), place) for place, each in enumerate(numbered)]
     templates = np.concatenate([one.templates for one in samples])
     return Pairs(
         *_vectors(pack, templates, permits),
-        np.concatenate(people),
+        np.concatenate(numbered),
         np.concatenate(sets),
         compared,
         permits,
@@ -281,7 +282,7 @@ def _vectors(pack: ModelPack, templates: Templates, permits: Renewed) -> tuple[V
     return in_blocks(sides)(templates)
 
 
-def in_blocks(sides: Sides) -> Sides:
+def in_blocks(sides: VectorsOf) -> VectorsOf:
     """The same vectors, made of some templates at a time."""
 
     def all_sides(templates: Templates) -> tuple[Vectors, Vectors]:

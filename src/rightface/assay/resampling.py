@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rightface.assay import tail as tails
+from rightface.assay.bootstrap import nearness
 from rightface.assay.tail import Floats, Peaks
 
 REPLICATES = 200
@@ -130,18 +131,16 @@ class Resampled:
         pairs = self._one.astype(np.int64) * people + self._other
         swapped = self._other.astype(np.int64) * people + self._one
         pairs = np.minimum(pairs, swapped)
-        found = []
+        shared, repeats = [], []
         for place in self._places(scores):
             matches = np.bincount(self._one[:place], minlength=people) + np.bincount(
                 self._other[:place], minlength=people
             )
             rate = place / self.peaks.total
-            shared = float(((matches - rate * trials) ** 2).sum())
-            repeats = float((np.unique(pairs[:place], return_counts=True)[1] ** 2.0).sum())
-            repeats *= 1 - rate
-            true = max(shared - repeats, repeats)
-            found.append((true / (shared + repeats)) ** 0.5 if true > 0 else 1.0)
-        return np.array(found)
+            shared.append(float(((matches - rate * trials) ** 2).sum()))
+            alike = np.unique(pairs[:place], return_counts=True)[1]
+            repeats.append(float((alike**2.0).sum()) * (1 - rate))
+        return nearness(np.array(shared), np.array(repeats))
 
     def _logs(self, drawn: Peaks, scores: Floats) -> Floats:
         places = self._places(scores)
