@@ -77,6 +77,12 @@ def test_init_refuses_a_directory_in_use_and_leaves_it_alone(tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
+def test_a_licence_for_testing_without_volumes_is_said_to_test_nothing(data: Path) -> None:
+    testing = ("licence", "issue", "--data", str(data), *ACME, "--operation", "measure-accuracy")
+    assert "--per-day" in run(*testing, "--json")["note"]
+    assert run(*testing, "--per-day", "100", "--json")["note"] == ""
+
+
 def test_init_that_fails_leaves_nothing(tmp_path: Path) -> None:
     run(
         *("init", "--data", str(tmp_path / "data"), "--sector", "no-such-sector"),

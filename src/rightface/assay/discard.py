@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rightface.assay.bootstrap import SubjectBootstrap
 from rightface.assay.errors import AssayError
 from rightface.assay.intervals import rate, too_few_genuine
-from rightface.assay.result import Discard, DiscardPoint
+from rightface.assay.result import Discard, DiscardPoint, Rate
 
 SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 """Half of the photographs is more than anybody would turn away."""
@@ -66,12 +66,14 @@ def error_versus_discard(
     bootstrap: SubjectBootstrap,
     fmr_target: float,
     shares: Sequence[float] = SHARES,
+    whole: Rate | None = None,
 ) -> Discard:
     """The curve of one measure, where more is better (see `DIRECTIONS`).
 
     `quality` (n,) of every row; NaN is the lowest. `a`, `b` (g,): the rows of the genuine
     comparisons; `missed` (g,): those below the threshold. Shares are of the photographs that these
-    comparisons use; equal qualities go in the order of the rows.
+    comparisons use; equal qualities go in the order of the rows. `whole`: the rate of
+    all, if it is known; else it is worked out too.
 
     Raises:
         AssayError: no genuine comparisons, or shares that do not ascend within [0, 1).
@@ -87,6 +89,9 @@ def error_versus_discard(
     lower = np.minimum(place[a], place[b])
     points: list[DiscardPoint] = []
     for share in shares:
+        if share == 0 and whole is not None:
+            points.append(DiscardPoint(discarded=share, fnmr=whole))
+            continue
         kept = lower >= round(share * len(order))
         first, second, wrong = a[kept], b[kept], missed[kept]
         people = len(np.unique(bootstrap.person[first]))

@@ -27,6 +27,7 @@ from rightface.assay.rates import ten_fold
 from rightface.assay.result import (
     Discard,
     Identification,
+    OperatingPoint,
     Prediction,
     TenFold,
 )
@@ -100,21 +101,28 @@ def discards(
     quality: NDArray[np.float32],
     subjects: NDArray[np.int32],
     at: Threshold | None,
+    everybody: Sequence[OperatingPoint],
 ) -> tuple[Discard, ...]:
-    """Error versus discard of each measure of quality; none without thresholds or genuine pairs."""
+    """Error versus discard of each measure of quality; none without thresholds or genuine pairs.
+
+    Every curve begins with the false non-match rate that `everybody` has at that threshold.
+    """
     genuine = comparisons.genuine
     if at is None or not len(genuine.scores):
         return ()
+    (whole,) = (each.fnmr for each in everybody if each.fmr_target == at.fmr_target)
     bootstrap = SubjectBootstrap(subjects, replicates=DISCARD_REPLICATES)
+    missed = genuine.scores < at.score
     return tuple(
         error_versus_discard(
             name,
             DIRECTIONS[name](quality[:, place].astype(np.float64)),
             a=genuine.a,
             b=genuine.b,
-            missed=genuine.scores < at.score,
+            missed=missed,
             bootstrap=bootstrap,
             fmr_target=at.fmr_target,
+            whole=whole,
         )
         for place, name in enumerate(QUALITIES)
     )

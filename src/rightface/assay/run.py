@@ -243,7 +243,11 @@ def assay(
         identification=found.identification,
         predictions=found.predictions,
         discards=discards(
-            compared, material.acquired.quality, material.subjects, usual(thresholds)
+            compared,
+            material.acquired.quality,
+            material.subjects,
+            usual(thresholds),
+            verification.at,
         ),
         stress=_stress(material, bench, wanted, judge, sides, thresholds, directory, stage),
         warnings=(

@@ -15,6 +15,12 @@ app = typer.Typer(
     help="Licences: signed, per client, with the parties behind it.", no_args_is_help=True
 )
 
+TESTING = "measure-accuracy"
+WITHOUT_VOLUMES = (
+    "Nothing can be tested with it over the network: there a licence for measure-accuracy must say "
+    "how much it may ask (--per-day, --per-second). It holds on this machine alone."
+)
+
 
 def moment(text: str | None) -> datetime | None:
     """A date or time of the command line, in UTC unless it says otherwise.
@@ -84,18 +90,22 @@ def issue(
         )
         with Registrar.open(data) as registrar:
             issued = registrar.issue_licence(terms)
+        unlimited = TESTING in operation and per_second is None and per_day is None
         told = {
             "licence_id": issued.licence.licence_id,
             "client": issued.licence.client,
             "access_key_id": issued.licence.access_key_id,
             "secret_access_key": issued.secret_access_key,
             "licence": issued.licence,
+            "note": WITHOUT_VOLUMES if unlimited else "",
         }
 
         def human() -> None:
             say(f"Licence {issued.licence.licence_id} for {issued.licence.client}")
             say(f"  access key id      {issued.licence.access_key_id}")
             say(f"  secret access key  {issued.secret_access_key}   (shown this once)")
+            if unlimited:
+                say(f"Note: {WITHOUT_VOLUMES}")
 
         emit(told, as_json, human)
 
