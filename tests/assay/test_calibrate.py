@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rightface.assay.calibrate import (
-    RULE_OF_30,
     CalibrationError,
     Curve,
     ScoreCounts,
     cohort_curve,
     curve,
 )
+from rightface.assay.intervals import RULE_OF_30
 from rightface.assay.resampling import Extremes, People, Resampled
 from rightface.faces.rate_table import RateTable
 

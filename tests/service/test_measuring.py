@@ -1,4 +1,4 @@
-"""A licence to measure is issued with the instance that is made for it, and never again silently."""
+"""A licence to measure is issued with the instance made for it, and never again silently."""
 
 from __future__ import annotations
 

@@ -112,8 +112,8 @@ def measuring(data: Path, *, sector: str, jurisdiction: str, make: bool) -> Iter
         if licence is None:
             raise LicenceError(
                 f"No standing licence of '{MEASURER}' grants {ACTION} for {PURPOSE}.",
-                why="The operator measures as that client, and under nobody else's licence. One that"
-                " was revoked or has run out is not issued anew by itself.",
+                why="The operator measures as that client, and under nobody else's licence. One "
+                "that was revoked or has run out is not issued anew by itself.",
                 mend=f"rightface licence issue --client {MEASURER} --sector SECTOR "
                 f"--jurisdiction PLACE --purpose {PURPOSE} --operation {ACTION} --basis {BASIS} "
                 "--until DATE",
