@@ -262,6 +262,8 @@ def test_a_ratio_over_a_group_without_an_error_has_no_upper_end() -> None:
         (("partitions", 0, "unlabelled"), 3, "Partition 1: its groups"),
         (("partitions", 0, "groups", 3, "impostor"), 10**9, "than all together"),
         (("partitions", 0, "groups", 3, "at", 0, "fmr", "errors"), 7, "group 4, at 0.001: FMR"),
+        (("partitions",), [], "nothing is told of their groups"),
+        (("measured", "comparison"), "equalised-9", "do not belong together"),
     ],
 )
 def test_what_does_not_add_up_is_no_evidence(path: tuple[Any, ...], value: Any, said: str) -> None:
@@ -276,6 +278,8 @@ def test_what_does_not_add_up_is_no_evidence(path: tuple[Any, ...], value: Any, 
         (b"no JSON", "no assay's document"),
         (b"{}", "no assay's document"),
         (changed("format", value=2), "no assay's document"),
+        (changed("partitions", 0, "groups", 0, "subjects", value=-3), "no assay's document"),
+        (changed("partitions", 0, "groups", 0, "impostor", value=-3), "no assay's document"),
         (changed("measured", "pack_digest", value="00" * 32), "another model pack"),
         (changed("measured", "comparison_digest", value="00" * 32), "normalised otherwise"),
     ],
@@ -283,6 +287,28 @@ def test_what_does_not_add_up_is_no_evidence(path: tuple[Any, ...], value: Any, 
 def test_another_document_is_no_evidence(content: bytes, said: str) -> None:
     with pytest.raises(EvidenceError, match=said):
         figures_of(content, pack_digest=PACK)
+
+
+def test_a_group_is_told_alike_wherever_it_is_told() -> None:
+    told = json.loads(document(PACK))
+    partition = told["partitions"][0]
+    groups = partition["groups"]
+    at = groups[0]["at"][0]
+    rates = [[dict(groups[0]["at"][0]["fmr"]) for _ in groups] for _ in groups]
+    for place, group in enumerate(groups):
+        rates[place][place] = dict(group["at"][0]["fmr"])
+    matrix = {
+        "fmr_target": at["fmr_target"],
+        "threshold": at["threshold"],
+        "groups": [group["name"] for group in groups],
+        "rates": rates,
+    }
+    partition["cross"] = [matrix]
+    figures_of(json.dumps(told).encode(), pack_digest=PACK)
+    rates[1][1]["trials"] += 1
+    with pytest.raises(EvidenceError, match="does not add up") as error:
+        figures_of(json.dumps(told).encode(), pack_digest=PACK)
+    assert "group 2 is told twice" in error.value.why
 
 
 def test_scores_of_others_are_no_evidence_for_our_pack() -> None:

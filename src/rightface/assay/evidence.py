@@ -18,6 +18,7 @@ from rightface.assay.errors import AssayError
 from rightface.assay.intervals import RULE_OF_30
 from rightface.assay.result import FORMAT, Assay, Group, OperatingPoint, Partition, Rate
 from rightface.assay.result import Differential as Told
+from rightface.faces.packs import RAW
 from rightface.law.evidence import Differential
 from rightface.law.figures import Figures, GroupFigures
 
@@ -129,6 +130,12 @@ def _require_pack(assay: Assay, pack_digest: str, comparison_digest: str) -> Non
             f" in use: {comparison_digest[:16] or 'raw'}.",
             mend="Run the assay with the normalisation that is in use.",
         )
+    if (measured.comparison in ("", RAW)) != (not measured.comparison_digest):
+        raise EvidenceError(
+            "The document does not add up; nothing was put on record.",
+            why="The comparison's name and its digest do not belong together.",
+            mend="Run the assay again; a document is never edited.",
+        )
 
 
 # ---------------------------------------------------------------- does it add up
@@ -145,6 +152,8 @@ def _contradictions(assay: Assay) -> Iterator[str]:
     if told.impostor + told.genuine > data.images * (data.images - 1) // 2:
         yield f"There are more comparisons than pairs of {data.images} images."
     yield from _of_points("all", told.at, told.impostor, told.genuine)
+    if data.columns and not assay.partitions:
+        yield "The people have columns to be split by, and nothing is told of their groups."
     for number, partition in enumerate(assay.partitions, 1):
         inside = sum(group.images for group in partition.groups)
         if inside + partition.unlabelled != data.images:
@@ -158,6 +167,7 @@ def _contradictions(assay: Assay) -> Iterator[str]:
             if (one.measure, one.of) in (WORST_OVER_BEST, LOWEST_TRUE_MATCH):
                 yield from _of_differential(f"Partition {number}", partition, one)
         yield from _taken_out(f"Partition {number}", partition)
+        yield from _of_cross(f"Partition {number}", partition)
 
 
 def _of_points(
@@ -225,6 +235,20 @@ def _taken_out(name: str, partition: Partition) -> Iterator[str]:
     }
     for target in sorted(set_at - told):
         yield f"{name}, at {target:g}: it has no worst over best of its groups."
+
+
+def _of_cross(name: str, partition: Partition) -> Iterator[str]:
+    """Within a group the table of groups with groups counts what the group's own figure does."""
+    own = {
+        (group.name, point.fmr_target): point.fmr
+        for group in partition.groups
+        for point in group.at
+    }
+    for matrix in partition.cross:
+        for place, group in enumerate(matrix.groups):
+            within, told = matrix.rates[place][place], own.get((group, matrix.fmr_target))
+            if told is None or (within.errors, within.trials) != (told.errors, told.trials):
+                yield f"{name}, at {matrix.fmr_target:g}: group {place + 1} is told twice, unlike."
 
 
 def _same(one: float | None, other: float | None) -> bool:

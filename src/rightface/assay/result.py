@@ -84,8 +84,8 @@ class TenFold(_Told):
 class Verification(_Told):
     """Everybody with everybody: 1:1."""
 
-    genuine: int
-    impostor: int
+    genuine: int = Field(ge=0)
+    impostor: int = Field(ge=0)
     curve: tuple[CurvePoint, ...]
     """Thresholds ascending, at most 200; for DET curves."""
     at: tuple[OperatingPoint, ...]
@@ -99,14 +99,14 @@ class Group(_Told):
     name: str
     """The values in the order of the partition's columns, joined by " · "."""
     labels: dict[str, str]
-    subjects: int | None
+    subjects: int | None = Field(ge=0)
     """People of whom there is a photograph, with a face or without, as in `images`; None where the
     data set does not say who is who."""
-    images: int
+    images: int = Field(ge=0)
     failures: Rate | None
     """Failures to acquire; None where only scores were given."""
-    genuine: int
-    impostor: int
+    genuine: int = Field(ge=0)
+    impostor: int = Field(ge=0)
     """Comparisons within the group."""
     curve: tuple[CurvePoint, ...]
     at: tuple[OperatingPoint, ...]
