@@ -50,7 +50,7 @@ def plan_pairs(manifest: Manifest, *, genuine: int, impostor: int, seed: int = 0
         a, b, same = pairs.a, pairs.b, pairs.same
     else:
         rng = np.random.default_rng(seed)
-        known = _genuine(manifest.subjects, genuine, rng)
+        known = _of_one_person(manifest.subjects, genuine, rng)
         others = _impostor(manifest.subjects, impostor, rng)
         a, b = np.concatenate([known, others]).T
         same = np.arange(len(a)) < len(known)
@@ -92,7 +92,9 @@ def cost_of(plan: Plan, *, price: float) -> float:
     return len(plan) * price
 
 
-def _genuine(subjects: NDArray[np.int32], most: int, rng: np.random.Generator) -> NDArray[np.int32]:
+def _of_one_person(
+    subjects: NDArray[np.int32], most: int, rng: np.random.Generator
+) -> NDArray[np.int32]:
     """(k, 2): at most so many pairs of one known person, each once; 0: all of them."""
     order, start = _by_person(subjects)
     place = np.arange(len(order))
